@@ -1,0 +1,67 @@
+// What pair style mlip asks of a model. Neither LAMMPS nor libtorch appears here: the pair style
+// is compiled against LAMMPS only, torch_model.cpp against libtorch only, and this page is what
+// they share. Units are eV and Angstrom throughout.
+
+#ifndef MLIP_MODEL_H
+#define MLIP_MODEL_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mlip {
+
+/// A structure as a model sees it: atoms, and edges in both directions.
+struct LocalGraph {
+  std::vector<int64_t> atomic_numbers;    // (n_atoms)
+  std::vector<int64_t> edge_index;        // (2, n_edges); row 0 = centre (non-decreasing), row 1 =
+                                          // neighbour
+  std::vector<double> edge_vectors;       // (n_edges, 3); from centre to neighbour
+  std::vector<int64_t> reverse_edge;      // (n_edges); index of the edge neighbour -> centre
+
+  int64_t n_atoms() const { return static_cast<int64_t>(atomic_numbers.size()); }
+  int64_t n_edges() const { return static_cast<int64_t>(reverse_edge.size()); }
+};
+
+/// Everything one full evaluation gives. Arrays that were not asked for are empty.
+struct Evaluation {
+  double energy = 0.0;                            // eV
+  std::vector<double> atomic_energies;            // (n_atoms)
+  std::vector<double> forces;                     // (n_atoms, 3); minus the gradient of the energy
+  double virial[3][3] = {};                       // -dE/d(strain), eV, not symmetrised
+  std::vector<double> non_conservative_forces;    // (n_atoms, 3); zero net force
+  std::vector<double> atomic_virials;             // (n_atoms, 3, 3)
+};
+
+/// What the file says about the model.
+struct ModelInfo {
+  std::string name;
+  std::string dtype;
+  std::string device;
+  std::string checksum;
+  std::vector<std::string> species;    // chemical symbols
+  double cutoff = 0.0;                 // length of the longest edge
+  double interaction_range = 0.0;      // cutoff times message-passing layers
+  bool has_non_conservative_forces = false;
+};
+
+/// A loaded model. Every member function may throw std::exception with a message for the user.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelInfo &info() const = 0;
+
+  /// Energy, conservative forces, virial, and on request the rest; differentiates.
+  virtual void evaluate(const LocalGraph &graph, bool with_non_conservative,
+                        bool with_atomic_virials, Evaluation &result) = 0;
+
+  /// The predicted forces alone, (n_atoms, 3): no energy, no gradient.
+  virtual void non_conservative(const LocalGraph &graph, std::vector<double> &forces) = 0;
+};
+
+/// Read a model file. `device` is "cpu", "cuda" or "auto".
+Model *load_model(const std::string &path, const std::string &device, int n_threads);
+
+}    // namespace mlip
+
+#endif

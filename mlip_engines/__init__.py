@@ -1,0 +1,29 @@
+"""Machine-learned interatomic potentials in LAMMPS, OpenMM and ASE.
+
+Importing this package imports nothing heavy: LAMMPS imports it on every rank to find the plugin.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "MlipCalculator": "mlip_engines.calculator",
+    "ModelContractError": "mlip_engines.contract",
+    "ModelMetadata": "mlip_engines.contract",
+    "check_conformance": "mlip_engines.conformance",
+    "export_model": "mlip_engines.export",
+    "find_model": "mlip_engines.load",
+    "load_model": "mlip_engines.load",
+    "read_metadata": "mlip_engines.load",
+}
+
+__all__ = sorted([*_PUBLIC, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'mlip_engines' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

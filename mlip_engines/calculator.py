@@ -1,0 +1,141 @@
+"""The ASE calculator of a model file, the reference that the engines are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+
+from mlip_engines.graph import graph_to_device
+from mlip_engines.load import LoadedModel, load_model
+from mlip_engines.neighbors import neighbor_graph
+from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
+
+FORCES = ("conservative", "non_conservative")
+
+
+class MlipCalculator(Calculator):
+    """Energy, forces and stress of a model file in ASE.
+
+    A TorchScript file is a program that runs on your machine: load only what you trust.
+
+    ===========================  ========  =========  ==============================================
+    property                     shape     unit       meaning
+    ===========================  ========  =========  ==============================================
+    ``energy``, ``free_energy``            eV         the same: there is no electronic entropy
+    ``energies``                 (N,)      eV         per atom
+    ``forces``                   (N, 3)    eV/Å       as chosen by ``forces``
+    ``stress``                   (6,)      eV/Å^3     of the energy; xx yy zz yz xz xy, ASE's sign
+    ``non_conservative_forces``  (N, 3)    eV/Å       if the model has this head
+    ===========================  ========  =========  ==============================================
+
+    With conservative forces the non-conservative head runs only when its forces are asked for; with
+    non-conservative forces the energy is evaluated only when it is asked for.
+
+    Parameters
+    ----------
+    model : str, Path or LoadedModel
+        A model file, or the name of a shipped model.
+    forces : {"conservative", "non_conservative"}
+        What the property ``forces`` is. Non-conservative forces are the gradient of nothing:
+        on their own they heat a simulation, and a minimiser may not converge.
+    device : str or torch.device
+        Ignored when the model is already loaded.
+
+    Raises
+    ------
+    FileNotFoundError, ModelContractError
+        As :func:`mlip_engines.load.load_model`.
+    ValueError
+        If ``forces`` is neither of the two, or the model has no such head. When evaluated: if an
+        atom is of an element that the model does not know, or a coordinate is not finite.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> atoms = molecule("H2O")
+    >>> atoms.calc = MlipCalculator("water")  # doctest: +SKIP
+    >>> atoms.get_forces()  # doctest: +SKIP
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+    ]
+    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
+
+    def __init__(
+        self,
+        model: str | Path | LoadedModel = "water",
+        *,
+        forces: str = "conservative",
+        device: str | torch.device = "cpu",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if forces not in FORCES:
+            raise ValueError(f"forces must be one of {', '.join(FORCES)}, got {forces!r}")
+        self.model = model if isinstance(model, LoadedModel) else load_model(model, device)
+        has_head = self.model.metadata.has_non_conservative_forces
+        if forces == "non_conservative" and not has_head:
+            raise ValueError(
+                f"{self.model.path}: non-conservative forces need a model with this head, got "
+                f"{', '.join(self.model.metadata.heads)}; use conservative forces or another model"
+            )
+        if has_head:
+            self.implemented_properties = [*self.implemented_properties, "non_conservative_forces"]
+        self.force_kind = forces
+        self.device = next(self.model.module.buffers()).device
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Evaluate what is asked for, and what comes with it at no cost."""
+        super().calculate(atoms, properties, system_changes)
+        if system_changes:
+            self.results = {}
+        wanted = set(properties) - set(self.results)
+        metadata = self.model.metadata
+        self.model.check_elements(set(self.atoms.get_chemical_symbols()))
+        if "stress" in wanted and self.atoms.cell.rank < 3:
+            raise PropertyNotImplementedError(
+                f"stress needs a cell of three lattice vectors, got {self.atoms.cell.tolist()}"
+            )
+        graph = graph_to_device(neighbor_graph(self.atoms, metadata.cutoff), self.device)
+        with_non_conservative = "non_conservative_forces" in wanted or (
+            "forces" in wanted and self.force_kind == "non_conservative"
+        )
+        if wanted <= {"forces", "non_conservative_forces"} and (
+            self.force_kind == "non_conservative" or "forces" not in wanted
+        ):
+            output = self.model.module.non_conservative(*graph)
+        else:
+            output = self.model.module.evaluate(*graph, with_non_conservative, False)
+        self._store(output)
+
+    def _store(self, output: dict[str, torch.Tensor]) -> None:
+        """Translate the output of the model into ASE's results."""
+        values = {name: value.cpu().numpy() for name, value in output.items()}
+        if "energy" in values:
+            energy = float(values["energy"])
+            self.results.update(energy=energy, free_energy=energy)
+            self.results["energies"] = values["atomic_energies"]
+            if self.atoms.cell.rank == 3:
+                stress = stress_from_virial(values["virial"], self.atoms.get_volume())
+                self.results["stress"] = stress_to_ase_voigt(stress)
+            if self.force_kind == "conservative":
+                self.results["forces"] = values["forces"]
+        if "non_conservative_forces" in values:
+            self.results["non_conservative_forces"] = values["non_conservative_forces"]
+            if self.force_kind == "non_conservative":
+                self.results["forces"] = values["non_conservative_forces"].copy()

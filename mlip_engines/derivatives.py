@@ -1,0 +1,103 @@
+"""Edge gradients to forces and virials: the only place where an energy is differentiated.
+
+With g_e = dE/d(r_e) for the edge e = (i -> j), r_e = r_j + shift - r_i, the chain rule gives both forces and virial
+from g_e alone, so periodic images, ghosts, triclinic cells and no cell at all are the same case. Everything here
+is scripted into the exported file.
+"""
+
+import torch
+from torch import Tensor
+
+
+def energy_gradient(energy: Tensor, edge_vectors: Tensor) -> Tensor:
+    """Gradient of a scalar energy with respect to the edge vectors.
+
+    Parameters
+    ----------
+    energy : () tensor, eV
+    edge_vectors : (E, 3) tensor, Å
+        Must require grad.
+
+    Returns
+    -------
+    (E, 3) tensor, eV/Å
+        Zero where the energy does not depend on the edges, as for an isolated atom.
+    """
+    if not energy.requires_grad:
+        return torch.zeros_like(edge_vectors)
+    gradient = torch.autograd.grad([energy], [edge_vectors], allow_unused=True)[0]
+    if gradient is None:
+        return torch.zeros_like(edge_vectors)
+    return gradient
+
+
+def forces_from_edges(edge_index: Tensor, edge_gradients: Tensor, n_atoms: int) -> Tensor:
+    """Forces F_i = sum_{e from i} g_e - sum_{e to i} g_e.
+
+    Parameters
+    ----------
+    edge_index : (2, E) int64 tensor
+    edge_gradients : (E, 3) tensor, eV/Å
+    n_atoms : int
+
+    Returns
+    -------
+    (n_atoms, 3) tensor, eV/Å
+    """
+    forces = torch.zeros(
+        (n_atoms, 3), dtype=edge_gradients.dtype, device=edge_gradients.device
+    )  # (N, 3)
+    forces = forces.index_add(0, edge_index[0], edge_gradients)
+    return forces.index_add(0, edge_index[1], edge_gradients, alpha=-1.0)
+
+
+def virial_from_edges(edge_vectors: Tensor, edge_gradients: Tensor) -> Tensor:
+    """Virial W = -sum_e r_e (x) g_e = -dE/d(strain), LAMMPS's sign.
+
+    Parameters
+    ----------
+    edge_vectors : (E, 3) tensor, Å
+    edge_gradients : (E, 3) tensor, eV/Å
+
+    Returns
+    -------
+    (3, 3) tensor, eV
+        Not symmetrised.
+
+    References
+    ----------
+    Thompson, Plimpton, Mattson, J. Chem. Phys. 131, 154107 (2009).
+    """
+    return -edge_vectors.transpose(0, 1) @ edge_gradients
+
+
+def atomic_virials_from_edges(
+    edge_index: Tensor, edge_vectors: Tensor, edge_gradients: Tensor, n_atoms: int
+) -> Tensor:
+    """Per-atom virials, each edge shared equally by its two atoms; they sum to the virial.
+
+    Returns
+    -------
+    (n_atoms, 3, 3) tensor, eV
+    """
+    half = -0.5 * edge_vectors[:, :, None] * edge_gradients[:, None, :]  # (E, 3, 3)
+    virials = torch.zeros((n_atoms, 3, 3), dtype=half.dtype, device=half.device)
+    return virials.index_add(0, edge_index[0], half).index_add(0, edge_index[1], half)
+
+
+def remove_net_force(forces: Tensor, owned: Tensor) -> Tensor:
+    """Subtract the mean force over the owned atoms, so that momentum is conserved.
+
+    Parameters
+    ----------
+    forces : (N, 3) tensor, eV/Å
+    owned : (N,) bool tensor
+
+    Returns
+    -------
+    (N, 3) tensor, eV/Å
+        Zero for atoms that are not owned.
+    """
+    weight = owned.to(forces.dtype)[:, None]  # (N, 1)
+    count = weight.sum().clamp(min=1.0)
+    return (forces - (forces * weight).sum(dim=0, keepdim=True) / count) * weight

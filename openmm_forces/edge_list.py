@@ -1,0 +1,111 @@
+"""Positions and box to edges, with a list that is rebuilt only when it has to be."""
+
+import torch
+from torch import Tensor
+from vesin_torch import NeighborList
+
+
+class EdgeList(torch.nn.Module):
+    """Edges shorter than a cutoff, from a list that reaches a skin further; scriptable.
+
+    The list is rebuilt when an atom has moved more than half the skin since the last rebuild, or when the
+    box or the number of atoms has changed. Reverse edges and the order are found at a rebuild. Edges are sorted
+    by centre, neighbour and periodic image, so that the result does not depend on when the list was built.
+
+    Parameters
+    ----------
+    cutoff : float, Å
+    skin : float, Å
+        Zero rebuilds the list whenever an atom has moved.
+    """
+
+    def __init__(self, cutoff: float, skin: float):
+        super().__init__()
+        self.cutoff = float(cutoff)
+        self.skin = float(skin)
+        self.neighbors = NeighborList(cutoff=self.cutoff + self.skin, full_list=True)
+        self.rebuilds = 0
+        self.is_built = False
+        self.is_periodic = False
+        # Plain tensors, not buffers: an engine that moves the module leaves them to the next rebuild.
+        self.reference_positions = torch.zeros((0, 3), dtype=torch.float64)
+        self.reference_cell = torch.zeros((3, 3), dtype=torch.float64)
+        self.pairs = torch.zeros((2, 0), dtype=torch.int64)  # (2, L), the list with the skin
+        self.shifts = torch.zeros((0, 3), dtype=torch.float64)  # (L, 3), Å
+        self.reverse = torch.zeros(0, dtype=torch.int64)  # (L,)
+
+    def forward(
+        self, positions: Tensor, cell: Tensor, periodic: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the edges.
+
+        Parameters
+        ----------
+        positions : (N, 3) float64 tensor, Å
+            Inside or outside the box.
+        cell : (3, 3) float64 tensor, Å
+            Rows are lattice vectors; ignored without periodicity.
+        periodic : bool
+            In all three directions, or in none.
+
+        Returns
+        -------
+        edge_index : (2, E) int64 tensor
+        edge_vectors : (E, 3) float64 tensor, Å
+        reverse_edge : (E,) int64 tensor
+        """
+        if self._is_stale(positions, cell, periodic):
+            self._rebuild(positions, cell, periodic)
+        vectors = positions.index_select(0, self.pairs[1])
+        vectors = vectors - positions.index_select(0, self.pairs[0]) + self.shifts  # (L, 3)
+        near = (vectors * vectors).sum(dim=1) < self.cutoff * self.cutoff  # (L,)
+        near = torch.logical_and(near, near.index_select(0, self.reverse))  # equal up to rounding
+        kept = torch.nonzero(near).squeeze(1)  # (E,)
+        renumbered = torch.cumsum(near, dim=0) - 1  # (L,)
+        reverse_edge = renumbered.index_select(0, self.reverse.index_select(0, kept))
+        return self.pairs.index_select(1, kept), vectors.index_select(0, kept), reverse_edge
+
+    def _is_stale(self, positions: Tensor, cell: Tensor, periodic: bool) -> bool:
+        if not self.is_built or periodic != self.is_periodic:
+            return True
+        if self.reference_positions.device != positions.device:
+            return True
+        if self.reference_positions.size(0) != positions.size(0):
+            return True
+        if periodic and not torch.equal(self.reference_cell, cell):
+            return True
+        if positions.size(0) == 0:
+            return False
+        moved = positions - self.reference_positions
+        furthest = torch.max((moved * moved).sum(dim=1))
+        return float(furthest) > 0.25 * self.skin * self.skin
+
+    def _rebuild(self, positions: Tensor, cell: Tensor, periodic: bool) -> None:
+        box = cell if periodic else torch.zeros_like(cell)
+        found = self.neighbors.compute(positions, box, periodic, "PS")
+        pairs = found[0].to(torch.int64).t()  # (2, L)
+        images = found[1].to(torch.int64)  # (L, 3)
+        key = self._key(pairs[0], pairs[1], images, positions.size(0))
+        key, order = torch.sort(key)
+        pairs = pairs.index_select(1, order).contiguous()
+        images = images.index_select(0, order)
+        reverse_key = self._key(pairs[1], pairs[0], -images, positions.size(0))
+        self.pairs = pairs
+        self.shifts = torch.matmul(images.to(cell.dtype), box)
+        self.reverse = torch.searchsorted(key, reverse_key)
+        self.reference_positions = positions.clone()
+        self.reference_cell = cell.clone()
+        self.is_periodic = periodic
+        self.is_built = True
+        self.rebuilds += 1
+
+    def _key(self, centre: Tensor, neighbor: Tensor, images: Tensor, n_atoms: int) -> Tensor:
+        """Return one integer per edge, ordered by centre, neighbour and image."""
+        reach = 0
+        if images.numel() > 0:
+            reach = int(images.abs().max())
+        base = 2 * reach + 1
+        key = centre * n_atoms + neighbor
+        for axis in range(3):
+            key = key * base + images[:, axis] + reach
+        return key

@@ -1,0 +1,81 @@
+"""Structures to one graph with a structure index, perturbed on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from train.dataset import PERTURBATION_SKIN, LabelledStructure
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several structures as one disconnected graph."""
+
+    atomic_numbers: Tensor  # (N,) int64
+    edge_index: Tensor  # (2, E) int64
+    edge_vectors: Tensor  # (E, 3) Å
+    reverse_edge: Tensor  # (E,) int64
+    owned: Tensor  # (N,) bool
+    structure: Tensor  # (N,) int64, the structure of each atom
+    n_atoms: Tensor  # (S,) int64
+    energies: Tensor  # (S,) eV, labels without the baseline, float64
+    forces: Tensor  # (N, 3) eV/Å, labels
+    labelled: Tensor  # (S,) bool, False for perturbed structures
+
+
+def collate(
+    structures: list[LabelledStructure],
+    baseline: Tensor,
+    cutoff: float,
+    dtype: torch.dtype,
+    displacements: list[Tensor | None] | None = None,
+) -> Batch:
+    """Join structures; a displaced one keeps its graph up to date and loses its labels.
+
+    Parameters
+    ----------
+    structures : list of LabelledStructure
+    baseline : (119,) tensor, eV
+        Reference energy by atomic number.
+    cutoff : float, Å
+    dtype : torch.dtype
+        Of edge vectors and force labels.
+    displacements : list of (N, 3) tensors or None, Å
+        Each at most half of :data:`train.dataset.PERTURBATION_SKIN` long.
+    """
+    edges, vectors, reverse, offset, edge_offset = [], [], [], 0, 0
+    energies, labelled = [], []
+    for k, item in enumerate(structures):
+        positions = item.positions
+        moved = displacements[k] if displacements is not None else None
+        if moved is not None:
+            limit = 0.5 * PERTURBATION_SKIN
+            length = moved.norm(dim=1, keepdim=True).clamp(min=1e-12)
+            positions = positions + moved * (limit / length).clamp(max=1.0)
+        i, j = item.edge_index.long()
+        vector = positions[j] - positions[i] + item.cell_shifts.to(positions.dtype) @ item.cell
+        inside = (vector * vector).sum(dim=1) < cutoff * cutoff
+        renumbered = torch.cumsum(inside, 0) - 1  # (E,) position of a kept edge
+        edges.append(torch.stack((i, j))[:, inside] + offset)
+        vectors.append(vector[inside])
+        reverse.append(renumbered[item.reverse_edge.long()[inside]] + edge_offset)
+        offset += len(positions)
+        edge_offset += int(inside.sum())
+        energies.append(item.energy - float(baseline[item.atomic_numbers].sum()))
+        labelled.append(moved is None)
+    n_atoms = torch.tensor([len(item.positions) for item in structures])
+    return Batch(
+        atomic_numbers=torch.cat([item.atomic_numbers for item in structures]),
+        edge_index=torch.cat(edges, dim=1),
+        edge_vectors=torch.cat(vectors).to(dtype),
+        reverse_edge=torch.cat(reverse),
+        owned=torch.ones(offset, dtype=torch.bool),
+        structure=torch.repeat_interleave(torch.arange(len(structures)), n_atoms),
+        n_atoms=n_atoms,
+        energies=torch.tensor(energies, dtype=torch.float64),
+        forces=torch.cat([item.forces for item in structures]).to(dtype),
+        labelled=torch.tensor(labelled),
+    )

@@ -1,0 +1,135 @@
+"""The command ``mlip-train``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from ase.data import atomic_numbers as number_of
+
+from train.checkpoint import read_checkpoint
+from train.composition import fit_composition, force_scale
+from train.dataset import duplicate_indices, file_hash, prepare, read_structures, split_indices
+from train.metrics import evaluate
+from train.models import build_network
+from train.processes import Processes
+from train.recipe import Recipe, read_recipe
+from train.trainer import Trainer
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``mlip-train RECIPE --data FILE -o DIR [--resume]``."""
+    parser = argparse.ArgumentParser(
+        prog="mlip-train", description="Train a network with conservative and direct forces."
+    )
+    parser.add_argument("recipe", help="YAML file, or the name of one that comes with the package")
+    parser.add_argument("--data", required=True, help="structures with energies and forces (ASE)")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="continue the run in this folder")
+    options = parser.parse_args(arguments)
+    try:
+        train(read_recipe(options.recipe), options.data, options.output, resume=options.resume)
+    except (ValueError, FileNotFoundError, FileExistsError, FloatingPointError) as e:
+        print(f"mlip-train: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = False) -> None:
+    """Train one recipe on one file.
+
+    The folder receives ``checkpoint.pt``, ``metrics.csv``, ``split.json``, ``recipe.json`` and ``test.json``.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds a run and ``resume`` is not set.
+    ValueError
+        If the data or the recipe cannot be right, or the run to resume was of another recipe.
+    """
+    torch.manual_seed(recipe.seed)
+    processes = Processes()
+    checkpoint = output / "checkpoint.pt"
+    if checkpoint.exists() and not resume:
+        raise FileExistsError(f"{output} holds a run; continue it with --resume or choose another")
+    if resume and not checkpoint.exists():
+        raise FileNotFoundError(f"expected a run to resume, found no {checkpoint}")
+    processes.wait()
+    output.mkdir(parents=True, exist_ok=True)
+
+    frames = read_structures(data, progress=processes.is_first)
+    split = split_indices(
+        len(frames), recipe.n_validation, recipe.n_test, recipe.split_seed, duplicate_indices(frames)
+    )
+    training_frames = [frames[k] for k in split["train"]]
+    reference_energies = fit_composition(training_frames)
+    scale = force_scale(training_frames)
+    baseline = torch.zeros(119, dtype=torch.float64)
+    for symbol, energy in reference_energies.items():
+        baseline[number_of[symbol]] = energy
+    settings = {
+        **recipe.network,
+        "species": sorted(number_of[symbol] for symbol in reference_energies),
+    }
+    network = build_network(settings)
+    structures = {
+        name: [prepare(frames[k], network.cutoff) for k in indices]
+        for name, indices in split.items()
+    }
+    record = {
+        "network": settings,
+        "recipe": recipe.as_dict(),
+        "reference_energies": reference_energies,
+        "scale": scale,
+        "metadata": {
+            "name": recipe.name,
+            "species": sorted(reference_energies, key=lambda symbol: number_of[symbol]),
+            "licence": recipe.metadata.get("licence", ""),
+            "citation": recipe.metadata.get("citation", ""),
+            "training": {
+                "data": Path(data).name,
+                "data_sha256": file_hash(data),
+                "source": recipe.metadata.get("source", ""),
+                "split_seed": recipe.split_seed,
+                **{f"n_{name}": len(indices) for name, indices in split.items()},
+            },
+            "errors": {},
+        },
+    }
+    trainer = Trainer(
+        recipe, network, structures, baseline, scale, record, output, processes
+    )
+    if resume:
+        state = read_checkpoint(checkpoint)
+        if state["recipe"] != record["recipe"]:
+            raise ValueError(f"{output}: expected the recipe of the run to resume, got another")
+        trainer.resume(state)
+    elif processes.is_first:
+        (output / "split.json").write_text(json.dumps(split))
+        (output / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=2))
+    trainer.run()
+    if processes.is_first:
+        errors = evaluate(
+            trainer.average, structures["test"], baseline, scale, differentiate=True
+        )
+        record["metadata"]["errors"] = _errors_in_ev(errors)
+        trainer.save()
+        (output / "test.json").write_text(json.dumps(errors, indent=2))
+        print(json.dumps(errors, indent=2))
+    processes.wait()
+    processes.close()
+
+
+def _errors_in_ev(errors: dict[str, float]) -> dict[str, float]:
+    """Rename test errors the way metadata name them, in eV per atom and eV/Å per component."""
+    result = {name: 1e-3 * value for name, value in errors.items() if "c_minus_nc" not in name}
+    if "c_minus_nc_rmse" in errors:
+        result["rms_c_minus_nc"] = 1e-3 * errors["c_minus_nc_rmse"]
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Labelled structures with their neighbour lists, ready to be batched."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+from tqdm import tqdm
+from vesin_torch import NeighborList
+
+# Neighbour lists reach this much beyond the cutoff, so that perturbed atoms find theirs. Å
+PERTURBATION_SKIN = 0.4
+
+
+@dataclass(frozen=True)
+class LabelledStructure:
+    """One structure, its labels, and every edge that a small perturbation can bring into the cutoff."""
+
+    atomic_numbers: Tensor  # (N,) int64
+    positions: Tensor  # (N, 3) Å, float64
+    cell: Tensor  # (3, 3) Å, rows are lattice vectors
+    energy: float  # eV
+    forces: Tensor  # (N, 3) eV/Å, float32
+    edge_index: Tensor  # (2, E) int32, sorted by centre
+    cell_shifts: Tensor  # (E, 3) int8
+    reverse_edge: Tensor  # (E,) int32
+
+
+def read_structures(path: str | Path, *, progress: bool = True) -> list[Atoms]:
+    """Read labelled structures with ASE and check that each has an energy and forces.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If a structure lacks a label or has one that is not finite; the message names file and index.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a file of labelled structures, found nothing at {path}")
+    structures = []
+    frames = ase.io.iread(path, index=":")
+    for k, atoms in enumerate(tqdm(frames, desc=f"read {path.name}", disable=not progress)):
+        labels = atoms.calc.results if atoms.calc is not None else {}
+        for name in ("energy", "forces"):
+            if name not in labels:
+                raise ValueError(f"{path}: structure {k}: expected a label {name!r}, got none")
+            if not np.isfinite(labels[name]).all():
+                raise ValueError(f"{path}: structure {k}: {name} is not finite; remove the frame")
+        structures.append(atoms)
+    if not structures:
+        raise ValueError(f"{path}: expected at least one structure, got none")
+    return structures
+
+
+def prepare(atoms: Atoms, cutoff: float) -> LabelledStructure:
+    """Build the neighbour list of one structure, cutoff plus :data:`PERTURBATION_SKIN`."""
+    if not (atoms.pbc.all() or not atoms.pbc.any()):
+        raise ValueError(f"expected all or no directions periodic, got pbc {atoms.pbc}")
+    positions = torch.tensor(atoms.positions, dtype=torch.float64)
+    cell = torch.tensor(atoms.cell.array, dtype=torch.float64)
+    finder = NeighborList(cutoff=cutoff + PERTURBATION_SKIN, full_list=True)
+    i, j, shifts = finder.compute(positions, cell, bool(atoms.pbc.all()), "ijS")
+    i, j, shifts = i.long(), j.long(), shifts.round().long()
+    order = torch.argsort(i, stable=True)
+    i, j, shifts = i[order], j[order], shifts[order]
+    return LabelledStructure(
+        atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
+        positions=positions,
+        cell=cell,
+        energy=float(atoms.get_potential_energy()),
+        forces=torch.tensor(atoms.get_forces(apply_constraint=False), dtype=torch.float32),
+        edge_index=torch.stack((i, j)).int(),
+        cell_shifts=shifts.to(torch.int8),
+        reverse_edge=_reverse(i, j, shifts, len(atoms)).int(),
+    )
+
+
+def _reverse(i: Tensor, j: Tensor, shifts: Tensor, n_atoms: int) -> Tensor:
+    offset = int(shifts.abs().max()) if shifts.numel() else 0
+    base = 2 * offset + 1
+
+    def key(a: Tensor, b: Tensor, s: Tensor) -> Tensor:
+        s = s + offset
+        return (((a * n_atoms + b) * base + s[:, 0]) * base + s[:, 1]) * base + s[:, 2]
+
+    forward, backward = torch.argsort(key(i, j, shifts)), torch.argsort(key(j, i, -shifts))
+    reverse = torch.empty_like(i)
+    reverse[backward] = forward
+    return reverse
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the sha256 of a file, for the record of what a model was trained on."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def duplicate_indices(structures: list[Atoms]) -> set[int]:
+    """Return the indices of structures that repeat an earlier one exactly."""
+    seen: set[bytes] = set()
+    repeated = set()
+    for k, atoms in enumerate(structures):
+        key = hashlib.sha256(
+            atoms.numbers.tobytes() + atoms.positions.round(5).tobytes() + atoms.cell.tobytes()
+        ).digest()
+        if key in seen:
+            repeated.add(k)
+        seen.add(key)
+    return repeated
+
+
+def split_indices(
+    n_structures: int, n_validation: int, n_test: int, seed: int, excluded: set[int]
+) -> dict[str, list[int]]:
+    """Return disjoint ``train``, ``validation`` and ``test`` indices; depends on nothing else.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to train on.
+    """
+    order = np.random.default_rng(seed).permutation(n_structures)
+    kept = [int(k) for k in order if int(k) not in excluded]
+    if len(kept) <= n_validation + n_test:
+        raise ValueError(
+            f"expected more than {n_validation + n_test} structures (validation and test), "
+            f"got {len(kept)}; lower n_validation and n_test in the recipe"
+        )
+    return {
+        "test": sorted(kept[:n_test]),
+        "validation": sorted(kept[n_test : n_test + n_validation]),
+        "train": sorted(kept[n_test + n_validation :]),
+    }

@@ -1,0 +1,265 @@
+"""PaiNN: polarizable atom interaction network, with an energy head and a non-conservative force head.
+
+Schütt, Unke, Gastegger, ICML 2021 (arXiv:2102.03150). Names follow its figure 2: scalar features ``s``, vector
+features ``v``, message block (b), update block (c), gated equivariant block (figure 3).
+
+Two things differ from the paper, neither changes the function class of a block:
+
+- The filters W are linear in the radial basis, so the sum over neighbours of phi_j W(r_ij) equals a contraction
+  of sum_j e_k(r_ij) phi_j with the filter weights. That is a batched matrix product over neighbours padded to the
+  largest coordination, and no tensor of size edges x features is ever filtered.
+- After ``non_conservative_layer`` shared layers the network splits: the energy goes on through its own layers, the
+  non-conservative head through one of its own. The head alone therefore costs the shared layers and one more.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from train.models.radial import BesselBasis
+
+
+class PaddedNeighbors(nn.Module):
+    """Edges as a rectangle: one row per centre, padded to the largest number of neighbours J."""
+
+    def __init__(self, n_basis: int, cutoff: float):
+        super().__init__()
+        self.basis = BesselBasis(n_basis, cutoff)
+
+    def forward(
+        self, edge_index: Tensor, edge_vectors: Tensor, n_atoms: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return neighbours (N J,), radial (N, K, J) and directed radial (N, 3 K, J) functions.
+
+        Padding points to atom 0 and has zero radial functions, so it adds exactly nothing.
+        """
+        centre = edge_index[0]
+        n_edges = centre.size(0)
+        counts = torch.bincount(centre, minlength=n_atoms)  # (N,)
+        width = int(counts.max().item()) if n_edges > 0 else 0  # J
+        first = torch.cumsum(counts, 0) - counts  # (N,)
+        slot = centre * width + torch.arange(n_edges, device=centre.device) - first[centre]  # (E,)
+        neighbors = torch.zeros(n_atoms * width, dtype=torch.int64, device=centre.device)
+        neighbors = neighbors.index_copy(0, slot, edge_index[1])  # (N J,)
+
+        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
+        radial = self.basis(distance)  # (E, K)
+        unit = edge_vectors / distance[:, None]  # (E, 3)
+        directed = (unit[:, :, None] * radial[:, None, :]).flatten(1)  # (E, 3 K)
+        both = torch.cat((radial, directed), dim=1)  # (E, 4 K)
+        padded = torch.zeros(
+            (n_atoms * width, both.size(1)), dtype=both.dtype, device=both.device
+        ).index_copy(0, slot, both)
+        padded = padded.view(n_atoms, width, both.size(1)).transpose(1, 2).contiguous()  # (N,4K,J)
+        n_basis = radial.size(1)
+        return neighbors, padded[:, :n_basis], padded[:, n_basis:]
+
+
+class Message(nn.Module):
+    """Figure 2b: each atom gathers scalars and vectors from its neighbours."""
+
+    def __init__(self, n_features: int, n_basis: int):
+        super().__init__()
+        self.n_features = n_features
+        self.n_basis = n_basis
+        self.phi = nn.Sequential(
+            nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
+        )
+        # W of the paper, one row per basis function: for ds, for dv from v_j, for dv from r_ij.
+        scale = n_basis**-0.5
+        self.filter_s = nn.Parameter(scale * torch.randn(n_basis, n_features))
+        self.filter_vv = nn.Parameter(scale * torch.randn(n_basis, n_features))
+        self.filter_vs = nn.Parameter(scale * torch.randn(n_basis, n_features))
+
+    def forward(
+        self, s: Tensor, v: Tensor, neighbors: Tensor, radial: Tensor, directed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return s + ds (N, F) and v + dv (N, 3, F)."""
+        n_atoms, f, k = s.size(0), self.n_features, self.n_basis
+        width = radial.size(2)  # J
+        phi_s, phi_vv, phi_vs = self.phi(s).split(f, dim=1)  # (N, F) each
+        carried = torch.cat((phi_s, (phi_vv[:, None, :] * v).flatten(1)), dim=1)  # (N, 4 F)
+        carried = carried.index_select(0, neighbors).view(n_atoms, width, 4 * f)  # (N, J, 4 F)
+        pointed = phi_vs.index_select(0, neighbors).view(n_atoms, width, f)  # (N, J, F)
+        summed = torch.bmm(radial, carried).view(n_atoms, k, 4, f)  # (N, K, 4, F)
+        filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vv, self.filter_vv), 1)
+        gathered = (summed * filters).sum(dim=1)  # (N, 4, F)
+        summed = torch.bmm(directed, pointed).view(n_atoms, 3, k, f)  # (N, 3, K, F)
+        dv = gathered[:, 1:] + (summed * self.filter_vs).sum(dim=2)  # (N, 3, F)
+        return s + gathered[:, 0], v + dv
+
+
+class Update(nn.Module):
+    """Figure 2c: scalars and vectors of one atom act on each other."""
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.n_features = n_features
+        self.uv = nn.Linear(n_features, 2 * n_features, bias=False)
+        self.a = nn.Sequential(
+            nn.Linear(2 * n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
+        )
+
+    def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return s + ds (N, F) and v + dv (N, 3, F)."""
+        u_v, v_v = self.uv(v).split(self.n_features, dim=2)  # (N, 3, F) each
+        norm = torch.sqrt((v_v * v_v).sum(dim=1) + 1e-8)  # (N, F)
+        a_vv, a_sv, a_ss = self.a(torch.cat((s, norm), dim=1)).split(self.n_features, dim=1)
+        ds = a_ss + a_sv * (u_v * v_v).sum(dim=1)  # (N, F)
+        return s + ds, v + a_vv[:, None, :] * u_v
+
+
+class Interaction(nn.Module):
+    """A message block followed by an update block."""
+
+    def __init__(self, n_features: int, n_basis: int):
+        super().__init__()
+        self.message = Message(n_features, n_basis)
+        self.update = Update(n_features)
+
+    def forward(
+        self, s: Tensor, v: Tensor, neighbors: Tensor, radial: Tensor, directed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the new s (N, F) and v (N, 3, F)."""
+        s, v = self.message(s, v, neighbors, radial, directed)
+        return self.update(s, v)
+
+
+class GatedEquivariantBlock(nn.Module):
+    """Figure 3: scalars gate vectors; the last one leaves a single vector per atom."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.n_out = n_out
+        self.vectors = nn.Linear(n_in, 2 * n_out, bias=False)
+        self.scalars = nn.Sequential(
+            nn.Linear(n_in + n_out, n_in), nn.SiLU(), nn.Linear(n_in, 2 * n_out)
+        )
+
+    def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return s (N, n_out) and v (N, 3, n_out)."""
+        w_1, w_2 = self.vectors(v).split(self.n_out, dim=2)  # (N, 3, n_out) each
+        norm = torch.sqrt((w_1 * w_1).sum(dim=1) + 1e-8)  # (N, n_out)
+        s_out, gate = self.scalars(torch.cat((s, norm), dim=1)).split(self.n_out, dim=1)
+        return functional.silu(s_out), gate[:, None, :] * w_2
+
+
+class PaiNN(nn.Module):
+    """Atomic energies and non-conservative forces; see :mod:`mlip_engines.contract`.
+
+    Parameters
+    ----------
+    species : list of int
+        Atomic numbers that the network knows.
+    cutoff : float, Å
+    n_features : int
+    n_basis : int
+        Radial functions.
+    n_layers : int
+        Message-passing layers up to the energy.
+    non_conservative_layer : int
+        Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
+    """
+
+    heads: list[str]
+
+    def __init__(
+        self,
+        species: list[int],
+        cutoff: float = 4.5,
+        n_features: int = 64,
+        n_basis: int = 12,
+        n_layers: int = 3,
+        non_conservative_layer: int = 2,
+    ):
+        super().__init__()
+        if not 0 <= non_conservative_layer <= n_layers:
+            raise ValueError(f"expected 0 <= {non_conservative_layer=} <= {n_layers=}")
+        self.cutoff = float(cutoff)
+        self.n_features = n_features
+        self.has_non_conservative = non_conservative_layer > 0
+        self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
+        self.message_passing_layers = max(
+            n_layers, non_conservative_layer + 1 if self.has_non_conservative else 0
+        )
+        n_shared = non_conservative_layer if self.has_non_conservative else n_layers
+        index = torch.full((119,), -1, dtype=torch.int64)
+        index[torch.tensor(species)] = torch.arange(len(species))
+        self.register_buffer("species_index", index)
+        self.embedding = nn.Embedding(len(species), n_features)
+        self.edges = PaddedNeighbors(n_basis, cutoff)
+
+        def layers(count: int) -> nn.ModuleList:
+            return nn.ModuleList([Interaction(n_features, n_basis) for _ in range(count)])
+
+        self.shared = layers(n_shared)
+        self.energy_layers = layers(n_layers - n_shared)
+        self.energy_head = nn.Sequential(
+            nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1)
+        )
+        self.force_layers = layers(1 if self.has_non_conservative else 0)
+        self.force_head = nn.ModuleList(
+            [GatedEquivariantBlock(n_features, n_features), GatedEquivariantBlock(n_features, 1)]
+        )
+
+    def _features(
+        self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        n_atoms = atomic_numbers.size(0)
+        neighbors, radial, directed = self.edges(edge_index, edge_vectors, n_atoms)
+        s = self.embedding(self.species_index[atomic_numbers])  # (N, F)
+        v = torch.zeros((n_atoms, 3, self.n_features), dtype=s.dtype, device=s.device)  # (N, 3, F)
+        for layer in self.shared:
+            s, v = layer(s, v, neighbors, radial, directed)
+        return s, v, neighbors, radial, directed
+
+    def _force(
+        self, s: Tensor, v: Tensor, neighbors: Tensor, radial: Tensor, directed: Tensor
+    ) -> Tensor:
+        for layer in self.force_layers:
+            s, v = layer(s, v, neighbors, radial, directed)
+        for block in self.force_head:
+            s, v = block(s, v)
+        return v.flatten(1)  # (N, 3)
+
+    def forward(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+    ) -> dict[str, Tensor]:
+        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3)."""
+        s, v, neighbors, radial, directed = self._features(
+            atomic_numbers, edge_index, edge_vectors
+        )
+        output: dict[str, Tensor] = {}
+        if with_non_conservative and self.has_non_conservative:
+            if self.training:
+                forces = self._force(s, v, neighbors, radial, directed)
+            else:  # an engine differentiates the energy only: keep this branch off its graph
+                forces = self._force(
+                    s.detach(), v.detach(), neighbors, radial.detach(), directed.detach()
+                )
+            output["non_conservative_forces"] = forces
+        for layer in self.energy_layers:
+            s, v = layer(s, v, neighbors, radial, directed)
+        output["atomic_energies"] = self.energy_head(s).flatten()  # (N,)
+        return output
+
+    @torch.jit.export
+    def non_conservative(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+    ) -> dict[str, Tensor]:
+        """Evaluate non-conservative forces (N, 3) only."""
+        s, v, neighbors, radial, directed = self._features(
+            atomic_numbers, edge_index, edge_vectors
+        )
+        return {"non_conservative_forces": self._force(s, v, neighbors, radial, directed)}

@@ -1,0 +1,110 @@
+"""A training run as plain YAML, checked before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from train.losses import LossWeights
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a run with its own weights and learning-rate cycle."""
+
+    name: str
+    epochs: int
+    learning_rate: float
+    weights: LossWeights
+    perturbed_steps: float = 0.0  # fraction of steps on perturbed, unlabelled frames (needs match)
+    perturbation: float = 0.05  # Å, standard deviation per component
+    budget_minutes: float = 0.0  # if positive, the cycle is shortened to end within it
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run, besides the data."""
+
+    name: str
+    network: dict[str, Any]
+    stages: list[Stage]
+    n_validation: int = 50
+    n_test: int = 100
+    split_seed: int = 1
+    seed: int = 1
+    batch_size: int = 1  # structures per process and step
+    warm_up: float = 0.05  # fraction of a stage
+    final_learning_rate: float = 0.01  # fraction of the largest
+    weight_decay: float = 1e-4
+    gradient_clip: float = 1.0
+    average_decay: float = 0.998  # exponential moving average of the weights
+    validate_every: int = 1  # epochs
+    checkpoint_minutes: float = 2.0
+    metadata: dict[str, Any] = field(default_factory=dict)  # licence, citation, data
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for the record."""
+        return asdict(self)
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and check a recipe; a name without a folder is looked for among those that come with the package.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such recipe; the message lists those that come with the package.
+    ValueError
+        If a key is unknown or missing, or a value cannot be right.
+    """
+    path = Path(path)
+    shipped = Path(__file__).parent / "recipes"
+    if not path.is_file() and path.name == str(path):
+        path = shipped / (path.name if path.suffix else f"{path.name}.yaml")
+    if not path.is_file():
+        names = ", ".join(sorted(p.stem for p in shipped.glob("*.yaml")))
+        raise FileNotFoundError(f"expected a recipe file or one of {names}; found nothing at {path}")
+    values = yaml.safe_load(path.read_text())
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
+    stages = []
+    for k, entry in enumerate(values.get("stages") or []):
+        where = f"{path}: stage {k + 1}"
+        entry = dict(entry)
+        entry["weights"] = _build(LossWeights, entry.get("weights") or {}, f"{where}: weights")
+        stages.append(_build(Stage, entry, where))
+    if not stages:
+        raise ValueError(f"{path}: expected at least one stage, got none")
+    recipe = _build(Recipe, {**values, "stages": stages}, str(path))
+    _check(recipe, path)
+    return recipe
+
+
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"{where}: unknown settings {unknown}; expected among {sorted(known)}")
+    try:
+        return kind(**values)
+    except TypeError as e:
+        raise ValueError(f"{where}: {e}") from e
+
+
+def _check(recipe: Recipe, path: Path) -> None:
+    for stage in recipe.stages:
+        if stage.epochs < 1 or stage.learning_rate <= 0.0:
+            raise ValueError(
+                f"{path}: stage {stage.name}: epochs and learning_rate must be positive, "
+                f"got {stage.epochs} and {stage.learning_rate}"
+            )
+        if stage.perturbed_steps > 0.0 and stage.weights.match <= 0.0:
+            raise ValueError(
+                f"{path}: stage {stage.name}: perturbed frames have no labels, only the term "
+                "'match' learns from them; give it a weight or set perturbed_steps to 0"
+            )
+    if recipe.batch_size < 1:
+        raise ValueError(f"{path}: batch_size must be positive, got {recipe.batch_size}")
