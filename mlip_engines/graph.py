@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Graph(NamedTuple):
-    """Atoms and the directed edges between those closer than a cutoff; the arguments of a model, in order.
+    """Atoms and the edges between those closer than a cutoff: the arguments of a model, in order.
 
     An edge may join an atom to its own periodic image, and two atoms may be joined by several edges
     with different shifts. No edges and a single atom are ordinary.
@@ -24,13 +24,13 @@ class Graph(NamedTuple):
     and row 0 never decreases."""
 
     edge_vectors: Tensor
-    """(E, 3) float64, Å; ``positions[j] + shift @ cell - positions[i]``, each shorter than the cutoff."""
+    """(E, 3) float64, Å; ``positions[j] + shift @ cell - positions[i]``, below the cutoff."""
 
     reverse_edge: Tensor
-    """(E,) int64; the index of the edge from j to i with the opposite shift. It is its own inverse."""
+    """(E,) int64; the index of the edge from j to i with the opposite shift; its own inverse."""
 
     owned: Tensor
-    """(N,) bool; the atoms whose energy counts. All of them, unless a domain decomposition adds a halo."""
+    """(N,) bool; the atoms whose energy counts: all, unless a domain decomposition adds a halo."""
 
     @property
     def n_atoms(self) -> int:
@@ -89,8 +89,8 @@ def reverse_edges(edge_index: Tensor, cell_shifts: Tensor) -> Tensor:
     own_inverse = torch.equal(reverse[reverse], torch.arange(n_edges, device=reverse.device))
     if n_labels != n_edges or not own_inverse:
         raise ValueError(
-            f"expected each of the {n_edges} edges once, with its opposite; got {n_labels} distinct "
-            "edges when the opposites are added: the list is not a full neighbour list"
+            f"expected each of the {n_edges} edges once, with its opposite; got {n_labels} edges "
+            "when the opposites are added: the list is not a full neighbour list"
         )
     return reverse
 
@@ -140,7 +140,7 @@ def graph_to_device(graph: Graph, device: torch.device | str) -> Graph:
 
 
 def _label_columns(columns: Tensor) -> Tensor:
-    """Number the distinct columns of an integer matrix: equal columns, and only those, get equal labels."""
+    """Number the distinct columns of an integer matrix; equal columns get equal labels."""
     labels, n_labels = torch.zeros_like(columns[0]), 1
     for row in columns:
         row = row - row.min()

@@ -285,8 +285,8 @@ def _run(command: list[str], log: Path, report: Callable[[str], None]) -> None:
                 report("  " + line.rstrip())
     if process.wait() != 0:
         lines = log.read_text().splitlines()
-        errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
-        shown = "\n  ".join(errors[:5] or lines[-5:])
+        errors = [line for line in lines if re.search(r"\b(fatal )?error:", line)]
+        shown = "\n  ".join(errors[:5] or lines[-12:])
         raise PluginError(f"{' '.join(command[:2])} failed; the whole log is {log}\n  {shown}")
 
 

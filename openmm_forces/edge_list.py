@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from vesin_torch import NeighborList
 
+from mlip_engines.neighbors import LARGEST_OPEN_EXTENT
+
 
 class EdgeList(torch.nn.Module):
     """Edges shorter than a cutoff, from a list that reaches a skin further; scriptable.
@@ -23,6 +25,7 @@ class EdgeList(torch.nn.Module):
         super().__init__()
         self.cutoff = float(cutoff)
         self.skin = float(skin)
+        self.largest_open_extent = LARGEST_OPEN_EXTENT
         self.neighbors = NeighborList(cutoff=self.cutoff + self.skin, full_list=True)
         self.rebuilds = 0
         self.is_built = False
@@ -81,23 +84,39 @@ class EdgeList(torch.nn.Module):
         return float(furthest) > 0.25 * self.skin * self.skin
 
     def _rebuild(self, positions: Tensor, cell: Tensor, periodic: bool) -> None:
-        box = cell if periodic else torch.zeros_like(cell)
-        found = self.neighbors.compute(positions, box, periodic, "PS")
+        n_atoms = positions.size(0)
+        boxes = torch.zeros((n_atoms, 3), dtype=torch.int64, device=positions.device)
+        if periodic:
+            boxes = torch.floor(torch.matmul(positions, torch.linalg.inv(cell))).to(torch.int64)
+        else:
+            cell = torch.zeros_like(cell)
+            self._check_extent(positions)
+        wrapped = positions - torch.matmul(boxes.to(cell.dtype), cell)
+        found = self.neighbors.compute(wrapped, cell, periodic, "PS")
         pairs = found[0].to(torch.int64).t()  # (2, L)
-        images = found[1].to(torch.int64)  # (L, 3)
-        key = self._key(pairs[0], pairs[1], images, positions.size(0))
-        key, order = torch.sort(key)
+        images = found[1].to(torch.int64)  # (L, 3), few when seen from inside the box
+        key, order = torch.sort(self._key(pairs[0], pairs[1], images, n_atoms))
         pairs = pairs.index_select(1, order).contiguous()
         images = images.index_select(0, order)
-        reverse_key = self._key(pairs[1], pairs[0], -images, positions.size(0))
+        self.reverse = torch.searchsorted(key, self._key(pairs[1], pairs[0], -images, n_atoms))
+        images = images + boxes.index_select(0, pairs[0]) - boxes.index_select(0, pairs[1])
+        self.shifts = torch.matmul(images.to(cell.dtype), cell)
         self.pairs = pairs
-        self.shifts = torch.matmul(images.to(cell.dtype), box)
-        self.reverse = torch.searchsorted(key, reverse_key)
         self.reference_positions = positions.clone()
         self.reference_cell = cell.clone()
         self.is_periodic = periodic
         self.is_built = True
         self.rebuilds += 1
+
+    def _check_extent(self, positions: Tensor) -> None:
+        """Refuse what vesin's cell list ends the process for."""
+        if positions.size(0) > 0:
+            extent = float((positions - positions[0]).abs().max())
+            if extent > self.largest_open_extent:
+                raise ValueError(
+                    f"expected atoms within {self.largest_open_extent} Å of each other without a periodic "
+                    f"box, got {extent} Å; the run has become unstable, or atoms have evaporated"
+                )
 
     def _key(self, centre: Tensor, neighbor: Tensor, images: Tensor, n_atoms: int) -> Tensor:
         """Return one integer per edge, ordered by centre, neighbour and image."""

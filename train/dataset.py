@@ -14,6 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 from vesin_torch import NeighborList
 
+from mlip_engines.graph import reverse_edges
+
 # Neighbour lists reach this much beyond the cutoff, so that perturbed atoms find theirs. Å
 PERTURBATION_SKIN = 0.4
 
@@ -66,35 +68,19 @@ def prepare(atoms: Atoms, cutoff: float) -> LabelledStructure:
         raise ValueError(f"expected all or no directions periodic, got pbc {atoms.pbc}")
     positions = torch.tensor(atoms.positions, dtype=torch.float64)
     cell = torch.tensor(atoms.cell.array, dtype=torch.float64)
-    finder = NeighborList(cutoff=cutoff + PERTURBATION_SKIN, full_list=True)
-    i, j, shifts = finder.compute(positions, cell, bool(atoms.pbc.all()), "ijS")
-    i, j, shifts = i.long(), j.long(), shifts.round().long()
-    order = torch.argsort(i, stable=True)
-    i, j, shifts = i[order], j[order], shifts[order]
+    search = NeighborList(cutoff + PERTURBATION_SKIN, full_list=True, sorted=True)
+    pairs, shifts = search.compute(positions, cell, bool(atoms.pbc.all()), "PS")
+    edge_index, shifts = pairs.long().T, shifts.round().long()  # (2, E), (E, 3)
     return LabelledStructure(
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
         positions=positions,
         cell=cell,
         energy=float(atoms.get_potential_energy()),
         forces=torch.tensor(atoms.get_forces(apply_constraint=False), dtype=torch.float32),
-        edge_index=torch.stack((i, j)).int(),
+        edge_index=edge_index.int(),
         cell_shifts=shifts.to(torch.int8),
-        reverse_edge=_reverse(i, j, shifts, len(atoms)).int(),
+        reverse_edge=reverse_edges(edge_index, shifts).int(),
     )
-
-
-def _reverse(i: Tensor, j: Tensor, shifts: Tensor, n_atoms: int) -> Tensor:
-    offset = int(shifts.abs().max()) if shifts.numel() else 0
-    base = 2 * offset + 1
-
-    def key(a: Tensor, b: Tensor, s: Tensor) -> Tensor:
-        s = s + offset
-        return (((a * n_atoms + b) * base + s[:, 0]) * base + s[:, 1]) * base + s[:, 2]
-
-    forward, backward = torch.argsort(key(i, j, shifts)), torch.argsort(key(j, i, -shifts))
-    reverse = torch.empty_like(i)
-    reverse[backward] = forward
-    return reverse
 
 
 def file_hash(path: str | Path) -> str:

