@@ -73,7 +73,7 @@ def check_conformance(
             check()
         except Exception as e:  # whatever a foreign model raises is a failure of this check
             reason = str(e) if isinstance(e, ModelContractError) else f"{type(e).__name__}: {e}"
-            failures.append(f"{name}: {reason}")
+            failures.append(f"{name}: " + reason.strip().replace("\n", "\n    "))
         else:
             passed.append(name)
 
@@ -84,8 +84,10 @@ def check_conformance(
     if not failures:  # without a cutoff there is nothing to go on with
         subject, derivatives = _subjects(model, species)
         if network is not None:
-            own = subject.module.network
-            attempt("the network returns per-atom values", lambda: check_network_outputs(own, subject))
+            attempt(
+                "the network returns per-atom values",
+                lambda: check_network_outputs(subject.module.network, subject),
+            )
             attempt("scripted equals eager", lambda: check_scripted(subject))
         for name, check in CHECKS.items():
             attempt(name, lambda check=check: check(subject))

@@ -8,13 +8,16 @@
 from openmm_forces.evaluations import EvaluationCounts, conservative_energy, evaluation_counts
 from openmm_forces.force import create_force
 from openmm_forces.integrators import RespaIntegrator
+from openmm_forces.structure import Structure, from_ase
 from openmm_forces.system import create_system
 
 __all__ = [
     "EvaluationCounts",
     "RespaIntegrator",
+    "Structure",
     "conservative_energy",
     "create_force",
     "create_system",
     "evaluation_counts",
+    "from_ase",
 ]

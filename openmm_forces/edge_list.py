@@ -10,9 +10,10 @@ from mlip_engines.neighbors import LARGEST_OPEN_EXTENT
 class EdgeList(torch.nn.Module):
     """Edges shorter than a cutoff, from a list that reaches a skin further; scriptable.
 
-    The list is rebuilt when an atom has moved more than half the skin since the last rebuild, or when the
-    box or the number of atoms has changed. Reverse edges and the order are found at a rebuild. Edges are sorted
-    by centre, neighbour and periodic image, so that the result does not depend on when the list was built.
+    The list is rebuilt when an atom has moved more than half the skin since the last rebuild, or
+    when the box or the number of atoms has changed. Reverse edges and the order are found at a
+    rebuild. Edges are sorted by centre, neighbour and periodic image, so that the result does not
+    depend on when the list was built.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class EdgeList(torch.nn.Module):
         self.rebuilds = 0
         self.is_built = False
         self.is_periodic = False
-        # Plain tensors, not buffers: an engine that moves the module leaves them to the next rebuild.
+        # Plain tensors, not buffers: where the module moves to, the next rebuild makes them anew.
         self.reference_positions = torch.zeros((0, 3), dtype=torch.float64)
         self.reference_cell = torch.zeros((3, 3), dtype=torch.float64)
         self.pairs = torch.zeros((2, 0), dtype=torch.int64)  # (2, L), the list with the skin
@@ -61,7 +62,9 @@ class EdgeList(torch.nn.Module):
             self._rebuild(positions, cell, periodic)
         vectors = positions.index_select(0, self.pairs[1])
         vectors = vectors - positions.index_select(0, self.pairs[0]) + self.shifts  # (L, 3)
-        near = (vectors * vectors).sum(dim=1) < self.cutoff * self.cutoff  # (L,)
+        x, y, z = vectors.unbind(1)
+        distance_squared = x * x + y * y + z * z  # (L,), faster than a sum over rows
+        near = distance_squared < self.cutoff * self.cutoff
         near = torch.logical_and(near, near.index_select(0, self.reverse))  # equal up to rounding
         kept = torch.nonzero(near).squeeze(1)  # (E,)
         renumbered = torch.cumsum(near, dim=0) - 1  # (L,)
@@ -114,8 +117,9 @@ class EdgeList(torch.nn.Module):
             extent = float((positions - positions[0]).abs().max())
             if extent > self.largest_open_extent:
                 raise ValueError(
-                    f"expected atoms within {self.largest_open_extent} Å of each other without a periodic "
-                    f"box, got {extent} Å; the run has become unstable, or atoms have evaporated"
+                    f"expected atoms within {self.largest_open_extent} Å of each other without a "
+                    f"periodic box, got {extent} Å; the run has become unstable, or atoms have "
+                    "evaporated"
                 )
 
     def _key(self, centre: Tensor, neighbor: Tensor, images: Tensor, n_atoms: int) -> Tensor:

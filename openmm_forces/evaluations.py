@@ -1,7 +1,8 @@
 """What a Context has evaluated so far, asked through the force itself.
 
-OpenMM gives every Context its own copy of a hosted module and returns from it an energy and forces, nothing else.
-Negative values of the global parameter therefore make the force answer with a number in place of the energy.
+OpenMM gives every Context its own copy of a hosted module and returns from it an energy and forces,
+nothing else. Negative values of the global parameter therefore make the force answer with a number
+in place of the energy.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ PARAMETER = "mlip_forces"
 
 
 class EvaluationCounts(NamedTuple):
-    """Evaluations of one Context since it was created, and how far its two kinds of forces are apart."""
+    """Evaluations of one Context so far, and how far its two kinds of forces are apart."""
 
     non_conservative: int  # evaluations of the non-conservative head alone
     full: int  # evaluations of the energy and conservative forces, with or without the head
-    rms_correction: float  # eV/Å, root mean square over atoms of |C - NC|, where both were known last
-    max_correction: float  # eV/Å, largest |C - NC| of an atom there; both NaN before the first time
+    rms_correction: float  # eV/Å, |C - NC| root mean square over atoms, where both were known last
+    max_correction: float  # eV/Å, its largest value there; both are NaN before the first time
     list_rebuilds: int  # of the neighbour list
 
 
 def evaluation_counts(context: openmm.Context) -> EvaluationCounts:
     """Return the counters of a Context; evaluates nothing.
 
-    A force hosted by Python counts for all Contexts made from it. Several forces in one System are added up.
+    A force hosted by Python counts for all Contexts made from it. Several forces in one System are
+    added up.
 
     Raises
     ------
@@ -47,7 +49,8 @@ def evaluation_counts(context: openmm.Context) -> EvaluationCounts:
 def conservative_energy(context: openmm.Context) -> unit.Quantity:
     """Return the potential energy where the forces in use are non-conservative and have none.
 
-    The non-conservative forces are evaluated in the same pass, so that the next step is spared them.
+    The non-conservative forces are evaluated in the same pass, so that the next step is spared
+    them.
 
     Raises
     ------
@@ -66,7 +69,8 @@ def _request(context: openmm.Context, value: int) -> Iterator[float]:
     if PARAMETER not in context.getParameters():
         raise ValueError(
             f"expected a Context with the global parameter {PARAMETER!r}, got "
-            f"{sorted(context.getParameters()) or 'none'}; add a force from create_force to its System"
+            f"{sorted(context.getParameters()) or 'none'}; add a force from create_force to its "
+            "System"
         )
     before = context.getParameter(PARAMETER)
     context.setParameter(PARAMETER, value)

@@ -38,10 +38,10 @@ def create_force(
 ) -> openmm.Force:
     """Make a force that evaluates a model; works with every integrator, minimiser and barostat.
 
-    The force has a global parameter ``mlip_forces``: 0 conservative (the default), 1 non-conservative,
-    2 conservative minus non-conservative, 3 as 0 with 1 and 2 to follow at the same positions. Energies
-    are conservative, except at 1: NaN, because no energy is evaluated there; see
-    :func:`openmm_forces.conservative_energy`.
+    The force has a global parameter ``mlip_forces``: 0 conservative (the default), 1
+    non-conservative, 2 conservative minus non-conservative, 3 as 0 with 1 and 2 to follow at the
+    same positions. Energies are conservative, except at 1: NaN, because no energy is evaluated
+    there; see :func:`openmm_forces.conservative_energy`.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def create_force(
         Use the periodic box, in all three directions. Default no, as for other OpenMM forces;
         ``setUsesPeriodicBoundaryConditions`` of the force changes it later.
     skin : float (nm) or Quantity
-        How far the neighbour list reaches beyond the cutoff; it saves rebuilds and changes no result.
+        How far the neighbour list reaches beyond the cutoff; it saves rebuilds and changes no
+        result.
 
     Returns
     -------
@@ -117,7 +118,7 @@ def create_force(
 
 
 class PythonHost:
-    """The computation of a PythonForce: the module that TorchForce would host, called from Python."""
+    """The computation of a PythonForce: the module of a TorchForce, called from Python."""
 
     def __init__(self, module: torch.jit.ScriptModule):
         self.module = module
@@ -238,5 +239,5 @@ def _checked_particles(particles: Sequence[int], n_atoms: int) -> torch.Tensor:
             f"{subset.shape} of {subset.dtype}"
         )
     if subset.min() < 0 or len(np.unique(subset)) != n_atoms:
-        raise ValueError("expected particles to be distinct and not negative, got " f"{subset}")
+        raise ValueError(f"expected particles to be distinct and not negative, got {subset}")
     return torch.from_numpy(subset.astype(np.int64))

@@ -8,7 +8,7 @@ from openmm_forces.edge_list import EdgeList
 
 
 class HostedModel(torch.nn.Module):
-    """An exported model behind OpenMM's units, answering repeated requests from its last evaluation.
+    """An exported model behind OpenMM's units that does no evaluation twice.
 
     What is wanted arrives as the value of the global parameter ``mlip_forces``:
 
@@ -21,9 +21,10 @@ class HostedModel(torch.nn.Module):
     3      conservative                   conservative                  both, one forward pass
     =====  =============================  ============================  ==========================
 
-    The last evaluation is kept: a request at exactly the same positions and box costs nothing, or only what is not
-    known yet. 3 is 0 for an integrator that will ask for 1 or 2 at the same positions. Negative values evaluate nothing
-    and return a number about the evaluations so far in place of the energy, see :mod:`openmm_forces.evaluations`.
+    The last evaluation is kept: a request at exactly the same positions and box costs nothing, or
+    only what is not known yet. 3 is 0 for an integrator that will ask for 1 or 2 at the same
+    positions. Negative values evaluate nothing and return a number about the evaluations so far in
+    place of the energy, see :mod:`openmm_forces.evaluations`.
 
     Parameters
     ----------
@@ -36,8 +37,8 @@ class HostedModel(torch.nn.Module):
     has_non_conservative : bool
         Whether the model has a head for values 1, 2 and 3.
     fixed_box : bool
-        Refuse a request for 1 in another box than that of the request before. Set where 1 is the default:
-        without an energy a barostat would accept every trial.
+        Refuse a request for 1 in another box than that of the request before. Set where 1 is the
+        default: without an energy a barostat would accept every trial.
     """
 
     def __init__(
@@ -86,8 +87,8 @@ class HostedModel(torch.nn.Module):
         ----------
         positions_nm : (n_particles, 3) tensor, nm
         first, second : tensors
-            The box (3, 3) in nm and the value of ``mlip_forces`` (), or only the latter: OpenMM passes
-            the box of a force that uses periodic boundary conditions.
+            The box (3, 3) in nm and the value of ``mlip_forces`` (), or only the latter: OpenMM
+            passes the box of a force that uses periodic boundary conditions.
 
         Returns
         -------
@@ -126,8 +127,8 @@ class HostedModel(torch.nn.Module):
             if not torch.equal(self.cell, cell):
                 raise ValueError(
                     "expected the box of the evaluation before, got another one: a barostat needs "
-                    'an energy, and non-conservative forces have none. Use forces="conservative", with '
-                    "RespaIntegrator for speed. If the box was changed by hand, call "
+                    'an energy, and non-conservative forces have none. Use forces="conservative", '
+                    "with RespaIntegrator for speed. If the box was changed by hand, call "
                     "conservative_energy(context) once before going on"
                 )
         self._evaluate(positions, cell, periodic, request != 1, request != 0)
@@ -216,8 +217,9 @@ class HostedModel(torch.nn.Module):
             atom = int(torch.nonzero(torch.logical_not(finite))[0])
             x, y, z = positions[atom].unbind()
             raise ValueError(
-                f"expected finite coordinates, got {float(x)}, {float(y)}, {float(z)} Å for atom {atom}; "
-                "the run has become unstable or the start is wrong: minimise first, or shorten the time step"
+                f"expected finite coordinates, got {float(x)}, {float(y)}, {float(z)} Å for atom "
+                f"{atom}; the run has become unstable or the start is wrong: minimise first, or "
+                "shorten the time step"
             )
 
     def _report(self, request: int) -> float:

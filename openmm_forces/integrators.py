@@ -9,24 +9,22 @@ from openmm_forces.evaluations import PARAMETER
 
 
 class RespaIntegrator(openmm.CustomIntegrator):
-    r"""Velocity Verlet for the non-conservative forces, corrected at the ends of each outer step.
+    """Velocity Verlet for the non-conservative forces, corrected at the ends of each outer step.
 
-    With outer step :math:`\Delta t`, M inner steps of :math:`\delta t = \Delta t / M`, conservative forces C
-    and non-conservative forces NC, one outer step is
+    One outer step dt with M inner steps h = dt/M, conservative forces C and non-conservative NC::
 
-    .. math::
-        e^{\frac{\Delta t}{2} L_{C - NC}}
-        \left( e^{\frac{\delta t}{2} L_{NC}} e^{\delta t L_x} e^{\frac{\delta t}{2} L_{NC}} \right)^M
-        e^{\frac{\Delta t}{2} L_{C - NC}}
+        v += dt/2 (C - NC)/m
+        M times:  v += h/2 NC/m;  x += h v;  v += h/2 NC/m
+        v += dt/2 (C - NC)/m
 
-    (Tuckerman, Berne and Martyna, J. Chem. Phys. 97, 1990 (1992)). At a boundary of outer steps all kicks act at the
-    same positions and are done as :math:`\frac{\Delta t}{2} C + \frac{\delta t - \Delta t}{2} NC`. Other forces of the
-    System are in both terms and so are integrated with the inner step.
+    The kicks at either end act at the same positions and are done as dt/2 C + (h - dt)/2 NC. Other
+    forces of the System are in both terms, and so are integrated with the inner step.
 
-    In steady state an outer step costs M - 1 evaluations of the non-conservative head and one of everything: C is asked
-    for first at a boundary, with NC in the same pass, and the force answers the rest, also at the start of the next
-    step, from what it knows. Between steps ``mlip_forces`` is 0: states, reporters and barostats see conservative
-    energies and forces. ``getStepSize`` is the outer step. Constraints are kept, on the inner step.
+    In steady state an outer step costs M - 1 evaluations of the non-conservative head and one of
+    everything: C is asked for first at a boundary, with NC in the same pass, and the force answers
+    the rest, also at the start of the next step, from what it knows. Between steps ``mlip_forces``
+    is 0: states, reporters and barostats see conservative energies and forces. ``getStepSize`` is
+    the outer step. Constraints are kept, on the inner step.
 
     Parameters
     ----------
@@ -43,7 +41,12 @@ class RespaIntegrator(openmm.CustomIntegrator):
 
     Notes
     -----
-    A model without a head for non-conservative forces is refused with an OpenMMException at the first step.
+    A model without a head for non-conservative forces is refused with an OpenMMException at the
+    first step.
+
+    References
+    ----------
+    Tuckerman, Berne and Martyna, J. Chem. Phys. 97, 1990 (1992).
     """
 
     def __init__(self, outer_step: float | unit.Quantity, inner_steps: int):
@@ -64,7 +67,8 @@ class RespaIntegrator(openmm.CustomIntegrator):
         for step in range(inner_steps):
             self._add_drift()
             if step < inner_steps - 1:
-                self.addComputePerDof("v", f"v + dt/{inner_steps}*f/m")  # end and start of inner steps
+                # The end of one inner step and the start of the next.
+                self.addComputePerDof("v", f"v + dt/{inner_steps}*f/m")
         self._add_boundary_kick()
         self.addConstrainVelocities()
         self.addComputeGlobal(PARAMETER, "0")

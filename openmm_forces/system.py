@@ -22,7 +22,8 @@ def create_system(
 ) -> openmm.System:
     """Make a System in which a model gives all energies and forces.
 
-    Periodic if the topology has box vectors, in vacuum if not. Masses are those of the elements; no constraints.
+    Periodic if the topology has box vectors, in vacuum if not. Masses are those of the elements; no
+    constraints.
 
     Parameters
     ----------
@@ -38,7 +39,8 @@ def create_system(
     Raises
     ------
     ValueError
-        If the topology has no atoms, a particle without an element, or an element that the model does not know.
+        If the topology has no atoms, a particle without an element, or an element that the model
+        does not know.
     FileNotFoundError, ModelContractError, ImportError
         As :func:`openmm_forces.create_force`.
     """

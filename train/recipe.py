@@ -22,6 +22,7 @@ class Stage:
     perturbed_steps: float = 0.0  # fraction of steps on perturbed, unlabelled frames (needs match)
     perturbation: float = 0.05  # Å, standard deviation per component
     budget_minutes: float = 0.0  # if positive, the cycle is shortened to end within it
+    trained: list[str] = field(default_factory=list)  # parts of the network; all if empty
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ def _check(recipe: Recipe, path: Path) -> None:
             raise ValueError(
                 f"{path}: stage {stage.name}: epochs and learning_rate must be positive, "
                 f"got {stage.epochs} and {stage.learning_rate}"
+            )
+        if not 0.0 <= stage.perturbed_steps <= 1.0:
+            raise ValueError(
+                f"{path}: stage {stage.name}: perturbed_steps is a fraction of the steps, from 0 "
+                f"to 1, got {stage.perturbed_steps}"
             )
         if stage.perturbed_steps > 0.0 and stage.weights.match <= 0.0:
             raise ValueError(

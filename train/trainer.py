@@ -58,7 +58,7 @@ class Trainer:
         self.average = copy.deepcopy(network)
         self.stage_index, self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0, 0.0
         self.n_updates = 0
-        self.optimizer = self._new_optimizer()
+        self.optimizer = self._start_stage()
 
     @property
     def stage(self) -> Stage:
@@ -71,9 +71,12 @@ class Trainer:
             finished = False
             while not finished:
                 finished = self._run_epoch()
+            # A stage starts from the average of the one before: the better network, and a quiet one.
+            self.network.load_state_dict(self.average.state_dict())
             self.stage_index += 1
             self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0.0
-            self.optimizer = self._new_optimizer()
+            if self.stage_index < len(self.recipe.stages):
+                self.optimizer = self._start_stage()
             self.save()
 
     def save(self) -> None:
@@ -102,13 +105,20 @@ class Trainer:
         self.stage_index, self.epoch = state["stage_index"], state["epoch"]
         self.step_in_epoch, self.elapsed = state["step_in_epoch"], state["elapsed"]
         self.n_updates = state["n_updates"]
-        self.optimizer = self._new_optimizer()
-        self.optimizer.load_state_dict(state["optimizer"])
+        if self.stage_index < len(self.recipe.stages):
+            self.optimizer = self._start_stage()
+            self.optimizer.load_state_dict(state["optimizer"])
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.network.parameters(), lr=0.0, weight_decay=self.recipe.weight_decay
-        )
+    def _start_stage(self) -> torch.optim.Optimizer:
+        """Freeze what this stage does not train; return a fresh optimiser for the rest."""
+        parts = self.stage.trained
+        for part in parts:
+            if not any(name.split(".")[0] == part for name, _ in self.network.named_parameters()):
+                raise ValueError(f"stage {self.stage.name}: the network has no part {part!r}")
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(not parts or name.split(".")[0] in parts)
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        return torch.optim.AdamW(trained, lr=0.0, weight_decay=self.recipe.weight_decay)
 
     def _learning_rate(self, progress: float) -> float:
         warm_up, final = self.recipe.warm_up, self.recipe.final_learning_rate
@@ -197,7 +207,7 @@ class Trainer:
         terms = loss(prediction, batch, weights)
         self.optimizer.zero_grad()
         terms["total"].backward()
-        parameters = list(self.network.parameters())
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
         progress = self.processes.average_gradients(parameters, progress)
         norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
         if not torch.isfinite(norm):
@@ -212,7 +222,8 @@ class Trainer:
         # A young average follows closely, or a short run would report its random initial weights.
         decay = min(self.recipe.average_decay, (1 + self.n_updates) / (10 + self.n_updates))
         with torch.no_grad():
-            for slow, fast in zip(self.average.parameters(), parameters, strict=True):
+            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+            for slow, fast in pairs:
                 slow.lerp_(fast, 1.0 - decay)
         return {name: float(term.detach()) for name, term in terms.items()}, progress
 

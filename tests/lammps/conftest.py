@@ -6,13 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlip_engines.analytic import HarmonicPair, LennardJones, PairNetwork
-from mlip_engines.contract import ModelMetadata
-from mlip_engines.export import export_model
+from mlip_engines.analytic import LennardJones
+from tests.lammps.model_files import CUTOFF, export_pair
 
 HERE = Path(__file__).parent
-SPECIES = ["H", "O"]
-CUTOFF = 3.5  # Å; longer than half of every box in tests/structures.py but the long slab
 
 
 def pytest_collection_modifyitems(items):
@@ -31,23 +28,6 @@ def plugin():
     return build_plugin()
 
 
-def export_pair(network: PairNetwork, path: Path, species: list[str] = SPECIES) -> Path:
-    """Write a model file with a baseline as large as a real one."""
-    dtype = str(network.axis.dtype).removeprefix("torch.")
-    metadata = ModelMetadata(
-        name=type(network).__name__,
-        species=species,
-        cutoff=network.cutoff,
-        message_passing_layers=1,
-        heads=network.heads,
-        dtype=dtype,
-        interaction_range=network.cutoff,
-    )
-    baseline = {symbol: -13.5 * (k + 1) for k, symbol in enumerate(species)}
-    export_model(network, metadata, path, reference_energies=baseline)
-    return path
-
-
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> dict[str, Path]:
     """Model files by name."""
@@ -56,7 +36,6 @@ def models(tmp_path_factory) -> dict[str, Path]:
         "exact": LennardJones(CUTOFF, epsilon=0.02, sigma=1.1),
         "curl": LennardJones(CUTOFF, epsilon=0.02, sigma=1.1, curl=0.01),
         "no_head": LennardJones(CUTOFF, epsilon=0.02, sigma=1.1, with_non_conservative_head=False),
-        "springs": HarmonicPair(CUTOFF, k=1.0, r0=1.2, curl=0.02),
     }
     files = {
         name: export_pair(network.to(torch.float64), folder / f"{name}.pt")

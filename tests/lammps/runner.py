@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,10 +43,8 @@ class LammpsCell:
     def of(cls, atoms: Atoms) -> LammpsCell:
         """Directions without periodicity become perpendicular to the others, around all atoms."""
         cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-        for k in np.flatnonzero(~atoms.pbc):  # a unit vector perpendicular to what is there
-            filled = cell[np.linalg.norm(cell, axis=1) > 0]
-            _, _, perpendicular = np.linalg.svd(np.vstack([filled, np.zeros((1, 3))]))
-            cell[k] = perpendicular[-1]
+        for k in np.flatnonzero(~atoms.pbc):
+            cell[k] = _perpendicular_unit_vector(cell, start=k)
         if np.linalg.det(cell) < 0:
             free = np.flatnonzero(~atoms.pbc)
             if len(free) == 0:
@@ -116,7 +115,7 @@ def run_script(
     path.write_text(script)
     command = [*lammps_command(), "-in", path.name, "-log", "none"]
     if processes > 1:
-        command = ["mpiexec", "-n", str(processes), *command]
+        command = [str(Path(sys.executable).parent / "mpiexec"), "-n", str(processes), *command]
     done = subprocess.run(
         command,
         cwd=folder,
@@ -246,6 +245,15 @@ def read_thermo(log: str) -> dict[str, np.ndarray]:
             except ValueError:
                 continue
     return dict(zip(columns, np.array(rows).T, strict=True))
+
+
+def _perpendicular_unit_vector(cell: np.ndarray, start: int) -> np.ndarray:
+    """A direction perpendicular to all rows that are not zero, a Cartesian axis where possible."""
+    filled = cell[np.linalg.norm(cell, axis=1) > 0]
+    projector = np.eye(3) - np.linalg.pinv(filled) @ filled
+    axes = np.roll(np.eye(3), -start, axis=0) @ projector
+    longest = axes[np.argmax(np.linalg.norm(axes, axis=1) > 0.5)]
+    return longest / np.linalg.norm(longest)
 
 
 def _read_result(dump: Path, log: str, cell: LammpsCell, units: str) -> LammpsResult:

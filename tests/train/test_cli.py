@@ -70,6 +70,29 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
         assert torch.equal(value, parts[name]), name
 
 
+def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
+    arguments, tmp_path = run
+    stage = """
+  - name: match
+    epochs: 2
+    learning_rate: 0.01
+    weights: {energy: 0.0, match: 1.0}
+    trained: [force_layers, force_head]
+"""
+    train([*arguments, "-o", str(tmp_path / "without")])
+    write_recipe(tmp_path / "recipe.yaml", RECIPE + stage)
+    train([*arguments, "-o", str(tmp_path / "with")])
+    before = read_checkpoint(tmp_path / "without/checkpoint.pt")["average"]
+    after = read_checkpoint(tmp_path / "with/checkpoint.pt")["average"]
+    for name in before:
+        if not name.startswith(("force_layers", "force_head")):
+            assert torch.equal(before[name], after[name]), name
+    assert not torch.equal(before["force_head.0.vectors.weight"], after["force_head.0.vectors.weight"])
+    errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("without", "with")]
+    assert errors[1]["c_minus_nc_rmse"] < errors[0]["c_minus_nc_rmse"]
+    assert errors[1]["conservative_mae"] == errors[0]["conservative_mae"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -26,7 +26,7 @@ def test_message_block_equals_the_sum_over_edges_of_the_paper(network):
     torch.manual_seed(0)
     s, v = torch.randn(12, 12).double(), torch.randn(12, 3, 12).double()
     edges: PaddedNeighbors = network.edges
-    block: Message = network.shared[0].message
+    block: Message = network.shared[1].message
     s_new, v_new = block(s, v, *edges(graph.edge_index, graph.edge_vectors, 12))
 
     i, j = graph.edge_index
@@ -41,6 +41,18 @@ def test_message_block_equals_the_sum_over_edges_of_the_paper(network):
     dv = torch.zeros_like(v).index_add(0, i, message)
     torch.testing.assert_close(s_new, s + ds, rtol=EQUALITY, atol=EQUALITY)
     torch.testing.assert_close(v_new, v + dv, rtol=EQUALITY, atol=EQUALITY)
+
+
+def test_the_first_layer_equals_any_other_where_vectors_are_zero(network):
+    graph = neighbor_graph(STRUCTURES["molecules"](), 4.0)
+    torch.manual_seed(0)
+    s, v = torch.randn(12, 12).double(), torch.zeros(12, 3, 12).double()
+    edges = network.edges(graph.edge_index, graph.edge_vectors, 12)
+    first = network.shared[0].message
+    other = Message(12, 6, is_first=False).double()
+    other.load_state_dict(first.state_dict())
+    for found, expected in zip(first(s, v, *edges), other(s, v, *edges), strict=True):
+        torch.testing.assert_close(found, expected, rtol=EQUALITY, atol=EQUALITY)
 
 
 @pytest.mark.parametrize("improper", [False, True])

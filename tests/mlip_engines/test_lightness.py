@@ -1,0 +1,28 @@
+"""What LAMMPS imports on every rank, and what describes a file, must not import torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "module", ["mlip_engines", "mlip_engines.lammps", "mlip_engines.contract", "mlip_engines.load"]
+)
+def test_import_does_not_import_torch(module):
+    code = (
+        f"import sys, {module}\n"
+        "heavy = {'torch', 'ase', 'numpy', 'vesin_torch'} & set(sys.modules)\n"
+        "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_can_be_imported():
+    import mlip_engines
+
+    for name in mlip_engines.__all__:
+        assert getattr(mlip_engines, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        mlip_engines.nothing  # noqa: B018
