@@ -13,9 +13,9 @@ def smooth_cutoff(distance: Tensor, cutoff: float) -> Tensor:
 class PairNetwork(nn.Module):
     """E = 1/2 sum_e u(r_e) with a smooth cutoff, and a non-conservative head with a known error.
 
-    The head returns the exact forces of the pair energy plus, with ``curl`` = c, for each edge from i to j the term
-    c f(r) (z x r_e), f the smooth cutoff: a force that circulates around the z axis and is the gradient of nothing. Since it is odd
-    in r_e, it cancels in pairs and the net force stays zero.
+    The head returns the exact forces of the pair energy plus, with ``curl`` = c, for each edge
+    from i to j the term c f(r) (z x r_e), f the smooth cutoff: a force that circulates around the
+    z axis and is the gradient of nothing. It is odd in r_e: pairs cancel, the net force is zero.
 
     Subclasses give ``pair_energy`` and its derivative with respect to the distance, both without the cutoff factor.
     """

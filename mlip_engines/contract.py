@@ -121,7 +121,9 @@ class ModelMetadata:
         except json.JSONDecodeError as e:
             raise ModelContractError(f"{where}: expected metadata in JSON, got: {e}") from e
         if not isinstance(values, dict):
-            raise ModelContractError(f"{where}: expected a JSON object, got {type(values).__name__}")
+            raise ModelContractError(
+                f"{where}: expected a JSON object, got {type(values).__name__}"
+            )
         version = values.get("contract_version")
         if version != CONTRACT_VERSION:
             raise ModelContractError(
@@ -133,7 +135,9 @@ class ModelMetadata:
         required = {"name", "species", "cutoff", "message_passing_layers", "heads", "dtype"}
         missing = sorted((required | {"interaction_range"}) - set(values))
         if missing:
-            raise ModelContractError(f"{where}: metadata lack {', '.join(missing)}; export it again")
+            raise ModelContractError(
+                f"{where}: metadata lack {', '.join(missing)}; export it again"
+            )
         metadata = cls(**{name: value for name, value in values.items() if name in known})
         metadata.check(where)
         return metadata

@@ -94,7 +94,9 @@ def _check_against_network(metadata: ModelMetadata, model: ExportedModel) -> Non
         raise ModelContractError(f"{metadata.name}: {unknown} are no chemical symbols")
 
 
-def _compare(model: ExportedModel, reloaded: torch.jit.ScriptModule, metadata: ModelMetadata) -> None:
+def _compare(
+    model: ExportedModel, reloaded: torch.jit.ScriptModule, metadata: ModelMetadata
+) -> None:
     graph = _probe_graph(metadata)
     has_head = metadata.has_non_conservative_forces
     expected = model.evaluate(*graph, has_head, False)
@@ -121,7 +123,9 @@ def _probe_graph(metadata: ModelMetadata) -> tuple[Tensor, Tensor, Tensor, Tenso
     spacing = 0.4 * metadata.cutoff
     positions = torch.zeros((n_atoms, 3), dtype=torch.float64)
     positions[:, 0] = spacing * torch.arange(n_atoms)
-    positions += 0.1 * spacing * torch.rand(positions.shape, generator=generator, dtype=torch.float64)
+    positions += (
+        0.1 * spacing * torch.rand(positions.shape, generator=generator, dtype=torch.float64)
+    )
     distance = torch.cdist(positions, positions)
     edge_index = torch.nonzero((distance < metadata.cutoff) & (distance > 0)).T.contiguous()
     order = {(int(i), int(j)): e for e, (i, j) in enumerate(edge_index.T)}

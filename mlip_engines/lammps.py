@@ -252,7 +252,9 @@ def compiler() -> str | None:
 
 def _check_build_tools() -> str:
     if shutil.which("cmake") is None:
-        raise PluginError("expected cmake, found none; run: apt-get install cmake (or pip install cmake)")
+        raise PluginError(
+            "expected cmake, found none; run: apt-get install cmake (or pip install cmake)"
+        )
     if compiler() is None:
         raise PluginError("expected a C++ compiler, found none; run: apt-get install g++")
     if shutil.which("ninja"):
@@ -275,15 +277,17 @@ def _writable_root() -> Path:
 
 
 def _run(command: list[str], log: Path, report: Callable[[str], None]) -> None:
-    with log.open("a") as stream:
-        process = subprocess.Popen(
+    with (
+        log.open("a") as stream,
+        subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        )
+        ) as process,
+    ):
         for line in process.stdout:
             stream.write(line)
             if re.match(r"\[ *\d+(%|/\d+)\]", line):
                 report("  " + line.rstrip())
-    if process.wait() != 0:
+    if process.returncode != 0:
         lines = log.read_text().splitlines()
         errors = [line for line in lines if re.search(r"\b(fatal )?error:", line)]
         shown = "\n  ".join(errors[:5] or lines[-12:])

@@ -10,8 +10,12 @@ from vesin_torch import NeighborList
 
 from mlip_engines.graph import Graph, reverse_edges
 
-# Beyond this the cell list of vesin 0.6 needs more cells than it can count, and ends the process.
+# A structure wider than this without periodicity is taken for one that has blown up.
 LARGEST_OPEN_EXTENT = 1.0e4  # Å
+
+# vesin 0.6 sorts atoms into at most this many cells, of equal number per length in all directions.
+# Where that leaves less than one cell across a flat structure it divides by zero, which ends the process.
+_LARGEST_CELL_COUNT = 1.0e5
 
 
 def neighbor_graph(atoms: Atoms, cutoff: float) -> Graph:
@@ -78,8 +82,8 @@ def neighbor_graph_from_arrays(
     pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), (3,))
     numbers = torch.tensor(np.asarray(atomic_numbers), dtype=torch.int64)
     _check(positions, cell, pbc, numbers, cutoff)
-    cell[~pbc] = 0.0
-    edge_index, shifts = _pairs(positions, cell, pbc, cutoff)
+    cell = _closed_cell(positions, cell, pbc, cutoff)
+    edge_index, shifts = _pairs(positions, cell, cutoff)
     # Formed in one way for both directions of a pair: opposite vectors are equal bit by bit.
     points = torch.from_numpy(positions)
     vectors = points[edge_index[1]] - points[edge_index[0]]
@@ -95,18 +99,50 @@ def neighbor_graph_from_arrays(
     )
 
 
-def _pairs(
+def _closed_cell(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+) -> np.ndarray:
+    """Return a cell that is periodic in all directions, with gaps of a cutoff in the open ones.
+
+    One case instead of eight, and vesin is quadratic in the number of atoms for a mix of both.
+    """
+    lattice = cell[pbc]
+    open_axes = np.linalg.svd(np.vstack([lattice, np.zeros((1, 3))]))[2][len(lattice) :]
+    closed = cell.copy()
+    if len(open_axes):
+        along = positions @ open_axes.T  # (N, number of open directions)
+        extent = np.ptp(along, axis=0) if len(positions) else np.zeros(len(open_axes))
+        closed[~pbc] = (extent + 1.01 * cutoff)[:, None] * open_axes
+    return closed
+
+
+def _pairs(
+    positions: np.ndarray, cell: np.ndarray, cutoff: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return edges (2, E) sorted by centre and shifts (E, 3), at least those in the cutoff."""
     if len(positions) == 0:
         return torch.zeros((2, 0), dtype=torch.int64), torch.zeros((0, 3), dtype=torch.int64)
+    widths = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)  # between opposite faces
     # A hair more than the cutoff: which pairs count is decided above, from the vectors themselves.
-    search = NeighborList(cutoff * (1.0 + 1e-9), full_list=True, sorted=True)
+    search = NeighborList(
+        _search_cutoff(widths, cutoff * (1.0 + 1e-9)), full_list=True, sorted=True
+    )
     pairs, shifts = search.compute(
-        torch.from_numpy(positions), torch.from_numpy(cell), torch.from_numpy(pbc.copy()), "PS"
+        torch.from_numpy(positions), torch.from_numpy(cell), torch.tensor(True), "PS"
     )
     return pairs.to(torch.int64).T, shifts.to(torch.int64)
+
+
+def _search_cutoff(widths: np.ndarray, cutoff: float) -> float:
+    """Return a cutoff, at least the one given, with which vesin has a cell in every direction."""
+    while True:
+        cells = np.maximum(np.trunc(widths / cutoff), 1.0)
+        total = cells.prod()
+        if total <= _LARGEST_CELL_COUNT:
+            return cutoff
+        if cells.min() * np.cbrt(_LARGEST_CELL_COUNT / total) >= 1.01:
+            return cutoff
+        cutoff *= 1.25
 
 
 def _check(

@@ -62,7 +62,11 @@ def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = Fals
 
     frames = read_structures(data, progress=processes.is_first)
     split = split_indices(
-        len(frames), recipe.n_validation, recipe.n_test, recipe.split_seed, duplicate_indices(frames)
+        len(frames),
+        recipe.n_validation,
+        recipe.n_test,
+        recipe.split_seed,
+        duplicate_indices(frames),
     )
     training_frames = [frames[k] for k in split["train"]]
     reference_energies = fit_composition(training_frames)
@@ -99,9 +103,7 @@ def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = Fals
             "errors": {},
         },
     }
-    trainer = Trainer(
-        recipe, network, structures, baseline, scale, record, output, processes
-    )
+    trainer = Trainer(recipe, network, structures, baseline, scale, record, output, processes)
     if resume:
         state = read_checkpoint(checkpoint)
         if state["recipe"] != record["recipe"]:
@@ -112,9 +114,7 @@ def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = Fals
         (output / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=2))
     trainer.run()
     if processes.is_first:
-        errors = evaluate(
-            trainer.average, structures["test"], baseline, scale, differentiate=True
-        )
+        errors = evaluate(trainer.average, structures["test"], baseline, scale, differentiate=True)
         record["metadata"]["errors"] = _errors_in_ev(errors)
         trainer.save()
         (output / "test.json").write_text(json.dumps(errors, indent=2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from mlip_engines.units import MEV_PER_EV
@@ -34,9 +33,7 @@ def evaluate(
 
     with_head = "non_conservative_forces" in network.heads
     for start in range(0, len(structures), batch_size):
-        batch = collate(
-            structures[start : start + batch_size], baseline, network.cutoff, dtype
-        )
+        batch = collate(structures[start : start + batch_size], baseline, network.cutoff, dtype)
         prediction = predict(
             network,
             batch,

@@ -67,7 +67,9 @@ def read_recipe(path: str | Path) -> Recipe:
         path = shipped / (path.name if path.suffix else f"{path.name}.yaml")
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in shipped.glob("*.yaml")))
-        raise FileNotFoundError(f"expected a recipe file or one of {names}; found nothing at {path}")
+        raise FileNotFoundError(
+            f"expected a recipe file or one of {names}; found nothing at {path}"
+        )
     values = yaml.safe_load(path.read_text())
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected a mapping of settings, got {type(values).__name__}")

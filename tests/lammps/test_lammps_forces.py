@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+
+from structures import STRUCTURES
 from tests.lammps.closed_form import ClosedForm
 from tests.lammps.model_files import BASELINE, CUTOFF, SPECIES
 from tests.lammps.runner import run_structure, run_structures
-from structures import STRUCTURES
 from tolerances import (
     FINITE_DIFFERENCE_FORCE,
     FINITE_DIFFERENCE_STEP,
@@ -117,7 +118,9 @@ def test_virial_matches_finite_strain(models, tmp_path, name):
                 deformed = atoms.copy()
                 deformed.set_cell(atoms.cell.array @ strain, scale_atoms=True)
                 strained.append(deformed)
-    reference, *rest = run_structures([atoms, *strained], models["exact"], tmp_path, species=SPECIES)
+    reference, *rest = run_structures(
+        [atoms, *strained], models["exact"], tmp_path, species=SPECIES
+    )
     numerical = -derivative([result.energy for result in rest], h).reshape(3, 3)
     assert np.abs(reference.virial).min() > 1e-3  # all six components are there
     assert np.abs(reference.virial - numerical).max() < FINITE_DIFFERENCE_VIRIAL

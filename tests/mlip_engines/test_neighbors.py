@@ -110,10 +110,25 @@ def test_bad_input_is_refused(atoms, cutoff, message):
         neighbor_graph(atoms, cutoff)
 
 
-def test_the_largest_open_extent_is_safe():
-    """The list behind it ends the process when atoms are much further apart than this."""
-    atoms = Atoms("H3", [[0, 0, 0], [0, 0, 1], [0.99 * LARGEST_OPEN_EXTENT, 0, 0]])
-    assert neighbor_graph(atoms, 3.0).n_edges == 2
-    atoms.set_cell([0, 2.5, 0])
-    atoms.pbc = [False, True, False]
-    assert neighbor_graph(atoms, 2.0).n_edges == 2
+@pytest.mark.parametrize("pbc", [[0, 0, 0], [0, 0, 1], [1, 0, 1], [1, 1, 0], [1, 1, 1]])
+@pytest.mark.parametrize("axes", [[0], [0, 1], [0, 1, 2]])
+def test_wide_structures_are_searched(axes, pbc):
+    """A cell list with a limited number of cells has less than one across a wide, flat structure."""
+    wide = 0.5 * LARGEST_OPEN_EXTENT
+    end = np.zeros(3)
+    end[axes] = wide
+    cell = np.where(end > 0, wide + 10.0, 4.1)
+    atoms = Atoms("H4", [[0, 0, 0], [0, 0, 1], end, end + [0, 1, 0]], cell=cell, pbc=pbc)
+    expected = sum(neighbor_graph(part, 3.0).n_edges for part in (atoms[:2], atoms[2:]))
+    assert neighbor_graph(atoms, 3.0).n_edges == expected >= 4
+
+
+def test_many_atoms_in_a_flat_periodic_cell():
+    """More cells than the list may have, and one across: a layer of 200 000 atoms."""
+    side = 450
+    grid = np.stack(np.meshgrid(np.arange(side), np.arange(side), [0]), axis=-1).reshape(-1, 3)
+    cell = [3.0 * side, 3.0 * side, 4.1]
+    atoms = Atoms(numbers=np.ones(len(grid)), positions=3.0 * grid, cell=cell, pbc=True)
+    graph = neighbor_graph(atoms, 3.1)
+    assert graph.n_edges == 4 * len(atoms)
+    np.testing.assert_allclose(graph.edge_vectors.norm(dim=1), 3.0, rtol=EXACT)

@@ -5,11 +5,11 @@ import json
 
 import pytest
 import torch
-from tests.train.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
 from mlip_engines import MlipCalculator, read_metadata
 from mlip_engines.cli import main as export
 from mlip_engines.neighbors import neighbor_graph
+from tests.train.labelled import RECIPE, argon_frames, write_argon, write_recipe
 from train.checkpoint import load_network, read_checkpoint
 from train.cli import main as train
 from train.trainer import Trainer
@@ -87,7 +87,9 @@ def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     for name in before:
         if not name.startswith(("force_layers", "force_head")):
             assert torch.equal(before[name], after[name]), name
-    assert not torch.equal(before["force_head.0.vectors.weight"], after["force_head.0.vectors.weight"])
+    assert not torch.equal(
+        before["force_head.0.vectors.weight"], after["force_head.0.vectors.weight"]
+    )
     errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("without", "with")]
     assert errors[1]["c_minus_nc_rmse"] < errors[0]["c_minus_nc_rmse"]
     assert errors[1]["conservative_mae"] == errors[0]["conservative_mae"]

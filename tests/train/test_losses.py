@@ -1,9 +1,9 @@
 """What each term of the loss moves, and what it must not move."""
 
 import torch
-from tests.train.labelled import argon_frames
 from tolerances import TOLERANCE
 
+from tests.train.labelled import argon_frames
 from train.batching import collate
 from train.composition import fit_composition, force_scale
 from train.dataset import prepare
@@ -38,7 +38,9 @@ def test_match_has_no_gradient_into_the_energy():
     network, batch = network_and_batch()
     _, terms = run(network, batch, LossWeights(energy=0.0, match=1.0))
     terms["total"].backward()
-    moved = [p.grad for p in [*network.energy_layers.parameters(), *network.energy_head.parameters()]]
+    moved = [
+        p.grad for p in [*network.energy_layers.parameters(), *network.energy_head.parameters()]
+    ]
     assert all(g is None or not g.any() for g in moved)
     assert all(p.grad is not None for p in network.force_head.parameters() if p.numel() > 8)
 
@@ -66,7 +68,12 @@ def test_conservative_forces_equal_the_energy_difference_of_displaced_atoms():
         move[3, 1] = sign * step
         _, moved = network_and_batch([move, None])
         prediction = predict(
-            network, moved, 1.0, differentiate=False, with_non_conservative=False, create_graph=False
+            network,
+            moved,
+            1.0,
+            differentiate=False,
+            with_non_conservative=False,
+            create_graph=False,
         )
         energies.append(float(prediction.energies[0].detach()))
     difference = -(energies[0] - energies[1]) / (2 * step)

