@@ -125,11 +125,11 @@ void EdgeList::match_reverse(const double *const *x)
 
     const std::pair<int, int64_t> wanted(candidate.centre, -candidate.shift);
     const auto end = candidates_.begin() + first_[candidate.neighbor + 1];
-    const auto found = std::lower_bound(
-        candidates_.begin() + first_[candidate.neighbor], end, wanted,
-        [](const Candidate &a, const std::pair<int, int64_t> &b) {
-          return a.neighbor != b.first ? a.neighbor < b.first : a.shift < b.second;
-        });
+    const auto found =
+        std::lower_bound(candidates_.begin() + first_[candidate.neighbor], end, wanted,
+                         [](const Candidate &a, const std::pair<int, int64_t> &b) {
+                           return a.neighbor != b.first ? a.neighbor < b.first : a.shift < b.second;
+                         });
     if (found != end && found->neighbor == wanted.first && found->shift == wanted.second) {
       candidate.reverse = static_cast<int>(found - candidates_.begin());
       found->reverse = e;

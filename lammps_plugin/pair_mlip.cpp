@@ -42,7 +42,7 @@ static constexpr double NOT_EVALUATED = -1.0;
 /* ---------------------------------------------------------------------- */
 
 struct PairMLIP::Data {
-  std::string file;              // as found
+  std::string file;    // as found
   std::string device = "auto";
   bool non_conservative = false;    // pair_style mlip forces non_conservative
   bool warned_non_conservative = false, warned_skin = false;
@@ -62,11 +62,11 @@ struct PairMLIP::Data {
   std::vector<double> non_conservative_forces;    // of the last NC-only evaluation
 
   // what the last full evaluation belongs to
-  std::vector<double> evaluated_x;      // (n_owned + n_ghost, 3)
-  std::vector<int> evaluated_types;     // (n_owned)
+  std::vector<double> evaluated_x;     // (n_owned + n_ghost, 3)
+  std::vector<int> evaluated_types;    // (n_owned)
 
   // r-RESPA
-  int inner_steps = 1;         // inner calls in one outer step
+  int inner_steps = 1;    // inner calls in one outer step
   int calls_since_outer = 0;
 
   // is `full` an evaluation at exactly the present positions, with everything that is needed?
@@ -75,10 +75,10 @@ struct PairMLIP::Data {
     const size_t n_values = 3 * static_cast<size_t>(atom->nlocal + atom->nghost);
     const size_t n_owned = atom->nlocal;
     return n_owned > 0 && evaluated_x.size() == n_values && evaluated_types.size() == n_owned &&
-        full.non_conservative_forces.size() == 3 * n_owned &&
-        (!with_atomic_virials || full.atomic_virials.size() == 9 * n_owned) &&
-        std::equal(evaluated_types.begin(), evaluated_types.end(), atom->type) &&
-        std::equal(evaluated_x.begin(), evaluated_x.end(), &atom->x[0][0]);
+           full.non_conservative_forces.size() == 3 * n_owned &&
+           (!with_atomic_virials || full.atomic_virials.size() == 9 * n_owned) &&
+           std::equal(evaluated_types.begin(), evaluated_types.end(), atom->type) &&
+           std::equal(evaluated_x.begin(), evaluated_x.end(), &atom->x[0][0]);
   }
 
   void remember_positions(const Atom *atom)
@@ -102,9 +102,7 @@ PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data)
   centroidstressflag = CENTROID_NOTAVAIL;
 
   nextra = N_EXTRA;
-  pvector = new double[N_EXTRA];
-  pvector[N_NON_CONSERVATIVE] = pvector[N_FULL] = 0.0;
-  pvector[RMS_DISAGREEMENT] = pvector[MAX_DISAGREEMENT] = NOT_EVALUATED;
+  pvector = new double[N_EXTRA]();
 }
 
 /* ---------------------------------------------------------------------- */
@@ -143,7 +141,7 @@ void PairMLIP::settings(int narg, char **arg)
     error->all(FLERR, "Pair style mlip needs 'units metal' or 'units real', got 'units {}'", units);
 
   data->non_conservative = false;
-  data->device = "auto";
+  std::string device = "auto";
   for (int iarg = 0; iarg < narg; iarg += 2) {
     const std::string keyword = arg[iarg];
     if (keyword != "forces" && keyword != "device")
@@ -151,8 +149,7 @@ void PairMLIP::settings(int narg, char **arg)
                  "Unknown pair_style mlip keyword: expected 'forces conservative', 'forces "
                  "non_conservative' or 'device auto|cpu|cuda', got '{}'",
                  keyword);
-    if (iarg + 1 == narg)
-      error->all(FLERR, "Pair style mlip keyword '{}' needs a value", keyword);
+    if (iarg + 1 == narg) error->all(FLERR, "Pair style mlip keyword '{}' needs a value", keyword);
     const std::string value = arg[iarg + 1];
     if (keyword == "forces") {
       if (value != "conservative" && value != "non_conservative")
@@ -163,10 +160,18 @@ void PairMLIP::settings(int narg, char **arg)
     } else {
       if (value != "auto" && value != "cpu" && value != "cuda")
         error->all(FLERR, "Pair style mlip: expected device auto, cpu or cuda, got '{}'", value);
-      data->device = value;
+      device = value;
     }
   }
   data->warned_non_conservative = false;
+
+  pvector[N_NON_CONSERVATIVE] = pvector[N_FULL] = 0.0;
+  pvector[RMS_DISAGREEMENT] = pvector[MAX_DISAGREEMENT] = NOT_EVALUATED;
+
+  // a repeated pair_style command keeps the model
+  const bool moves = data->model && device != data->device;
+  data->device = device;
+  if (moves) load_model(data->file);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -200,6 +205,8 @@ void PairMLIP::coeff(int narg, char **arg)
                ntypes, narg - 3);
 
   if (!allocated) allocate();
+  for (int i = 1; i <= ntypes; i++)
+    for (int j = i; j <= ntypes; j++) setflag[i][j] = 0;    // in case of an error from here on
   load_model(arg[2]);
   map_elements(arg + 3);
   for (int i = 1; i <= ntypes; i++)
@@ -570,10 +577,11 @@ int PairMLIP::inner_steps_of_integrator() const
 void PairMLIP::require_respa_support()
 {
   if (!data->model->info().has_non_conservative_forces)
-    error->all(FLERR,
-               "run_style respa with inner and outer needs a model with non-conservative forces, {} "
-               "has none. Use run_style verlet, or a model that has them",
-               data->file);
+    error->all(
+        FLERR,
+        "run_style respa with inner and outer needs a model with non-conservative forces, {} "
+        "has none. Use run_style verlet, or a model that has them",
+        data->file);
   if (data->non_conservative)
     error->all(FLERR,
                "run_style respa with inner and outer integrates the conservative forces of pair "

@@ -32,7 +32,8 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
 {
   const int version = lammps_version(lmp);
   if (version != MLIP_LAMMPS_VERSION) {
-    const std::string message = "pair_style mlip is not available: its plugin was compiled for LAMMPS " +
+    const std::string message =
+        "pair_style mlip is not available: its plugin was compiled for LAMMPS " +
         std::to_string(MLIP_LAMMPS_VERSION) + ", this is LAMMPS " + std::to_string(version) +
         ". Compile it for this one: mlip-lammps build";
     lammps_error(lmp, LMP_ERROR_WARNING | LMP_ERROR_WORLD, message.c_str());

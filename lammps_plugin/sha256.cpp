@@ -26,7 +26,7 @@ void Sha256::process_block(const uint8_t *block)
   uint32_t w[64];
   for (int t = 0; t < 16; t++)
     w[t] = uint32_t(block[4 * t]) << 24 | uint32_t(block[4 * t + 1]) << 16 |
-        uint32_t(block[4 * t + 2]) << 8 | uint32_t(block[4 * t + 3]);
+           uint32_t(block[4 * t + 2]) << 8 | uint32_t(block[4 * t + 3]);
   for (int t = 16; t < 64; t++) {
     const uint32_t s0 = rotate_right(w[t - 15], 7) ^ rotate_right(w[t - 15], 18) ^ (w[t - 15] >> 3);
     const uint32_t s1 = rotate_right(w[t - 2], 17) ^ rotate_right(w[t - 2], 19) ^ (w[t - 2] >> 10);

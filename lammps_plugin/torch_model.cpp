@@ -107,8 +107,8 @@ template <typename Type> Type entry(const Json &metadata, const char *key)
   try {
     return metadata[key].get<Type>();
   } catch (const std::exception &) {
-    fail(std::string("the metadata have an unexpected value for '") + key + "': " +
-         metadata[key].dump() + ". Export the model again with mlip-export");
+    fail(std::string("the metadata have an unexpected value for '") + key +
+         "': " + metadata[key].dump() + ". Export the model again with mlip-export");
   }
 }
 
@@ -235,8 +235,7 @@ class TorchModel : public Model {
       auto inputs = inputs_of(graph, device_);
       inputs.emplace_back(with_non_conservative);
       inputs.emplace_back(with_atomic_virials);
-      const auto outputs =
-          module_.get_method("evaluate")(std::move(inputs)).toGenericDict();
+      const auto outputs = module_.get_method("evaluate")(std::move(inputs)).toGenericDict();
 
       const int64_t n_atoms = graph.n_atoms();
       result.energy = output(outputs, "energy", {}).item<double>();
@@ -281,7 +280,8 @@ class TorchModel : public Model {
 static void set_up_runtime(int n_threads)
 {
   const std::string expected = "TORCH_VERSION=" + std::to_string(TORCH_VERSION_MAJOR) + "." +
-      std::to_string(TORCH_VERSION_MINOR) + "." + std::to_string(TORCH_VERSION_PATCH);
+                               std::to_string(TORCH_VERSION_MINOR) + "." +
+                               std::to_string(TORCH_VERSION_PATCH);
   if (at::show_config().find(expected) == std::string::npos)
     fail("this plugin was compiled for another version of torch (" + expected +
          "). Compile it again: mlip-lammps build");

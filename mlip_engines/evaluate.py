@@ -195,9 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="mlip-eval", description="Errors of a model file on structures with labels."
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model: water")
-    parser.add_argument(
-        "file", metavar="FILE", help="structures with energies and forces"
-    )
+    parser.add_argument("file", metavar="FILE", help="structures with energies and forces")
     parser.add_argument("--json", action="store_true", help="print JSON, in eV/atom and eV/Å")
     parser.add_argument("--index", default=":", help="structures to use, as in ASE (default: all)")
     parser.add_argument("--batch", type=int, default=4, help="structures at once (default: 4)")

@@ -74,8 +74,8 @@ def neighbor_graph_from_arrays(
     ------
     ValueError
         If the cutoff is not positive, a coordinate is not finite, the periodic lattice vectors are
-        zero or linearly dependent, or the atoms are further apart in an open direction than a
-        neighbour list can span.
+        zero or linearly dependent, or the atoms are further apart than :data:`LARGEST_OPEN_EXTENT`
+        where there is no periodicity.
     """
     positions = np.array(positions, dtype=np.float64).reshape(-1, 3)
     cell = np.array(cell, dtype=np.float64).reshape(3, 3)

@@ -103,7 +103,9 @@ class EdgeList(torch.nn.Module):
         images = images.index_select(0, order)
         self.reverse = torch.searchsorted(key, self._key(pairs[1], pairs[0], -images, n_atoms))
         images = images + boxes.index_select(0, pairs[0]) - boxes.index_select(0, pairs[1])
-        self.shifts = torch.matmul(images.to(cell.dtype), cell)
+        steps = images.to(cell.dtype)
+        # Written out: the rounding of a matrix product may depend on the place of a row in it.
+        self.shifts = steps[:, 0:1] * cell[0] + steps[:, 1:2] * cell[1] + steps[:, 2:3] * cell[2]
         self.pairs = pairs
         self.reference_positions = positions.clone()
         self.reference_cell = cell.clone()

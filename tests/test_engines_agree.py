@@ -6,20 +6,27 @@ import pytest
 import torch
 from ase.units import fs
 from openmm import unit
-from structures import STRUCTURES
-from tests.lammps.runner import run_structure
-from tests.openmm.runner import make_context, positions_of, single_point
-from tolerances import TOLERANCE
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
 from mlip_engines.lammps import build_plugin
 from openmm_forces import RespaIntegrator, from_ase
+from structures import STRUCTURES
+from tests.lammps.runner import run_structure
+from tests.openmm.runner import make_context, positions_of, single_point
+from tolerances import TOLERANCE
 from train.models.painn import PaiNN
 
 pytestmark = [pytest.mark.lammps, pytest.mark.openmm]
 
 # Vacuum, right angles, none, a box smaller than twice the cutoff, than the cutoff, atoms far outside.
-NAMES = ["molecule", "molecules", "orthogonal", "triclinic", "cell_smaller_than_cutoff", "unwrapped"]
+NAMES = [
+    "molecule",
+    "molecules",
+    "orthogonal",
+    "triclinic",
+    "cell_smaller_than_cutoff",
+    "unwrapped",
+]
 CUTOFF = 3.5  # Å
 DTYPES = ["float64", "float32"]
 

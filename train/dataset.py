@@ -12,9 +12,8 @@ import torch
 from ase import Atoms
 from torch import Tensor
 from tqdm import tqdm
-from vesin_torch import NeighborList
 
-from mlip_engines.graph import reverse_edges
+from mlip_engines.neighbors import neighbor_graph
 
 # Neighbour lists reach this much beyond the cutoff, so that perturbed atoms find theirs. Å
 PERTURBATION_SKIN = 0.4
@@ -64,22 +63,21 @@ def read_structures(path: str | Path, *, progress: bool = True) -> list[Atoms]:
 
 def prepare(atoms: Atoms, cutoff: float) -> LabelledStructure:
     """Build the neighbour list of one structure, cutoff plus :data:`PERTURBATION_SKIN`."""
-    if not (atoms.pbc.all() or not atoms.pbc.any()):
-        raise ValueError(f"expected all or no directions periodic, got pbc {atoms.pbc}")
+    graph = neighbor_graph(atoms, cutoff + PERTURBATION_SKIN)
     positions = torch.tensor(atoms.positions, dtype=torch.float64)
-    cell = torch.tensor(atoms.cell.array, dtype=torch.float64)
-    search = NeighborList(cutoff + PERTURBATION_SKIN, full_list=True, sorted=True)
-    pairs, shifts = search.compute(positions, cell, bool(atoms.pbc.all()), "PS")
-    edge_index, shifts = pairs.long().T, shifts.round().long()  # (2, E), (E, 3)
+    cell = torch.tensor(np.where(atoms.pbc[:, None], atoms.cell.array, 0.0))
+    i, j = graph.edge_index
+    offsets = graph.edge_vectors - (positions[j] - positions[i])  # (E, 3), lattice vectors
+    shifts = torch.round(offsets @ torch.linalg.pinv(cell))  # (E, 3)
     return LabelledStructure(
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
         positions=positions,
         cell=cell,
         energy=float(atoms.get_potential_energy()),
         forces=torch.tensor(atoms.get_forces(apply_constraint=False), dtype=torch.float32),
-        edge_index=edge_index.int(),
+        edge_index=graph.edge_index.int(),
         cell_shifts=shifts.to(torch.int8),
-        reverse_edge=reverse_edges(edge_index, shifts).int(),
+        reverse_edge=graph.reverse_edge.int(),
     )
 
 

@@ -118,7 +118,10 @@ class Trainer:
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not parts or name.split(".")[0] in parts)
         trained = [p for p in self.network.parameters() if p.requires_grad]
-        return torch.optim.AdamW(trained, lr=0.0, weight_decay=self.recipe.weight_decay)
+        # AMSGrad: gradients of forces are heavy-tailed, and a step after a quiet stretch would be too long.
+        return torch.optim.AdamW(
+            trained, lr=0.0, weight_decay=self.recipe.weight_decay, amsgrad=True
+        )
 
     def _learning_rate(self, progress: float) -> float:
         warm_up, final = self.recipe.warm_up, self.recipe.final_learning_rate

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from pair_oracle import pair_sums
-from structures import STRUCTURES
-from tolerances import EXACT
 
 from mlip_engines.analytic import HarmonicPair, LennardJones
 from mlip_engines.neighbors import neighbor_graph
+from pair_oracle import pair_sums
+from structures import STRUCTURES
+from tolerances import EXACT
 
 
 @pytest.mark.parametrize("name", STRUCTURES)

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 import torch
-from structures import STRUCTURES
-from tolerances import TOLERANCE
 
 import train.checkpoint
 from mlip_engines import MlipCalculator, read_metadata
 from mlip_engines.analytic import LennardJones
 from mlip_engines.cli import main
+from structures import STRUCTURES
 from tests.mlip_engines.conftest import PARAMETERS, REFERENCE_ENERGIES
+from tolerances import TOLERANCE
 
 # Refuses to import torch, then runs the command that is given.
 WITHOUT_TORCH = """

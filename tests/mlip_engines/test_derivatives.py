@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from structures import STRUCTURES
-from tolerances import EXACT, FINITE_DIFFERENCE_FORCE, FINITE_DIFFERENCE_VIRIAL
 
 from mlip_engines.derivatives import (
     atomic_virials_from_edges,
@@ -14,6 +12,8 @@ from mlip_engines.derivatives import (
     virial_from_edges,
 )
 from mlip_engines.neighbors import neighbor_graph
+from structures import STRUCTURES
+from tolerances import EXACT, FINITE_DIFFERENCE_FORCE, FINITE_DIFFERENCE_VIRIAL
 
 NAMES = ["molecules", "triclinic", "cell_smaller_than_cutoff", "self_images", "wire"]
 CUTOFF = 4.5

@@ -6,13 +6,13 @@ import ase.io
 import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
-from pair_oracle import pair_sums
-from structures import STRUCTURES
-from tolerances import TOLERANCE
 
 from mlip_engines.evaluate import evaluate_model, format_errors, main, read_labelled_structures
 from mlip_engines.load import load_model
+from pair_oracle import pair_sums
+from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
+from tolerances import TOLERANCE
 
 ENERGY_OFFSETS = [0.3, -0.1, 0.2, 0.0]  # eV
 NAMES = ["molecule", "triclinic", "dimer", "slab"]

@@ -4,8 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from structures import STRUCTURES
-from tolerances import TOLERANCE
 from torch import Tensor
 
 from mlip_engines.analytic import LennardJones
@@ -13,7 +11,9 @@ from mlip_engines.contract import ModelContractError
 from mlip_engines.export import export_model
 from mlip_engines.load import load_model
 from mlip_engines.neighbors import neighbor_graph
+from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES, metadata_of
+from tolerances import TOLERANCE
 
 
 def network() -> LennardJones:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from ase.neighborlist import neighbor_list
-from structures import STRUCTURES
 
 from mlip_engines.graph import Graph, batch_graphs, reverse_edges
 from mlip_engines.neighbors import neighbor_graph
+from structures import STRUCTURES
 
 
 def reverse_by_dictionary(i, j, shifts):

@@ -6,10 +6,10 @@ import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 from scipy.spatial.transform import Rotation
-from structures import STRUCTURES
-from tolerances import EXACT
 
 from mlip_engines.neighbors import LARGEST_OPEN_EXTENT, neighbor_graph
+from structures import STRUCTURES
+from tolerances import EXACT
 
 
 def sorted_edges(i, j, vectors):

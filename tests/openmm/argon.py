@@ -1,23 +1,24 @@
 """Argon in a small box, its forces from ASE's neighbour list, and its motion in numpy."""
 
-from collections.abc import Callable
+import functools
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from pair_oracle import pair_sums
 from scipy import constants
 
+from pair_oracle import pair_sums
+
 ARGON = {"cutoff": 6.0, "epsilon": 0.0104, "sigma": 3.4, "curl": 0.004}
-MASS = 39.948  # amu
-# Å/ps^2 of 1 eV/Å on 1 amu
-ACCELERATION = constants.e / constants.atomic_mass * 1e-4
+MASS = 39.948  # g/mol, ASE's
+# Å/ps^2 of 1 eV/Å on 1 g/mol: OpenMM's unit of mass
+ACCELERATION = constants.e * constants.N_A * 0.1
 
 
-def argon(temperature_shift: float = 0.1, seed: int = 1) -> Atoms:
+def argon(seed: int = 1) -> Atoms:
     """Return 32 atoms off their lattice sites."""
     atoms = bulk("Ar", "fcc", 5.4, cubic=True) * (2, 2, 2)
-    atoms.rattle(temperature_shift, seed=seed)
+    atoms.rattle(0.1, seed=seed)
     return atoms
 
 
@@ -28,49 +29,47 @@ def velocities(n_atoms: int, temperature: float = 60.0, seed: int = 2) -> np.nda
     return (drawn - drawn.mean(axis=0)) * np.sqrt(kT * ACCELERATION / MASS)
 
 
-def both_forces(atoms: Atoms, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def both_forces(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return conservative and non-conservative forces, eV/Å, the latter without their mean."""
-    moved = atoms.copy()
-    moved.positions = positions
-    _, conservative, direct = pair_sums(moved, **ARGON)
+    atoms = argon()
+    atoms.positions = positions
+    _, conservative, direct = pair_sums(atoms, **ARGON)
     return conservative, direct - direct.mean(axis=0)
 
 
+@functools.cache
 def respa(
-    atoms: Atoms,
-    start: np.ndarray,
-    outer_step: float,
-    inner_steps: int,
-    n_steps: int,
-    other: Callable[[np.ndarray], np.ndarray] = np.zeros_like,
+    outer_step: float, inner_steps: int, n_steps: int, seed: int = 1, restraint: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Textbook r-RESPA: positions (Å) and velocities (Å/ps) after ``n_steps`` outer steps (ps).
+    """Textbook r-RESPA from ``argon(seed)``: positions (Å) and velocities (Å/ps) at the end.
 
-    With one inner step this is not taken: :func:`velocity_verlet` never sees the direct forces.
+    Steps are in ps; ``restraint`` in eV/Å^2 pulls every atom back to its start.
     """
-    x, v = atoms.positions.copy(), start.copy()
-    h = outer_step / inner_steps
-    scale = ACCELERATION / MASS
+    x = argon(seed).positions
+    v = velocities(len(x))
+    start, h, scale = x.copy(), outer_step / inner_steps, ACCELERATION / MASS
+    conservative, direct = both_forces(x)
     for _ in range(n_steps):
-        c, d = both_forces(atoms, x)
-        v += 0.5 * outer_step * scale * (c - d)
+        v += 0.5 * outer_step * scale * (conservative - direct)
         for _ in range(inner_steps):
-            v += 0.5 * h * scale * (both_forces(atoms, x)[1] + other(x))
+            v += 0.5 * h * scale * (direct - restraint * (x - start))
             x += h * v
-            v += 0.5 * h * scale * (both_forces(atoms, x)[1] + other(x))
-        c, d = both_forces(atoms, x)
-        v += 0.5 * outer_step * scale * (c - d)
+            conservative, direct = both_forces(x)
+            v += 0.5 * h * scale * (direct - restraint * (x - start))
+        v += 0.5 * outer_step * scale * (conservative - direct)
     return x, v
 
 
-def velocity_verlet(
-    atoms: Atoms, start: np.ndarray, time_step: float, n_steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Conservative velocity Verlet: positions (Å) and velocities (Å/ps)."""
-    x, v = atoms.positions.copy(), start.copy()
+@functools.cache
+def velocity_verlet(time_step: float, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Conservative velocity Verlet from ``argon()``: positions (Å) and velocities (Å/ps)."""
+    x = argon().positions
+    v = velocities(len(x))
     scale = ACCELERATION / MASS
+    forces = both_forces(x)[0]
     for _ in range(n_steps):
-        v += 0.5 * time_step * scale * both_forces(atoms, x)[0]
+        v += 0.5 * time_step * scale * forces
         x += time_step * v
-        v += 0.5 * time_step * scale * both_forces(atoms, x)[0]
+        forces = both_forces(x)[0]
+        v += 0.5 * time_step * scale * forces
     return x, v

@@ -25,11 +25,14 @@ def make_context(
     remove_cm_motion: bool = False,
     **options,
 ) -> openmm.Context:
-    """Build a Context; ``velocities`` in Å/ps, further options are those of ``create_system``."""
+    """Build a Context; ``velocities`` in Å/ps, further options are those of ``create_system``.
+
+    Masses are those of the structure: OpenMM's own table differs from ASE's in the sixth digit.
+    """
     structure = from_ase(atoms)
-    system = create_system(
-        structure.topology, model, remove_cm_motion=remove_cm_motion, **options
-    )
+    system = create_system(structure.topology, model, remove_cm_motion=remove_cm_motion, **options)
+    for particle, mass in enumerate(atoms.get_masses()):
+        system.setParticleMass(particle, mass)
     for force in extra_forces:
         system.addForce(force)
     if integrator is None:

@@ -4,7 +4,9 @@ import numpy as np
 import openmm
 import pytest
 from openmm import unit
-from tests.openmm.argon import argon, both_forces, respa, velocities, velocity_verlet
+
+from openmm_forces import RespaIntegrator, conservative_energy, evaluation_counts
+from tests.openmm.argon import MASS, argon, both_forces, respa, velocities, velocity_verlet
 from tests.openmm.runner import (
     EV,
     energy_of,
@@ -16,8 +18,6 @@ from tests.openmm.runner import (
     velocities_of,
 )
 from tolerances import EXACT, TOLERANCE
-
-from openmm_forces import RespaIntegrator, conservative_energy, evaluation_counts
 
 POSITION = TOLERANCE["float64"].position
 
@@ -50,7 +50,7 @@ def test_first_step_costs_one_full_evaluation_more(models, host):
 
 def test_counts_report_the_correction(models, host):
     context = run(models, RespaIntegrator(0.008, 8), 3, host=host)
-    conservative, direct = both_forces(argon(), positions_of(context))
+    conservative, direct = both_forces(positions_of(context))
     norms = np.linalg.norm(conservative - direct, axis=1)
     counts = evaluation_counts(context)
     # Read as a difference of energies of thousands of eV, in kJ/mol.
@@ -69,20 +69,17 @@ def test_correction_is_unknown_before_it_is_evaluated(models, host):
 
 @pytest.mark.parametrize("platform", ["Reference", "CPU"])
 def test_one_inner_step_equals_conservative_velocity_verlet(models, host, platform):
-    atoms = argon()
-    start = velocities(len(atoms))
     context = run(models, RespaIntegrator(0.004, 1), 100, host=host, platform=platform)
-    x, v = velocity_verlet(atoms, start, 0.004, 100)
-    assert np.abs(x - atoms.positions).max() > 0.1  # it moved
+    x, v = velocity_verlet(0.004, 100)
+    assert np.abs(x - argon().positions).max() > 0.1  # it moved
     np.testing.assert_allclose(positions_of(context), x, rtol=0, atol=POSITION)
     np.testing.assert_allclose(velocities_of(context), v, rtol=0, atol=10 * POSITION)
 
 
 @pytest.mark.parametrize("inner_steps", [2, 5])
 def test_trajectory_equals_textbook_respa(models, host, inner_steps):
-    atoms = argon()
     context = run(models, RespaIntegrator(0.008, inner_steps), 20, host=host)
-    x, v = respa(atoms, velocities(len(atoms)), 0.008, inner_steps, 20)
+    x, v = respa(0.008, inner_steps, 20)
     np.testing.assert_allclose(positions_of(context), x, rtol=0, atol=POSITION)
     np.testing.assert_allclose(velocities_of(context), v, rtol=0, atol=10 * POSITION)
 
@@ -98,21 +95,14 @@ def test_other_forces_act_once_with_the_inner_step(models, host):
     for atom, position in enumerate(atoms.positions / 10.0):
         restraint.addParticle(atom, position)
     context = run(models, RespaIntegrator(0.02, 4), 20, host=host, extra_forces=(restraint,))
-    x, _ = respa(
-        atoms,
-        velocities(len(atoms)),
-        0.02,
-        4,
-        20,
-        other=lambda x: -stiffness * (x - atoms.positions),
-    )
+    x, _ = respa(0.02, 4, 20, restraint=stiffness)
     np.testing.assert_allclose(positions_of(context), x, rtol=0, atol=POSITION)
 
 
 @pytest.mark.slow
 def test_energy_drift_of_conservative_and_respa_is_small_and_non_conservative_is_not(models, host):
     """1 ps; the head of this model errs by a curl, which does work."""
-    limit = 0.1  # meV/atom/ps
+    limit = 0.01  # meV/atom/ps
     drift = {}
     for mode in ("conservative", "respa", "non_conservative"):
         integrator = RespaIntegrator(0.016, 8)
@@ -133,7 +123,6 @@ def test_energy_drift_of_conservative_and_respa_is_small_and_non_conservative_is
             integrator.step(2 if mode == "respa" else 16)
         assert times[-1] == pytest.approx(0.96)
         drift[mode] = 1000.0 * np.polyfit(times, energies, 1)[0] / 32
-    print(drift)
     assert abs(drift["conservative"]) < limit
     assert abs(drift["respa"]) < limit
     assert drift["non_conservative"] > 10 * limit
@@ -161,8 +150,9 @@ def test_restart_from_checkpoint_gives_the_same_trajectory(models, host):
     other = make_context(argon(), models["argon"], again, host=host)
     other.loadCheckpoint(checkpoint)
     again.step(10)
-    np.testing.assert_array_equal(positions_of(other), positions_of(context))
-    np.testing.assert_array_equal(velocities_of(other), velocities_of(context))
+    # Not bit by bit: TorchScript optimises a graph, and rounds differently, after its first calls.
+    for quantity in (positions_of, velocities_of):
+        np.testing.assert_allclose(quantity(other), quantity(context), rtol=0, atol=EXACT)
     # The first boundary is known to nobody: one full evaluation more than in steady state.
     assert evaluation_counts(other)[:2] == (70, 11)
 
@@ -172,11 +162,10 @@ def test_positions_set_between_steps_are_evaluated(models, host):
     integrator = RespaIntegrator(0.008, 4)
     context = run(models, integrator, 5, host=host)
     jumped = argon(seed=7)
-    start = velocities(len(jumped), seed=8)
     context.setPositions(jumped.positions / 10.0)
-    context.setVelocities(start / 10.0)
+    context.setVelocities(velocities(len(jumped)) / 10.0)
     integrator.step(10)
-    x, _ = respa(jumped, start, 0.008, 4, 10)
+    x, _ = respa(0.008, 4, 10, seed=7)
     np.testing.assert_allclose(positions_of(context), x, rtol=0, atol=POSITION)
 
 
@@ -187,6 +176,8 @@ def test_contexts_of_one_system_do_not_disturb_each_other(models, host):
     system = create_system(
         from_ase(structures[0]).topology, models["argon"], host=host, remove_cm_motion=False
     )
+    for particle in range(system.getNumParticles()):
+        system.setParticleMass(particle, MASS)
     integrators = [RespaIntegrator(0.008, 4) for _ in structures]
     contexts = []
     for atoms, integrator in zip(structures, integrators, strict=True):
@@ -197,8 +188,8 @@ def test_contexts_of_one_system_do_not_disturb_each_other(models, host):
     for _ in range(5):
         for integrator in integrators:
             integrator.step(1)
-    for atoms, context in zip(structures, contexts, strict=True):
-        x, _ = respa(atoms, velocities(len(atoms)), 0.008, 4, 5)
+    for seed, context in zip((1, 2), contexts, strict=True):
+        x, _ = respa(0.008, 4, 5, seed=seed)
         np.testing.assert_allclose(positions_of(context), x, rtol=0, atol=POSITION)
 
 
@@ -239,9 +230,8 @@ def test_step_size_is_the_outer_step(models, any_host):
 
 
 def test_step_size_can_be_changed(models, any_host):
-    atoms = argon()
     integrator = RespaIntegrator(0.002, 4)
     integrator.setStepSize(0.008)
     context = run(models, integrator, 5, host=any_host)
-    x, _ = respa(atoms, velocities(len(atoms)), 0.008, 4, 5)
+    x, _ = respa(0.008, 4, 5)
     np.testing.assert_allclose(positions_of(context), x, rtol=0, atol=POSITION)

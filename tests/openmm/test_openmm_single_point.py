@@ -4,6 +4,7 @@ import numpy as np
 import openmm
 import pytest
 from ase import Atoms
+
 from pair_oracle import pair_sums
 from structures import STRUCTURES
 from tests.openmm.conftest import BASELINE
@@ -49,9 +50,7 @@ def test_non_conservative_forces_equal_numpy_sums_and_have_no_energy(models, hos
     atoms = STRUCTURES[name]()
     energy, forces = single_point(atoms, models["water"], host=host, forces="non_conservative")
     assert np.isnan(energy)
-    np.testing.assert_allclose(
-        forces, expected(atoms)[2], rtol=0, atol=TOLERANCE["float64"].force
-    )
+    np.testing.assert_allclose(forces, expected(atoms)[2], rtol=0, atol=TOLERANCE["float64"].force)
 
 
 @pytest.mark.parametrize("platform", ["Reference", "CPU"])
@@ -61,7 +60,9 @@ def test_positions_arrive_in_double_precision(models, host, platform):
     atoms.positions += 500.0
     moved = atoms.copy()
     moved.positions[1, 0] += 1e-6
-    energies = [single_point(a, models["water"], host=host, platform=platform)[0] for a in (atoms, moved)]
+    energies = [
+        single_point(a, models["water"], host=host, platform=platform)[0] for a in (atoms, moved)
+    ]
     slope = (energies[1] - energies[0]) / 1e-6
     assert slope == pytest.approx(-expected(atoms)[1][1, 0], rel=1e-3)
 

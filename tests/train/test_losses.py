@@ -1,9 +1,14 @@
 """What each term of the loss moves, and what it must not move."""
 
+import numpy as np
+import pytest
 import torch
-from tolerances import TOLERANCE
+from ase.calculators.singlepoint import SinglePointCalculator
 
+from mlip_engines.neighbors import neighbor_graph
+from structures import STRUCTURES
 from tests.train.labelled import argon_frames
+from tolerances import EXACT, TOLERANCE
 from train.batching import collate
 from train.composition import fit_composition, force_scale
 from train.dataset import prepare
@@ -106,3 +111,19 @@ def test_force_scale_is_the_rms_component():
     frames = argon_frames(3)
     components = torch.cat([torch.tensor(a.get_forces()).flatten() for a in frames])
     assert abs(force_scale(frames) - float(components.pow(2).mean().sqrt())) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["triclinic", "slab", "molecules", "cell_smaller_than_cutoff"])
+def test_displaced_edges_are_those_of_the_displaced_structure(name):
+    atoms = STRUCTURES[name]()
+    calculated = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
+    atoms.calc = SinglePointCalculator(atoms, **calculated)
+    move = 0.1 * torch.tensor(np.random.default_rng(0).uniform(-1, 1, atoms.positions.shape))
+    batch = collate([prepare(atoms, 3.0)], torch.zeros(119), 3.0, torch.float64, [move])
+    atoms.positions += move.numpy()
+    graph = neighbor_graph(atoms, 3.0)
+    expected = sorted(map(tuple, torch.cat((graph.edge_index.T, graph.edge_vectors), 1).tolist()))
+    found = sorted(map(tuple, torch.cat((batch.edge_index.T, batch.edge_vectors), 1).tolist()))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT)
+    opposite = batch.edge_vectors[batch.reverse_edge]
+    torch.testing.assert_close(opposite, -batch.edge_vectors, rtol=0, atol=EXACT)

@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from structures import STRUCTURES
-from tolerances import TOLERANCE
 
 from mlip_engines.conformance import check_conformance
 from mlip_engines.neighbors import neighbor_graph
+from structures import STRUCTURES
+from tolerances import TOLERANCE
 from train.models.painn import Message, PaddedNeighbors, PaiNN
 
 EQUALITY = TOLERANCE["float64"].equality
