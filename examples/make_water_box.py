@@ -15,7 +15,7 @@ from ase.build import molecule
 from ase.io import write
 from ase.io.lammpsdata import write_lammps_data
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.velocitydistribution import Stationary
 from ase.optimize import FIRE
 from scipy.spatial.transform import Rotation
 
@@ -49,11 +49,17 @@ def main() -> None:
     atoms = lattice_of_molecules(4, rng)
     atoms.calc = MlipCalculator(options.model)
     FIRE(atoms, logfile=None).run(fmax=0.3, steps=100)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300.0, rng=rng)
+    width = np.sqrt(atoms.get_masses() * units.kB * 300.0)[:, None]
+    atoms.set_momenta(width * rng.standard_normal((len(atoms), 3)))
     # Strong friction while the lattice melts, weak friction at the end.
     for share, friction in ((0.5, 0.02), (0.5, 0.005)):
         dynamics = Langevin(
-            atoms, 0.5 * units.fs, temperature_K=300.0, friction=friction / units.fs, rng=rng
+            atoms,
+            0.5 * units.fs,
+            temperature_K=300.0,
+            friction=friction / units.fs,
+            rng=rng,
+            fixcm=False,  # set to rest below
         )
         dynamics.attach(
             lambda d=dynamics: print(
