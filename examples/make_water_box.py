@@ -51,8 +51,9 @@ def main() -> None:
     FIRE(atoms, logfile=None).run(fmax=0.3, steps=100)
     width = np.sqrt(atoms.get_masses() * units.kB * 300.0)[:, None]
     atoms.set_momenta(width * rng.standard_normal((len(atoms), 3)))
-    # Strong friction while the lattice melts, weak friction at the end.
-    for share, friction in ((0.5, 0.02), (0.5, 0.005)):
+    # The lattice melts under the cheap forces, with enough friction to take up what they heat.
+    for share, forces, friction in ((0.7, "non_conservative", 0.02), (0.3, "conservative", 0.005)):
+        atoms.calc = MlipCalculator(options.model, forces=forces)
         dynamics = Langevin(
             atoms,
             0.5 * units.fs,

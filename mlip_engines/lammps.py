@@ -135,7 +135,10 @@ def plugin_directory() -> str:
         if folder is not None:
             return str(folder)
         reason = f"not compiled for LAMMPS {target.lammps_version} and torch {target.torch_version}"
-        if any(t.name.startswith(target.folder_name[:-10]) for t in other_plugins(target)):
+        if any(
+            t.name.startswith(target.folder_name.removesuffix(target.fingerprint))
+            for t in other_plugins(target)
+        ):
             reason = "compiled from other sources or for another place of LAMMPS and torch"
         _hint(f"its plugin is {reason}; run: {BUILD_COMMAND}")
         return str(plugin_roots()[0] / target.folder_name)
@@ -208,12 +211,23 @@ def build_plugin(*, force: bool = False, report: Callable[[str], None] = lambda 
         if folder.exists():
             folder.rename(draft.with_name(draft.name + "-old"))
         draft.rename(folder)
+        _remove_superseded(folder, target)
     finally:
         for leftover in (draft, draft.with_name(draft.name + "-old")):
             shutil.rmtree(leftover, ignore_errors=True)
     shutil.rmtree(work)  # kept, with the log, if anything failed
     report(f"ready after {time.perf_counter() - started:.0f} s: {folder}")
     return folder
+
+
+def _remove_superseded(folder: Path, target: PluginTarget) -> None:
+    """Remove plugins for the same versions from this environment, which has no use for them."""
+    if folder.parent != plugin_roots()[0]:
+        return
+    stem = target.folder_name.removesuffix(target.fingerprint)
+    for other in other_plugins(target):
+        if other.parent == folder.parent and other.name.startswith(stem):
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def check_plugin(folder: Path) -> None:

@@ -188,6 +188,7 @@ def _torch_host_failure() -> str | None:
     try:
         import openmmtorch
 
+        _load_torch_plugins()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             force = openmmtorch.TorchForce(torch.jit.script(_OneParticle()))
@@ -206,6 +207,17 @@ def _torch_host_failure() -> str | None:
     finally:
         root_logger.removeFilter(_is_not_about_simtk)
     return None
+
+
+def _load_torch_plugins() -> None:
+    """Load what OpenMM could not load because it was imported before torch."""
+    failures = openmm.Platform.getPluginLoadFailures()
+    for library in Path(openmm.version.openmm_library_path, "plugins").glob("*OpenMMTorch*"):
+        if any(library.name in failure for failure in failures):
+            try:
+                openmm.Platform.loadPluginLibrary(str(library))
+            except openmm.OpenMMException as e:  # of a device that is not there
+                logging.getLogger(__name__).info("%s", e)
 
 
 def _is_not_about_simtk(record: logging.LogRecord) -> bool:

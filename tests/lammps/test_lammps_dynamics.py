@@ -8,7 +8,7 @@ import pytest
 from ase.build import bulk
 
 from tests.lammps.closed_form import ClosedForm
-from tests.lammps.runner import run_structure
+from tests.lammps.runner import read_thermo, run_script, run_structure, write_data
 from tolerances import TOLERANCE
 
 CLOSED_FORM = ClosedForm(6.0, epsilon=0.0104, sigma=3.4, curl=0.004)
@@ -72,6 +72,47 @@ def test_counters_stay_optimal_when_the_number_of_inner_steps_changes(models, tm
     minimization = np.flatnonzero(steps[:, 0] == 0)  # setups and minimizer iterations
     dynamics = np.delete(steps, minimization, axis=0)
     assert dynamics.tolist() == [[7, 1]] * 15 + [[2, 1]] * 10
+
+
+def test_counters_with_three_levels(models, tmp_path):
+    commands = "fix move all nve\ntimestep 0.016\nthermo 1\n"
+    commands += "run_style respa 3 2 4 inner 1 2.0 3.0 outer 3\nrun 5\n"
+    thermo = run_structure(argon(), models["argon"], tmp_path, commands=commands).thermo
+    assert np.diff(thermo["c_mlip[1]"])[:5].tolist() == [7] * 5
+    assert np.diff(thermo["c_mlip[2]"])[:5].tolist() == [1] * 5
+
+
+def test_overlay_with_another_pair_style_adds_up(models, tmp_path):
+    write_data(tmp_path / "argon.data", argon(), ["Ar"])
+    script = f"""
+units metal
+atom_style atomic
+read_data argon.data
+thermo_modify format float %.17g
+pair_style hybrid/overlay mlip lj/cut 6.0
+pair_coeff * * mlip {models["argon"]} Ar
+pair_coeff 1 1 lj/cut 0.01 3.0
+run 0
+pair_style mlip
+pair_coeff * * {models["argon"]} Ar
+run 0
+pair_style lj/cut 6.0
+pair_coeff 1 1 0.01 3.0
+run 0
+"""
+    both, model, other = read_thermo(run_script(script, tmp_path))["E_pair"]
+    assert abs(other) > 0.1
+    assert abs(both - model - other) < TOLERANCE["float64"].energy
+
+
+def test_forces_can_be_chosen_again_between_runs(models, tmp_path):
+    commands = verlet(5) + "pair_style mlip forces non_conservative\nrun 5\n"
+    result = run_structure(argon(), models["argon"], tmp_path, commands=commands)
+    atoms = argon()
+    atoms.positions = result.positions
+    _, forces, _, direct = CLOSED_FORM.evaluate(atoms)
+    assert np.abs(result.forces - direct).max() < TOLERANCE["float64"].force
+    assert np.abs(result.forces - forces).max() > 1e-3
 
 
 def test_counters_of_verlet_runs(models, tmp_path):

@@ -181,7 +181,13 @@ def test_plugin_of_another_lammps_refuses_with_words(tmp_path):
     command += ["-DLAMMPS_SMALLBIG", "-DMLIP_LAMMPS_VERSION=20200303"]
     command += ['-DMLIP_LAMMPS_VERSION_NAME="3 Mar 2020"', f"-I{target}/include/lammps"]
     command += [f"-I{sys.prefix}/include"]
-    names = ("plugin.cpp", "pair_mlip.cpp", "edge_list.cpp", "model_library.cpp")
+    names = (
+        "plugin.cpp",
+        "pair_mlip.cpp",
+        "pair_mlip_compute.cpp",
+        "edge_list.cpp",
+        "model_library.cpp",
+    )
     subprocess.run([*command, *(str(source / n) for n in names)], cwd=tmp_path, check=True)
     script = "plugin unload pair mlip\nplugin load ./otherplugin.so\nunits metal\npair_style mlip\n"
     with pytest.raises(LammpsError) as caught:
@@ -190,6 +196,7 @@ def test_plugin_of_another_lammps_refuses_with_words(tmp_path):
     assert "Unrecognized pair style" in caught.value.output
 
 
+@pytest.mark.slow
 def test_doctor_finds_the_plugin(plugin, capsys):
     assert doctor.main([]) == 0
     printed = capsys.readouterr().out
@@ -197,6 +204,7 @@ def test_doctor_finds_the_plugin(plugin, capsys):
     assert "everything fits" in printed
 
 
+@pytest.mark.slow
 def test_doctor_says_what_to_do(no_plugin, capsys):
     assert doctor.main([]) == 1
     assert "run: mlip-lammps build" in capsys.readouterr().out

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import shutil
+import subprocess
+import sys
 
 import openmm
 import pytest
@@ -208,6 +210,18 @@ def test_auto_takes_python_where_torch_force_does_not_work(models, monkeypatch):
         create_force(models["argon"], [18], host="torch")
 
 
+def test_torch_host_works_where_openmm_was_imported_before_torch(models, host):
+    """OpenMM loads its plugins when it is imported, and TorchForce's needs libraries of torch."""
+    script = (
+        "import openmm; from openmm_forces import create_force;"
+        f"print(type(create_force({str(models['argon'])!r}, [18], host={host!r})).__name__)"
+    )
+    command = [sys.executable, "-W", "error", "-c", script]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert finished.stdout.split() == [{"torch": "TorchForce", "python": "PythonForce"}[host]]
+    assert finished.stderr == ""
+
+
 def test_unphysical_start_is_no_crash(models, host):
     """Two atoms at one place: the energy is not finite, and OpenMM says so or returns it."""
     atoms = argon()
@@ -216,5 +230,6 @@ def test_unphysical_start_is_no_crash(models, host):
     context = make_context(
         atoms, models["argon"], integrator, velocities=velocities(len(atoms)), host=host
     )
+    assert context.getIntegrator() is not None
     with pytest.raises(openmm.OpenMMException, match="finite coordinates|NaN"):
         integrator.step(2)
