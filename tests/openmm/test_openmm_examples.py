@@ -37,7 +37,7 @@ def run(
 
 @pytest.mark.parametrize(
     "mode, evaluations",
-    [("conservative", (0, 49)), ("non_conservative", (48, 4)), ("respa", (37, 13))],
+    [("conservative", (0, 49)), ("non_conservative", (49, 4)), ("respa", (37, 13))],
 )
 def test_water_respa(models, start, tmp_path, mode, evaluations):
     output = tmp_path / "energies.csv"
@@ -69,6 +69,9 @@ def test_water_respa_refuses_rows_inside_an_outer_step(models, start):
 
 def test_minimise(models, start, tmp_path):
     output = tmp_path / "minimum.pdb"
-    run("minimise.py", "--model", models["argon"], "--structure", start, "--output", output)
+    run(
+        "minimise.py", "--model", models["argon"], "--structure", start, "--tolerance", 0.1,
+        "--output", output,
+    )  # fmt: skip
     energies = [pair_sums(atoms, **ARGON)[0] for atoms in (read(start), read(output))]
     assert energies[1] < energies[0] - 0.01
