@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from train.dataset import PERTURBATION_SKIN, LabelledStructure
+from train.dataset import PERTURBATION_SKIN, TrainingStructure
 
 
 @dataclass(frozen=True)
@@ -21,36 +21,44 @@ class Batch:
     owned: Tensor  # (N,) bool
     structure: Tensor  # (N,) int64, the structure of each atom
     n_atoms: Tensor  # (S,) int64
-    energies: Tensor  # (S,) eV, labels without the baseline, float64
-    forces: Tensor  # (N, 3) eV/Å, labels
-    labelled: Tensor  # (S,) bool, False for perturbed structures
+    energies: Tensor  # (S,) eV, labels without the baseline, float64; 0 where there are none
+    forces: Tensor  # (N, 3) eV/Å, labels; 0 where there are none
+    labelled: Tensor  # (S,) bool, False for perturbed structures too
+    perturbation: (
+        float  # Å; if positive, the second half of the structures is the first half, perturbed
+    )
 
 
 def collate(
-    structures: list[LabelledStructure],
+    structures: list[TrainingStructure],
     baseline: Tensor,
     cutoff: float,
     dtype: torch.dtype,
-    displacements: list[Tensor | None] | None = None,
+    displacements: list[Tensor] | None = None,
+    perturbation: float = 0.0,
 ) -> Batch:
-    """Join structures; a displaced one keeps its graph up to date and loses its labels.
+    """Join structures; with displacements, append a displaced copy of each, its graph up to date and without labels.
 
     Parameters
     ----------
-    structures : list of LabelledStructure
+    structures : list of TrainingStructure
     baseline : (119,) tensor, eV
         Reference energy by atomic number.
     cutoff : float, Å
     dtype : torch.dtype
         Of edge vectors and force labels.
-    displacements : list of (N, 3) tensors or None, Å
+    displacements : list of (N, 3) tensors, Å
         Each at most half of :data:`train.dataset.PERTURBATION_SKIN` long.
+    perturbation : float, Å
+        Standard deviation of the displacements.
     """
+    moves: list[Tensor | None] = [None] * len(structures)
+    if displacements is not None:
+        moves, structures = [*moves, *displacements], structures * 2
     edges, vectors, reverse, offset, edge_offset = [], [], [], 0, 0
-    energies, labelled = [], []
-    for k, item in enumerate(structures):
+    energies, forces, labelled = [], [], []
+    for item, moved in zip(structures, moves, strict=True):
         positions = item.positions
-        moved = displacements[k] if displacements is not None else None
         if moved is not None:
             limit = 0.5 * PERTURBATION_SKIN
             length = moved.norm(dim=1, keepdim=True).clamp(min=1e-12)
@@ -64,8 +72,12 @@ def collate(
         reverse.append(renumbered[item.reverse_edge.long()[inside]] + edge_offset)
         offset += len(positions)
         edge_offset += int(inside.sum())
-        energies.append(item.energy - float(baseline[item.atomic_numbers].sum()))
-        labelled.append(moved is None)
+        has_labels = moved is None and item.energy is not None and item.forces is not None
+        labelled.append(has_labels)
+        energies.append(
+            item.energy - float(baseline[item.atomic_numbers].sum()) if has_labels else 0.0
+        )
+        forces.append(item.forces if has_labels else torch.zeros(positions.shape))
     n_atoms = torch.tensor([len(item.positions) for item in structures])
     return Batch(
         atomic_numbers=torch.cat([item.atomic_numbers for item in structures]),
@@ -76,6 +88,7 @@ def collate(
         structure=torch.repeat_interleave(torch.arange(len(structures)), n_atoms),
         n_atoms=n_atoms,
         energies=torch.tensor(energies, dtype=torch.float64),
-        forces=torch.cat([item.forces for item in structures]).to(dtype),
+        forces=torch.cat(forces).to(dtype),
         labelled=torch.tensor(labelled),
+        perturbation=perturbation if displacements is not None else 0.0,
     )

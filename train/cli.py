@@ -21,35 +21,63 @@ from train.trainer import Trainer
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run ``mlip-train RECIPE --data FILE -o DIR [--resume]``."""
+    """Run ``mlip-train RECIPE --data FILE -o DIR [--from CHECKPOINT] [--unlabelled FILE] [--resume]``."""
     parser = argparse.ArgumentParser(
         prog="mlip-train", description="Train a network with conservative and direct forces."
     )
     parser.add_argument("recipe", help="YAML file, or the name of one that comes with the package")
     parser.add_argument("--data", required=True, help="structures with energies and forces (ASE)")
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
+    parser.add_argument(
+        "--from", dest="start", help="checkpoint.pt of another run, to begin with its weights"
+    )
+    parser.add_argument(
+        "--unlabelled", help="structures without labels, for the match of the heads (ASE)"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in this folder")
     options = parser.parse_args(arguments)
     try:
-        train(read_recipe(options.recipe), options.data, options.output, resume=options.resume)
+        train(
+            read_recipe(options.recipe),
+            options.data,
+            options.output,
+            start=options.start,
+            unlabelled=options.unlabelled,
+            resume=options.resume,
+        )
     except (ValueError, FileNotFoundError, FileExistsError, FloatingPointError) as e:
         print(f"mlip-train: {e}", file=sys.stderr)
         return 1
     return 0
 
 
-def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = False) -> None:
+def train(
+    recipe: Recipe,
+    data: str | Path,
+    output: Path,
+    *,
+    start: str | Path | None = None,
+    unlabelled: str | Path | None = None,
+    resume: bool = False,
+) -> None:
     """Train one recipe on one file.
 
     The folder receives ``checkpoint.pt``, ``metrics.csv``, ``split.json``, ``recipe.json`` and ``test.json``.
+    With ``start``, the averaged weights, reference energies and scale of another run's checkpoint are taken over.
 
     Raises
     ------
     FileExistsError
         If the folder holds a run and ``resume`` is not set.
     ValueError
-        If the data or the recipe cannot be right, or the run to resume was of another recipe.
+        If the data or the recipe cannot be right, the run to resume was of another recipe, or the run to start
+        from of another network.
     """
+    needs_unlabelled = [stage.name for stage in recipe.stages if stage.unlabelled_steps > 0.0]
+    if needs_unlabelled and unlabelled is None:
+        raise ValueError(
+            f"stages {needs_unlabelled} use structures without labels; name a file with --unlabelled"
+        )
     torch.manual_seed(recipe.seed)
     processes = Processes()
     checkpoint = output / "checkpoint.pt"
@@ -71,6 +99,15 @@ def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = Fals
     training_frames = [frames[k] for k in split["train"]]
     reference_energies = fit_composition(training_frames)
     scale = force_scale(training_frames)
+    origin = checkpoint if resume else start
+    before = read_checkpoint(origin) if origin is not None else None
+    if before is not None:
+        if set(before["reference_energies"]) != set(reference_energies):
+            raise ValueError(
+                f"{origin}: expected a run with the elements of {data}, "
+                f"{sorted(reference_energies)}; got {sorted(before['reference_energies'])}"
+            )
+        reference_energies, scale = before["reference_energies"], before["scale"]
     baseline = torch.zeros(119, dtype=torch.float64)
     for symbol, energy in reference_energies.items():
         baseline[number_of[symbol]] = energy
@@ -78,11 +115,20 @@ def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = Fals
         **recipe.network,
         "species": sorted(number_of[symbol] for symbol in reference_energies),
     }
+    if before is not None and before["network"] != settings:
+        raise ValueError(
+            f"{origin}: expected the network of the recipe, {settings}; got {before['network']}"
+        )
     network = build_network(settings)
     structures = {
         name: [prepare(frames[k], network.cutoff) for k in indices]
         for name, indices in split.items()
     }
+    if needs_unlabelled:
+        structures["unlabelled"] = [
+            prepare(atoms, network.cutoff)
+            for atoms in read_structures(unlabelled, labels=False, progress=processes.is_first)
+        ]
     record = {
         "network": settings,
         "recipe": recipe.as_dict(),
@@ -98,18 +144,22 @@ def train(recipe: Recipe, data: str | Path, output: Path, *, resume: bool = Fals
                 "data_sha256": file_hash(data),
                 "source": recipe.metadata.get("source", ""),
                 "split_seed": recipe.split_seed,
-                **{f"n_{name}": len(indices) for name, indices in split.items()},
+                **{f"n_{name}": len(items) for name, items in structures.items()},
+                **({"start_sha256": file_hash(start)} if start is not None else {}),
+                **({"unlabelled_sha256": file_hash(unlabelled)} if needs_unlabelled else {}),
             },
             "errors": {},
         },
     }
     trainer = Trainer(recipe, network, structures, baseline, scale, record, output, processes)
     if resume:
-        state = read_checkpoint(checkpoint)
-        if state["recipe"] != record["recipe"]:
+        if before["recipe"] != record["recipe"]:
             raise ValueError(f"{output}: expected the recipe of the run to resume, got another")
-        trainer.resume(state)
-    elif processes.is_first:
+        record["metadata"] = before["metadata"]
+        trainer.resume(before)
+    elif before is not None:
+        trainer.start_from(before["average"])
+    if not resume and processes.is_first:
         (output / "split.json").write_text(json.dumps(split))
         (output / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=2))
     trainer.run()

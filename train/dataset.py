@@ -1,4 +1,4 @@
-"""Labelled structures with their neighbour lists, ready to be batched."""
+"""Structures, with or without labels, and their neighbour lists, ready to be batched."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ PERTURBATION_SKIN = 0.4
 
 
 @dataclass(frozen=True)
-class LabelledStructure:
-    """One structure, its labels, and every edge that a small perturbation can bring into the cutoff."""
+class TrainingStructure:
+    """One structure, its labels if any, and every edge that a small perturbation can bring into the cutoff."""
 
     atomic_numbers: Tensor  # (N,) int64
     positions: Tensor  # (N, 3) Å, float64
     cell: Tensor  # (3, 3) Å, rows are lattice vectors
-    energy: float  # eV
-    forces: Tensor  # (N, 3) eV/Å, float32
+    energy: float | None  # eV; None without labels
+    forces: Tensor | None  # (N, 3) eV/Å, float32; None without labels
     edge_index: Tensor  # (2, E) int32, sorted by centre
     cell_shifts: Tensor  # (E, 3) int8
     reverse_edge: Tensor  # (E,) int32
 
 
-def read_structures(path: str | Path, *, progress: bool = True) -> list[Atoms]:
-    """Read labelled structures with ASE and check that each has an energy and forces.
+def read_structures(path: str | Path, *, labels: bool = True, progress: bool = True) -> list[Atoms]:
+    """Read structures with ASE and check that each has an energy and forces, or drop whatever labels they have.
 
     Raises
     ------
@@ -45,23 +45,30 @@ def read_structures(path: str | Path, *, progress: bool = True) -> list[Atoms]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a file of labelled structures, found nothing at {path}")
+        raise FileNotFoundError(f"expected a file of structures, found nothing at {path}")
     structures = []
     frames = ase.io.iread(path, index=":")
     for k, atoms in enumerate(tqdm(frames, desc=f"read {path.name}", disable=not progress)):
-        labels = atoms.calc.results if atoms.calc is not None else {}
-        for name in ("energy", "forces"):
-            if name not in labels:
-                raise ValueError(f"{path}: structure {k}: expected a label {name!r}, got none")
-            if not np.isfinite(labels[name]).all():
-                raise ValueError(f"{path}: structure {k}: {name} is not finite; remove the frame")
+        if labels:
+            _check_labels(atoms, f"{path}: structure {k}")
+        else:
+            atoms.calc = None
         structures.append(atoms)
     if not structures:
         raise ValueError(f"{path}: expected at least one structure, got none")
     return structures
 
 
-def prepare(atoms: Atoms, cutoff: float) -> LabelledStructure:
+def _check_labels(atoms: Atoms, where: str) -> None:
+    results = atoms.calc.results if atoms.calc is not None else {}
+    for name in ("energy", "forces"):
+        if name not in results:
+            raise ValueError(f"{where}: expected a label {name!r}, got none")
+        if not np.isfinite(results[name]).all():
+            raise ValueError(f"{where}: {name} is not finite; remove the frame")
+
+
+def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
     """Build the neighbour list of one structure, cutoff plus :data:`PERTURBATION_SKIN`."""
     graph = neighbor_graph(atoms, cutoff + PERTURBATION_SKIN)
     positions = torch.tensor(atoms.positions, dtype=torch.float64)
@@ -69,12 +76,16 @@ def prepare(atoms: Atoms, cutoff: float) -> LabelledStructure:
     i, j = graph.edge_index
     offsets = graph.edge_vectors - (positions[j] - positions[i])  # (E, 3), lattice vectors
     shifts = torch.round(offsets @ torch.linalg.pinv(cell))  # (E, 3)
-    return LabelledStructure(
+    energy = forces = None
+    if atoms.calc is not None:
+        energy = float(atoms.get_potential_energy())
+        forces = torch.tensor(atoms.get_forces(apply_constraint=False), dtype=torch.float32)
+    return TrainingStructure(
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
         positions=positions,
         cell=cell,
-        energy=float(atoms.get_potential_energy()),
-        forces=torch.tensor(atoms.get_forces(apply_constraint=False), dtype=torch.float32),
+        energy=energy,
+        forces=forces,
         edge_index=graph.edge_index.int(),
         cell_shifts=shifts.to(torch.int8),
         reverse_edge=graph.reverse_edge.int(),

@@ -20,8 +20,10 @@ class LossWeights:
     conservative: float = 0.0  # of forces by differentiation against labels
     non_conservative: float = 0.0  # of the head against labels
     match: float = 0.0  # of the head against the model's own conservative forces
+    match_slope: float = 0.0  # of the change of C - NC over a perturbation, per Å of it
     huber: float = 0.1  # eV/Å, of force errors: quadratic below, linear above
     huber_energy: float = 0.01  # eV/atom, likewise
+    huber_slope: float = 1.0  # eV/Å^2, likewise
 
     @property
     def differentiates(self) -> bool:
@@ -79,8 +81,10 @@ def predict(
 def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
     """Return the weighted terms by name, and their sum as ``total``.
 
-    The term ``match`` has no gradient into the conservative forces. Perturbed structures have no labels and
-    enter only there.
+    The terms ``match`` and ``match_slope`` have no gradient into the conservative forces. Perturbed structures have
+    no labels and enter only there. ``match_slope`` is a stochastic estimate of the Jacobian of C - NC: what heats
+    r-RESPA is not C - NC itself, which the outer step adds back, but how fast it changes while the atoms vibrate
+    between two outer steps.
     """
     terms: dict[str, Tensor] = {}
     labelled = batch.labelled
@@ -105,5 +109,9 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     if weights.match > 0.0:
         difference = prediction.non_conservative - prediction.conservative.detach()
         terms["match"] = weights.match * huber(difference)
+        if batch.perturbation > 0.0 and weights.match_slope > 0.0:
+            before, after = difference.chunk(2)  # (N / 2, 3) each, the same atoms
+            slope = (after - before) / batch.perturbation
+            terms["match_slope"] = weights.match_slope * huber(slope, weights.huber_slope)
     terms["total"] = torch.stack([term.double() for term in terms.values()]).sum()
     return terms

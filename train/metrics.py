@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 from mlip_engines.units import MEV_PER_EV
 from train.batching import collate
-from train.dataset import LabelledStructure
+from train.dataset import TrainingStructure
 from train.losses import predict
 
 
 def evaluate(
     network: nn.Module,
-    structures: list[LabelledStructure],
+    structures: list[TrainingStructure],
     baseline: Tensor,
     scale: float,
     *,

@@ -19,8 +19,9 @@ class Stage:
     epochs: int
     learning_rate: float
     weights: LossWeights
-    perturbed_steps: float = 0.0  # fraction of steps on perturbed, unlabelled frames (needs match)
+    perturbed_steps: float = 0.0  # fraction of steps on frames and perturbed copies (needs match)
     perturbation: float = 0.05  # Å, standard deviation per component
+    unlabelled_steps: float = 0.0  # fraction of steps on structures without labels (needs match)
     budget_minutes: float = 0.0  # if positive, the cycle is shortened to end within it
     trained: list[str] = field(default_factory=list)  # parts of the network; all if empty
 
@@ -104,15 +105,17 @@ def _check(recipe: Recipe, path: Path) -> None:
                 f"{path}: stage {stage.name}: epochs and learning_rate must be positive, "
                 f"got {stage.epochs} and {stage.learning_rate}"
             )
-        if not 0.0 <= stage.perturbed_steps <= 1.0:
-            raise ValueError(
-                f"{path}: stage {stage.name}: perturbed_steps is a fraction of the steps, from 0 "
-                f"to 1, got {stage.perturbed_steps}"
-            )
-        if stage.perturbed_steps > 0.0 and stage.weights.match <= 0.0:
-            raise ValueError(
-                f"{path}: stage {stage.name}: perturbed frames have no labels, only the term "
-                "'match' learns from them; give it a weight or set perturbed_steps to 0"
-            )
+        for name in ("perturbed_steps", "unlabelled_steps"):
+            fraction = getattr(stage, name)
+            if not 0.0 <= fraction <= 1.0:
+                raise ValueError(
+                    f"{path}: stage {stage.name}: {name} is a fraction of the steps, from 0 to 1, "
+                    f"got {fraction}"
+                )
+            if fraction > 0.0 and stage.weights.match <= 0.0:
+                raise ValueError(
+                    f"{path}: stage {stage.name}: {name} have no labels, only the term 'match' "
+                    f"learns from them; give it a weight or set {name} to 0"
+                )
     if recipe.batch_size < 1:
         raise ValueError(f"{path}: batch_size must be positive, got {recipe.batch_size}")

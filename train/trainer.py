@@ -6,6 +6,7 @@ import copy
 import csv
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from tqdm import tqdm
 
 from train.batching import collate
 from train.checkpoint import save_checkpoint
-from train.dataset import LabelledStructure
-from train.losses import LossWeights, loss, predict
+from train.dataset import TrainingStructure
+from train.losses import loss, predict
 from train.metrics import evaluate
 from train.processes import Processes
 from train.recipe import Recipe, Stage
@@ -29,8 +30,8 @@ class Trainer:
     ----------
     recipe : Recipe
     network : nn.Module
-    structures : dict of str to list of LabelledStructure
-        ``train`` and ``validation``.
+    structures : dict of str to list of TrainingStructure
+        ``train`` and ``validation``; ``unlabelled`` if a stage asks for it.
     baseline : (119,) tensor, eV
         Reference energy by atomic number.
     scale : float, eV/Å
@@ -45,7 +46,7 @@ class Trainer:
         self,
         recipe: Recipe,
         network: nn.Module,
-        structures: dict[str, list[LabelledStructure]],
+        structures: dict[str, list[TrainingStructure]],
         baseline: Tensor,
         scale: float,
         record: dict[str, Any],
@@ -97,6 +98,13 @@ class Trainer:
                 "n_updates": self.n_updates,
             },
         )
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another run instead of random ones."""
+        self.network.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+        # The average is worth something from the first step on: do not forget it like random weights.
+        self.n_updates = round(10 / (1.0 - self.recipe.average_decay))
 
     def resume(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint of the same recipe."""
@@ -184,21 +192,21 @@ class Trainer:
         return finished
 
     def _step(
-        self, chosen: list[LabelledStructure], seed: int, progress: float
+        self, chosen: list[TrainingStructure], seed: int, progress: float
     ) -> tuple[dict[str, float], float]:
-        stage, weights = self.stage, self.stage.weights
-        generator = torch.Generator().manual_seed(seed)
-        displacements: list[Tensor | None] | None = None
-        if float(torch.rand((), generator=generator)) < stage.perturbed_steps:
-            generator.manual_seed(seed + 104729 * self.processes.rank)
-            displacements = [
-                stage.perturbation
-                * torch.randn(item.positions.shape, generator=generator, dtype=torch.float64)
-                for item in chosen
-            ]
-            weights = LossWeights(energy=0.0, match=weights.match, huber=weights.huber)
+        weights = self.stage.weights
+        chosen, displacements = self._without_labels(chosen, seed)
+        if displacements is not None or chosen[0].energy is None:
+            weights = replace(weights, energy=0.0, conservative=0.0, non_conservative=0.0)
         dtype = next(self.network.parameters()).dtype
-        batch = collate(chosen, self.baseline, self.network.cutoff, dtype, displacements)
+        batch = collate(
+            chosen,
+            self.baseline,
+            self.network.cutoff,
+            dtype,
+            displacements,
+            self.stage.perturbation,
+        )
         prediction = predict(
             self.network,
             batch,
@@ -215,7 +223,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
         if not torch.isfinite(norm):
             raise FloatingPointError(
-                f"stage {stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the "
+                f"stage {self.stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the "
                 "learning rate and continue with --resume from the last checkpoint"
             )
         for group in self.optimizer.param_groups:
@@ -229,6 +237,32 @@ class Trainer:
             for slow, fast in pairs:
                 slow.lerp_(fast, 1.0 - decay)
         return {name: float(term.detach()) for name, term in terms.items()}, progress
+
+    def _without_labels(
+        self, chosen: list[TrainingStructure], seed: int
+    ) -> tuple[list[TrainingStructure], list[Tensor] | None]:
+        """Exchange or displace the structures of a step as often as the stage asks; return displacements, Å.
+
+        All processes decide alike and then draw their own, or one would average gradients of other terms.
+        """
+        stage, rank = self.stage, self.processes.rank
+        generator = torch.Generator().manual_seed(seed)
+        is_perturbed, is_unlabelled = (
+            float(torch.rand((), generator=generator)) < fraction
+            for fraction in (stage.perturbed_steps, stage.unlabelled_steps)
+        )
+        generator.manual_seed(seed + 104729 * rank)
+        if is_unlabelled:
+            pool = self.structures["unlabelled"]
+            picks = torch.randint(len(pool), (len(chosen),), generator=generator)
+            chosen = [pool[int(k)] for k in picks]
+        if not is_perturbed:
+            return chosen, None
+        return chosen, [
+            stage.perturbation
+            * torch.randn(item.positions.shape, generator=generator, dtype=torch.float64)
+            for item in chosen
+        ]
 
     def _report(self, terms: dict[str, float]) -> None:
         if not self.processes.is_first:

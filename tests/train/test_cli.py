@@ -3,6 +3,7 @@
 import csv
 import json
 
+import ase.io
 import pytest
 import torch
 
@@ -93,6 +94,44 @@ def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("without", "with")]
     assert errors[1]["c_minus_nc_rmse"] < errors[0]["c_minus_nc_rmse"]
     assert errors[1]["conservative_mae"] == errors[0]["conservative_mae"]
+
+
+def test_the_heads_are_matched_on_structures_without_labels_from_another_run(run, capsys):
+    arguments, tmp_path = run
+    assert train([*arguments, "-o", str(tmp_path / "first")]) == 0
+    first = tmp_path / "first/checkpoint.pt"
+    frames = argon_frames(6, seed=5)
+    for atoms in frames:
+        atoms.calc = None
+    unlabelled = tmp_path / "unlabelled.xyz"
+    ase.io.write(unlabelled, frames)
+    match = (
+        RECIPE[: RECIPE.index("  - name: non_conservative")]
+        + """
+  - name: match
+    epochs: 4
+    learning_rate: 0.005
+    weights: {energy: 0.0, match: 1.0, match_slope: 0.05}
+    perturbed_steps: 0.5
+    unlabelled_steps: 0.5
+    trained: [force_layers, force_head]
+"""
+    )
+    recipe = write_recipe(tmp_path / "match.yaml", match)
+    second = [str(recipe), *arguments[1:], "-o", str(tmp_path / "second"), "--from", str(first)]
+    assert train(second) == 1
+    assert "--unlabelled" in capsys.readouterr().err
+    assert train([*second, "--unlabelled", str(unlabelled)]) == 0
+    errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("first", "second")]
+    assert errors[1]["conservative_mae"] == errors[0]["conservative_mae"]
+    assert errors[1]["c_minus_nc_rmse"] < errors[0]["c_minus_nc_rmse"]
+    record = read_checkpoint(tmp_path / "second/checkpoint.pt")["metadata"]["training"]
+    assert record["n_unlabelled"] == 6 and len(record["start_sha256"]) == 64
+
+    other = write_recipe(tmp_path / "other.yaml", match.replace("n_features: 8", "n_features: 4"))
+    other = [str(other), *second[1:], "--unlabelled", str(unlabelled)]
+    assert train([*other[:4], str(tmp_path / "third"), *other[5:]]) == 1
+    assert "n_features" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

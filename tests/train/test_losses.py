@@ -18,12 +18,12 @@ from train.models.painn import PaiNN
 CUTOFF = 5.0
 
 
-def network_and_batch(displacements=None):
+def network_and_batch(displacements=None, perturbation=0.0):
     torch.manual_seed(2)
     network = PaiNN([18], CUTOFF, n_features=8, n_basis=5, n_layers=2, non_conservative_layer=1)
     network = network.double().train()
     items = [prepare(atoms, CUTOFF) for atoms in argon_frames(2)]
-    batch = collate(items, torch.zeros(119), CUTOFF, torch.float64, displacements)
+    batch = collate(items, torch.zeros(119), CUTOFF, torch.float64, displacements, perturbation)
     return network, batch
 
 
@@ -71,7 +71,7 @@ def test_conservative_forces_equal_the_energy_difference_of_displaced_atoms():
     for sign in (1.0, -1.0):
         move = torch.zeros(8, 3, dtype=torch.float64)
         move[3, 1] = sign * step
-        _, moved = network_and_batch([move, None])
+        _, moved = network_and_batch([move, torch.zeros_like(move)])
         prediction = predict(
             network,
             moved,
@@ -80,18 +80,45 @@ def test_conservative_forces_equal_the_energy_difference_of_displaced_atoms():
             with_non_conservative=False,
             create_graph=False,
         )
-        energies.append(float(prediction.energies[0].detach()))
+        energies.append(float(prediction.energies[2].detach()))  # of the first copy
     difference = -(energies[0] - energies[1]) / (2 * step)
     assert abs(difference - float(forces[3, 1])) < TOLERANCE["float64"].force
 
 
-def test_perturbed_structures_lose_their_labels():
-    network, batch = network_and_batch([0.05 * torch.ones(8, 3).double(), None])
-    assert batch.labelled.tolist() == [False, True]
+def test_match_slope_is_the_directional_derivative_of_c_minus_nc():
+    length = 1e-5
+    torch.manual_seed(5)
+    directions = [torch.randn(8, 3, dtype=torch.float64) for _ in range(2)]
+    network, batch = network_and_batch([length * u for u in directions], length)
+    weights = LossWeights(energy=0.0, match=1.0, match_slope=2.0, huber_slope=1e6)
+    _, terms = run(network, batch, weights)
+
+    # the same from forces at both ends of a step, one structure at a time, centred differences
+    squares = []
+    for atoms, u in zip(argon_frames(2), directions, strict=True):
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = atoms.copy()
+            moved.positions += sign * length * u.numpy()
+            single = collate([prepare(moved, CUTOFF)], torch.zeros(119), CUTOFF, torch.float64)
+            prediction, _ = run(network, single, weights)
+            ends.append((prediction.non_conservative - prediction.conservative).detach())
+        squares.append(((ends[0] - ends[1]) / (2 * length)).pow(2))
+    expected = 2.0 * float(torch.stack(squares).mean()) / 2 / 1e6
+    assert float(terms["match_slope"].detach()) == pytest.approx(expected, rel=1e-3)
+
+    terms["match_slope"].backward()
+    energy = [*network.energy_layers.parameters(), *network.energy_head.parameters()]
+    assert all(p.grad is None or not p.grad.any() for p in energy)
+
+
+def test_perturbed_copies_have_no_labels():
+    network, batch = network_and_batch([0.05 * torch.ones(8, 3).double()] * 2)
+    assert batch.labelled.tolist() == [True, True, False, False]
     weights = LossWeights(energy=1.0, conservative=1.0)
     _, before = run(network, batch, weights)
-    batch.forces[:8] += 100.0
-    batch.energies[0] += 100.0
+    batch.forces[16:] += 100.0
+    batch.energies[2:] += 100.0
     _, after = run(network, batch, weights)
     assert torch.equal(before["total"], after["total"])
 
@@ -123,7 +150,9 @@ def test_displaced_edges_are_those_of_the_displaced_structure(name):
     atoms.positions += move.numpy()
     graph = neighbor_graph(atoms, 3.0)
     expected = sorted(map(tuple, torch.cat((graph.edge_index.T, graph.edge_vectors), 1).tolist()))
-    found = sorted(map(tuple, torch.cat((batch.edge_index.T, batch.edge_vectors), 1).tolist()))
+    copy = batch.edge_index[0] >= len(atoms)  # after the structure itself
+    index = batch.edge_index.T[copy] - len(atoms)
+    found = sorted(map(tuple, torch.cat((index, batch.edge_vectors[copy]), 1).tolist()))
     np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT)
     opposite = batch.edge_vectors[batch.reverse_edge]
     torch.testing.assert_close(opposite, -batch.edge_vectors, rtol=0, atol=EXACT)
