@@ -21,6 +21,7 @@ class Stage:
     weights: LossWeights
     perturbed_steps: float = 0.0  # fraction of steps on frames and perturbed copies (needs match)
     perturbation: float = 0.05  # Å, standard deviation per component
+    stiff_perturbations: float = 0.0  # fraction of them along the stiff modes of the model
     unlabelled_steps: float = 0.0  # fraction of steps on structures without labels (needs match)
     budget_minutes: float = 0.0  # if positive, the cycle is shortened to end within it
     trained: list[str] = field(default_factory=list)  # parts of the network; all if empty
@@ -105,7 +106,7 @@ def _check(recipe: Recipe, path: Path) -> None:
                 f"{path}: stage {stage.name}: epochs and learning_rate must be positive, "
                 f"got {stage.epochs} and {stage.learning_rate}"
             )
-        for name in ("perturbed_steps", "unlabelled_steps"):
+        for name in ("perturbed_steps", "unlabelled_steps", "stiff_perturbations"):
             fraction = getattr(stage, name)
             if not 0.0 <= fraction <= 1.0:
                 raise ValueError(

@@ -19,6 +19,7 @@ from train.checkpoint import save_checkpoint
 from train.dataset import TrainingStructure
 from train.losses import loss, predict
 from train.metrics import evaluate
+from train.perturbation import random_displacements, stiff_displacements
 from train.processes import Processes
 from train.recipe import Recipe, Stage
 
@@ -258,11 +259,12 @@ class Trainer:
             chosen = [pool[int(k)] for k in picks]
         if not is_perturbed:
             return chosen, None
-        return chosen, [
-            stage.perturbation
-            * torch.randn(item.positions.shape, generator=generator, dtype=torch.float64)
-            for item in chosen
-        ]
+        displacements = random_displacements(chosen, stage.perturbation, generator)
+        if float(torch.rand((), generator=generator)) < stage.stiff_perturbations:
+            displacements = stiff_displacements(
+                self.network, chosen, displacements, self.baseline, stage.perturbation
+            )
+        return chosen, displacements
 
     def _report(self, terms: dict[str, float]) -> None:
         if not self.processes.is_first:

@@ -9,7 +9,7 @@ Two things differ from the paper, neither changes the function class of a block:
   of sum_j e_k(r_ij) phi_j with the filter weights. That is a batched matrix product over neighbours padded to the
   largest coordination, and no tensor of size edges x features is ever filtered.
 - After ``non_conservative_layer`` shared layers the network splits: the energy goes on through its own layers, the
-  non-conservative head through one of its own. The head alone therefore costs the shared layers and one more.
+  non-conservative head through ``n_force_layers`` of its own. The head alone therefore costs only these two parts.
 """
 
 import torch
@@ -164,6 +164,8 @@ class PaiNN(nn.Module):
         Message-passing layers up to the energy.
     non_conservative_layer : int
         Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
+    n_force_layers : int
+        Further layers of the non-conservative head alone.
     """
 
     heads: list[str]
@@ -176,8 +178,11 @@ class PaiNN(nn.Module):
         n_basis: int = 12,
         n_layers: int = 3,
         non_conservative_layer: int = 2,
+        n_force_layers: int = 1,
     ):
         super().__init__()
+        if n_force_layers < 0:
+            raise ValueError(f"expected 0 <= {n_force_layers=}")
         if not 0 <= non_conservative_layer <= n_layers:
             raise ValueError(f"expected 0 <= {non_conservative_layer=} <= {n_layers=}")
         self.cutoff = float(cutoff)
@@ -185,7 +190,7 @@ class PaiNN(nn.Module):
         self.has_non_conservative = non_conservative_layer > 0
         self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
         self.message_passing_layers = max(
-            n_layers, non_conservative_layer + 1 if self.has_non_conservative else 0
+            n_layers, non_conservative_layer + n_force_layers if self.has_non_conservative else 0
         )
         n_shared = non_conservative_layer if self.has_non_conservative else n_layers
         index = torch.full((119,), -1, dtype=torch.int64)
@@ -204,7 +209,7 @@ class PaiNN(nn.Module):
         self.energy_head = nn.Sequential(
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1)
         )
-        self.force_layers = layers(int(self.has_non_conservative), n_shared)
+        self.force_layers = layers(n_force_layers if self.has_non_conservative else 0, n_shared)
         self.force_head = nn.ModuleList(
             [GatedEquivariantBlock(n_features, n_features), GatedEquivariantBlock(n_features, 1)]
         )
