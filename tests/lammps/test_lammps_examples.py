@@ -9,6 +9,7 @@ import pytest
 from mlip_engines.lammps import lammps_command
 from structures import STRUCTURES
 from tests.lammps.runner import environment, read_thermo, write_data
+from train.dataset import read_structures
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "lammps"
 
@@ -52,3 +53,14 @@ def test_water_respa_refuses_another_mode(run_example):
 def test_minimise_lowers_the_energy(run_example):
     thermo = read_thermo(run_example("minimise.in", steps=5).stdout)
     assert thermo["PotEng"][1] < thermo["PotEng"][0] - 0.1
+
+
+def test_sampled_frames_can_be_matched_on(run_example, tmp_path):
+    run_example("sample_frames.in", frames=3, output=tmp_path / "frames.extxyz")
+    frames = read_structures(tmp_path / "frames.extxyz", labels=False)
+    atoms = STRUCTURES["orthogonal"]()
+    assert [frame.get_chemical_formula() for frame in frames] == [atoms.get_chemical_formula()] * 3
+    np.testing.assert_allclose(frames[0].cell.lengths(), atoms.cell.lengths(), atol=1e-5)
+    moved = np.abs(frames[2].get_scaled_positions() - frames[1].get_scaled_positions())
+    assert 0.0 < np.median(moved) < 0.1
+    assert all(frame.calc is None for frame in frames)
