@@ -26,7 +26,15 @@ EXAMPLES = Path(__file__).resolve().parent
 N_ATOMS = 192
 INNER_STEP = 0.5e-3  # ps
 COLOURS = {"conservative": "black", "non_conservative": "tab:red"}
-STRIDE_COLOURS = ("tab:blue", "tab:cyan", "tab:green")
+STRIDE_COLOURS = (
+    "tab:blue",
+    "tab:cyan",
+    "tab:green",
+    "tab:olive",
+    "tab:purple",
+    "tab:brown",
+    "tab:pink",
+)
 
 
 @dataclass(frozen=True)
@@ -210,7 +218,7 @@ def main() -> None:
         "--inner-steps",
         type=int,
         nargs="+",
-        default=[8],
+        default=[4, 8],
         metavar="M",
         help="of r-RESPA, one or more",
     )
