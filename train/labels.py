@@ -118,12 +118,9 @@ def implausible_lengths(structures: list[Atoms]) -> str | None:
     """
     ratios = []
     for k in np.linspace(0, len(structures) - 1, min(len(structures), 20)).astype(int):
-        atoms = structures[k]
-        graph = neighbor_graph(atoms, 8.0)
-        counted = ~np.isin(atoms.numbers[graph.edge_index], _NOBLE_GASES).any(axis=0)  # (E,)
-        if counted.any():
-            radii = covalent_radii[atoms.numbers[graph.edge_index]].sum(axis=0)
-            ratios.append((graph.edge_vectors.norm(dim=1).numpy() / radii)[counted].min())
+        ratio = _shortest_bond(structures[k])
+        if ratio is not None:
+            ratios.append(ratio)
     if not ratios:
         return None
     ratio = float(np.median(ratios))
@@ -136,6 +133,22 @@ def implausible_lengths(structures: list[Atoms]) -> str | None:
         f"the shortest distances are {ratio:.2f} times the sum of the covalent radii, expected "
         f"{PLAUSIBLE_BONDS[0]} to {PLAUSIBLE_BONDS[1]} times; {question}"
     )
+
+
+def _shortest_bond(atoms: Atoms) -> float | None:
+    """Return the smallest distance over the sum of the covalent radii; None without neighbours within 8 Å."""
+    smallest = None
+    # From short to long: in a cell that is much too small, 8 Å would be millions of neighbours.
+    for cutoff in (1.0, 2.0, 4.0, 8.0):
+        graph = neighbor_graph(atoms, cutoff)
+        pairs = atoms.numbers[graph.edge_index.numpy()]  # (2, E)
+        counted = ~np.isin(pairs, _NOBLE_GASES).any(axis=0)  # (E,)
+        if counted.any():
+            ratios = graph.edge_vectors.norm(dim=1).numpy() / covalent_radii[pairs].sum(axis=0)
+            smallest = float(ratios[counted].min())
+            if smallest <= PLAUSIBLE_BONDS[1]:
+                break
+    return smallest
 
 
 def _where(atoms: Atoms, index: int, source: str | Path) -> str:
@@ -249,18 +262,24 @@ def _extensivity_warning(
     expected = spread(residual)
     if expected < 1e-3:  # eV/atom
         return None
-    if spread(misfit(fractions, energies)) < 0.2 * expected:
+    # Total energies cannot do that: their spread, unlike that of energies per atom, has the size as a factor.
+    if spread(misfit(fractions, energies)) < 0.5 * expected:
         return "the energies do not grow with the number of atoms; expected total energies, got energies per atom?"
     if spread(misfit(np.c_[fractions, 1.0 / n_atoms], per_atom)) < 0.2 * expected:
         return (
             "the energies are not extensive: a constant for each structure, whatever its size, explains most of what "
             "the composition does not; is a reference subtracted once per structure?"
         )
-    small, large = n_atoms <= np.quantile(n_atoms, 1 / 3), n_atoms >= np.quantile(n_atoms, 2 / 3)
-    if spread(residual[large]) > 5.0 * max(spread(residual[small]), 1e-3):
+    small = residual[n_atoms <= np.quantile(n_atoms, 1 / 3)]
+    large = residual[n_atoms >= np.quantile(n_atoms, 2 / 3)]
+    # About their own medians: a fit that large structures pull away leaves the small ones off by a constant.
+    of_small, of_large = (spread(group - np.median(group)) for group in (small, large))
+    shift = abs(float(np.median(large) - np.median(small)))
+    if of_large > 5.0 * max(of_small, 1e-3) or shift > 5.0 * max(of_small, of_large, 1e-3):
         return (
-            "the energies are not extensive: what the composition does not explain grows with the number of "
-            f"atoms, from {spread(residual[small]):.2g} to {spread(residual[large]):.2g} eV per atom"
+            "the energies are not extensive: what the composition does not explain grows with the number of atoms; "
+            f"it differs by {shift:.2g} eV per atom between small and large structures, and its spread is "
+            f"{of_small:.2g} in small and {of_large:.2g} in large ones"
         )
     return None
 
