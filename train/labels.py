@@ -270,16 +270,17 @@ def _extensivity_warning(
             "the energies are not extensive: a constant for each structure, whatever its size, explains most of what "
             "the composition does not; is a reference subtracted once per structure?"
         )
-    small = residual[n_atoms <= np.quantile(n_atoms, 1 / 3)]
-    large = residual[n_atoms >= np.quantile(n_atoms, 2 / 3)]
+    small = residual[n_atoms <= np.quantile(n_atoms, 0.25)]
+    large = residual[n_atoms >= np.quantile(n_atoms, 0.75)]
     # About their own medians: a fit that large structures pull away leaves the small ones off by a constant.
     of_small, of_large = (spread(group - np.median(group)) for group in (small, large))
-    shift = abs(float(np.median(large) - np.median(small)))
-    if of_large > 5.0 * max(of_small, 1e-3) or shift > 5.0 * max(of_small, of_large, 1e-3):
+    is_quadratic = spread(misfit(np.c_[fractions, n_atoms], per_atom)) < 0.2 * expected
+    is_enough = min(len(small), len(large)) >= 5
+    if is_quadratic or (is_enough and of_large > 5.0 * max(of_small, 1e-3)):
         return (
-            "the energies are not extensive: what the composition does not explain grows with the number of atoms; "
-            f"it differs by {shift:.2g} eV per atom between small and large structures, and its spread is "
-            f"{of_small:.2g} in small and {of_large:.2g} in large ones"
+            "the energies are not extensive: what the composition does not explain grows with the number of atoms, "
+            f"per atom by {np.median(large) - np.median(small):.2g} eV from small to large structures, and its spread "
+            f"from {of_small:.2g} to {of_large:.2g} eV"
         )
     return None
 
