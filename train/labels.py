@@ -20,6 +20,7 @@ CLOSEST_ATOMS = 0.3  # Å; the shortest bond there is, of H2, has 0.74
 SMALLEST_VOLUME = 0.5  # Å^3 per atom; diamond has 5.7
 LARGEST_FORCE = 30.0  # eV/Å
 LARGEST_DEVIATION = 10.0  # robust standard deviations of the energy per atom
+THERMAL_SPREAD = 0.03  # eV per atom, what cells of one kind at different temperatures differ by
 PLAUSIBLE_FORCES = (
     0.02,
     15.0,
@@ -160,7 +161,7 @@ def _listed(indices: np.ndarray) -> str:
     """Return the first of some indices as text, and how many there are."""
     first = ", ".join(str(k) for k in indices[:_SHOWN])
     more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
-    return f"structure{'s' if len(indices) > 1 else ''} {first}{more}"
+    return f"structures {first}{more}"
 
 
 def _check_presence(atoms: Atoms, where: str) -> None:
@@ -276,7 +277,7 @@ def _extensivity_warning(
     of_small, of_large = (spread(group - np.median(group)) for group in (small, large))
     is_quadratic = spread(misfit(np.c_[fractions, n_atoms], per_atom)) < 0.2 * expected
     is_enough = min(len(small), len(large)) >= 5
-    if is_quadratic or (is_enough and of_large > 5.0 * max(of_small, 1e-3)):
+    if is_quadratic or (is_enough and of_large > 5.0 * max(of_small, THERMAL_SPREAD)):
         return (
             "the energies are not extensive: what the composition does not explain grows with the number of atoms, "
             f"per atom by {np.median(large) - np.median(small):.2g} eV from small to large structures, and its spread "

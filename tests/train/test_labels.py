@@ -167,7 +167,7 @@ def test_large_forces_are_named_the_largest_first(crystals):
 
 def test_an_energy_off_its_composition_is_named(crystals):
     crystals[11].calc.results["energy"] += 2.0 * len(crystals[11])
-    assert "structure 11 have an energy per atom" in one_warning(crystals)
+    assert "structures 11 have an energy per atom" in one_warning(crystals)
 
 
 def test_energies_per_atom_are_recognised(crystals):

@@ -241,6 +241,7 @@ def test_paths_that_cannot_be_read_are_refused_with_a_reason(tmp_path):
     (tmp_path / "frames.xyz.gz").write_bytes(b"not compressed")
     with pytest.raises(ValueError, match=r"frames\.xyz\.gz: expected a file compressed"):
         read(tmp_path / "frames.xyz.gz")
+    assert not has_own_units(tmp_path / "frames.xyz.gz")
     (tmp_path / "frames.db").write_bytes(b"no database" * 1000)
     with pytest.raises(ValueError, match=r"frames\.db: .*database"):
         read(tmp_path / "frames.db")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from lzma import LZMAError
 from pathlib import Path
 
 from ase import Atoms
@@ -84,7 +85,10 @@ def read_structures(
 def has_own_units(path: str | Path) -> bool:
     """Return whether the format of a file states its units, so that they cannot be chosen; False if there is none."""
     path = Path(path)
-    return path.exists() and not (path.is_file() and is_n2p2(path))
+    try:
+        return path.exists() and not (path.is_file() and is_n2p2(path))
+    except (OSError, EOFError, LZMAError):
+        return False  # a damaged file; reading it will say so
 
 
 def _frames(plain: Path, path: Path, units: str) -> Iterator[Atoms]:
