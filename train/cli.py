@@ -8,31 +8,44 @@ import sys
 from pathlib import Path
 
 import torch
+from ase import Atoms
 from ase.data import atomic_numbers as number_of
 
 from train.checkpoint import read_checkpoint
 from train.composition import fit_composition, force_scale
-from train.dataset import duplicate_indices, file_hash, prepare, read_structures, split_indices
+from train.dataset import duplicate_indices, file_hash, prepare, split_indices
+from train.labels import check_geometry, check_labels, implausible_lengths
 from train.metrics import evaluate
 from train.models import build_network
 from train.processes import Processes
+from train.readers import has_own_units, read_structures
 from train.recipe import Recipe, read_recipe
 from train.trainer import Trainer
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run ``mlip-train RECIPE --data FILE -o DIR [--from CHECKPOINT] [--unlabelled FILE] [--resume]``."""
+    """Run ``mlip-train RECIPE --data FILE -o DIR``; the options are in its help."""
     parser = argparse.ArgumentParser(
         prog="mlip-train", description="Train a network with conservative and direct forces."
     )
     parser.add_argument("recipe", help="YAML file, or the name of one that comes with the package")
-    parser.add_argument("--data", required=True, help="structures with energies and forces (ASE)")
+    parser.add_argument(
+        "--data",
+        required=True,
+        help="structures with energies and forces: extended XYZ or another format of ASE, ASE database, "
+        "input.data of n2p2, also compressed; or a folder of DeePMD-kit",
+    )
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
     parser.add_argument(
         "--from", dest="start", help="checkpoint.pt of another run, to begin with its weights"
     )
     parser.add_argument(
-        "--unlabelled", help="structures without labels, for the match of the heads (ASE)"
+        "--unlabelled", help="structures without labels, for the match of the heads; same formats"
+    )
+    parser.add_argument(
+        "--units",
+        choices=["metal", "atomic"],
+        help="of input.data, which does not state them: Å and eV (default), or bohr and hartree",
     )
     parser.add_argument("--resume", action="store_true", help="continue the run in this folder")
     options = parser.parse_args(arguments)
@@ -43,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.output,
             start=options.start,
             unlabelled=options.unlabelled,
+            units=options.units,
             resume=options.resume,
         )
     except (ValueError, FileNotFoundError, FileExistsError, FloatingPointError) as e:
@@ -58,12 +72,15 @@ def train(
     *,
     start: str | Path | None = None,
     unlabelled: str | Path | None = None,
+    units: str | None = None,
     resume: bool = False,
 ) -> None:
-    """Train one recipe on one file.
+    """Train one recipe on one file, or one folder of DeePMD-kit.
 
     The folder receives ``checkpoint.pt``, ``metrics.csv``, ``split.json``, ``recipe.json`` and ``test.json``.
     With ``start``, the averaged weights, reference energies and scale of another run's checkpoint are taken over.
+    ``units`` are those of files that do not state theirs, see :func:`train.readers.read_structures`; without,
+    ``metal``, provided that the distances agree. Warnings about the labels go to standard error.
 
     Raises
     ------
@@ -78,6 +95,11 @@ def train(
         raise ValueError(
             f"stages {needs_unlabelled} use structures without labels; name a file with --unlabelled"
         )
+    files = [data, unlabelled] if needs_unlabelled else [data]
+    if units is not None and all(has_own_units(file) for file in files):
+        raise ValueError(
+            f"--units is for input.data of n2p2 and RuNNer; the format of {data} has units of its own"
+        )
     torch.manual_seed(recipe.seed)
     processes = Processes()
     checkpoint = output / "checkpoint.pt"
@@ -88,7 +110,10 @@ def train(
     processes.wait()
     output.mkdir(parents=True, exist_ok=True)
 
-    frames = read_structures(data, progress=processes.is_first)
+    frames = _read_checked(data, units, verbose=processes.is_first)
+    warnings = check_labels(frames, data)
+    for warning in warnings if processes.is_first else []:
+        _warn(warning)
     split = split_indices(
         len(frames),
         recipe.n_validation,
@@ -127,7 +152,7 @@ def train(
     if needs_unlabelled:
         structures["unlabelled"] = [
             prepare(atoms, network.cutoff)
-            for atoms in read_structures(unlabelled, labels=False, progress=processes.is_first)
+            for atoms in _read_checked(unlabelled, units, labels=False, verbose=processes.is_first)
         ]
     record = {
         "network": settings,
@@ -171,6 +196,25 @@ def train(
         print(json.dumps(errors, indent=2))
     processes.wait()
     processes.close()
+
+
+def _read_checked(
+    path: str | Path, units: str | None, *, labels: bool = True, verbose: bool
+) -> list[Atoms]:
+    """Read structures; refuse those that cannot be right, and lengths in units that nobody has said."""
+    frames = read_structures(path, units=units or "metal", labels=labels, progress=verbose)
+    check_geometry(frames, path)
+    doubt = implausible_lengths(frames)
+    if doubt is not None:
+        if units is None and not has_own_units(path):
+            raise ValueError(f"{path}: {doubt}; say what they are with --units metal or atomic")
+        if verbose:
+            _warn(f"{path}: {doubt}")
+    return frames
+
+
+def _warn(message: str) -> None:
+    print(f"mlip-train: warning: {message}", file=sys.stderr)
 
 
 def _errors_in_ev(errors: dict[str, float]) -> dict[str, float]:

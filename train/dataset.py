@@ -6,12 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import ase.io
 import numpy as np
 import torch
 from ase import Atoms
 from torch import Tensor
-from tqdm import tqdm
 
 from mlip_engines.neighbors import neighbor_graph
 
@@ -31,41 +29,6 @@ class TrainingStructure:
     edge_index: Tensor  # (2, E) int32, sorted by centre
     cell_shifts: Tensor  # (E, 3) int8
     reverse_edge: Tensor  # (E,) int32
-
-
-def read_structures(path: str | Path, *, labels: bool = True, progress: bool = True) -> list[Atoms]:
-    """Read structures with ASE and check that each has an energy and forces, or drop whatever labels they have.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If a structure lacks a label or has one that is not finite; the message names file and index.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a file of structures, found nothing at {path}")
-    structures = []
-    frames = ase.io.iread(path, index=":")
-    for k, atoms in enumerate(tqdm(frames, desc=f"read {path.name}", disable=not progress)):
-        if labels:
-            _check_labels(atoms, f"{path}: structure {k}")
-        else:
-            atoms.calc = None
-        structures.append(atoms)
-    if not structures:
-        raise ValueError(f"{path}: expected at least one structure, got none")
-    return structures
-
-
-def _check_labels(atoms: Atoms, where: str) -> None:
-    results = atoms.calc.results if atoms.calc is not None else {}
-    for name in ("energy", "forces"):
-        if name not in results:
-            raise ValueError(f"{where}: expected a label {name!r}, got none")
-        if not np.isfinite(results[name]).all():
-            raise ValueError(f"{where}: {name} is not finite; remove the frame")
 
 
 def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
@@ -93,8 +56,13 @@ def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
 
 
 def file_hash(path: str | Path) -> str:
-    """Return the sha256 of a file, for the record of what a model was trained on."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    """Return the sha256 of a file, or of the names and contents in a folder, for the record of the training data."""
+    path = Path(path)
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    entries = sorted(entry for entry in path.rglob("*") if entry.is_file())
+    lines = [f"{file_hash(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in entries]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def duplicate_indices(structures: list[Atoms]) -> set[int]:
