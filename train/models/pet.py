@@ -139,11 +139,21 @@ class Attention(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, weight: Tensor) -> Tensor:
         """Return y (n, T, F) before W, for queries, keys and values (n, H, T, F / H), weights (n, T)."""
+        if not torch.is_grad_enabled():  # one kernel, which cannot be differentiated by f
+            mask = torch.log(weight)[:, None, None, :]  # (n, 1, 1, T)
+            y = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.scale)
+            return y.transpose(1, 2).flatten(2)  # (n, T, F)
+        f = weight[:, None, :, None].expand(-1, v.size(1), -1, -1)  # (n, H, T, 1)
         logits = torch.matmul(q * self.scale, k.transpose(2, 3))  # (n, H, T, T)
-        # Weights multiply, their logarithms are not added: log f has no gradient at the cutoff.
-        weighted = torch.softmax(logits, dim=3) * weight[:, None, None, :]  # (n, H, T, T)
-        attention = weighted / weighted.sum(dim=3, keepdim=True)  # (n, H, T, T)
-        y = torch.matmul(attention, v)  # (n, H, T, F / H)
+        # What is not there must not decide the largest logit, or exp of all others may vanish. The centre always
+        # is, so no row is empty.
+        absent = (weight == 0.0)[:, None, None, :]  # (n, 1, 1, T)
+        attention = torch.softmax(logits.masked_fill(absent, -torch.inf), dim=3)  # (n, H, T, T)
+        # f multiplies the values and a column of ones, numerator and denominator, rather than T^2 weights. Adding
+        # log f to the logits would give the same, but no gradient at the cutoff.
+        sums = torch.matmul(attention, torch.cat((f * v, f), dim=3))  # (n, H, T, F / H + 1)
+        y, total = sums.split([v.size(3), 1], dim=3)  # (n, H, T, F / H), (n, H, T, 1)
+        y = y / total
         return y.transpose(1, 2).flatten(2)  # (n, T, F)
 
 
