@@ -20,6 +20,7 @@ from train.checkpoint import load_network
 from train.cli import main as train
 from train.models import build_network
 from train.models.pet import PET, Attention, Combination, SmoothCutoff
+from train.recipe import read_recipe
 
 CUTOFF = 4.0
 EQUALITY = TOLERANCE["float64"].equality
@@ -340,6 +341,14 @@ def test_training_learns_one_structure_by_heart(tmp_path):
     assert float(after["loss"]) < 0.1 * float(before["loss"])
     network, _, _, _ = load_network(run / "checkpoint.pt")
     assert isinstance(network, PET)
+
+
+def test_the_recipe_builds_a_network_and_turns_what_it_learns_from():
+    recipe = read_recipe("water_pet")
+    network = build_network({**recipe.network, "species": [1, 8]})
+    assert isinstance(network, PET) and recipe.augment
+    parts = {name.split(".")[0] for name, _ in network.named_parameters()}
+    assert all(set(stage.trained) <= parts for stage in recipe.stages)
 
 
 def test_arguments_that_cannot_be_right_are_refused():
