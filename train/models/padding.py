@@ -18,5 +18,5 @@ def neighbor_ranks(centre: Tensor, n_atoms: int) -> tuple[Tensor, int]:
 
 def pad(values: Tensor, slot: Tensor, n_slots: int) -> Tensor:
     """Put ``values`` (M, F) into the rows ``slot`` (M,) of a tensor (n_slots, F) of zeros."""
-    empty = torch.zeros((n_slots, values.size(1)), dtype=values.dtype, device=values.device)
-    return empty.index_copy(0, slot, values)  # (n_slots, F)
+    rows = torch.zeros((n_slots, values.size(1)), dtype=values.dtype, device=values.device)
+    return rows.index_copy_(0, slot, values)  # (n_slots, F), in place: nobody else has the zeros

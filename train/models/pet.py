@@ -83,8 +83,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, n_features: int):
         super().__init__()
-        self.gate_and_value = nn.Linear(n_features, 4 * n_features)  # W_1, W_2
-        self.out = nn.Linear(2 * n_features, n_features)  # W_3
+        self.gate_and_value = nn.Linear(n_features, 4 * n_features, bias=False)  # W_1, W_2
+        self.out = nn.Linear(2 * n_features, n_features, bias=False)  # W_3
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features (..., F) from x (..., F)."""
