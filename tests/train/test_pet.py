@@ -195,19 +195,15 @@ def test_isolated_atoms_and_no_edges_give_the_energies_of_atoms_and_no_force(net
 def test_a_cell_smaller_than_the_cutoff_is_its_own_supercell(network, name):
     atoms = STRUCTURES[name]()
     single = energy_and_forces(network, atoms)
-    n = len(atoms)
     repeated = energy_and_forces(network, atoms.repeat((2, 1, 2)))
     torch.testing.assert_close(repeated[0], 4 * single[0], rtol=EQUALITY, atol=EQUALITY)
     for value, expected in zip(repeated[1:], single[1:], strict=True):
-        torch.testing.assert_close(
-            value, expected.repeat(4, 1)[: 4 * n], rtol=EQUALITY, atol=EQUALITY
-        )
+        torch.testing.assert_close(value, expected.repeat(4, 1), rtol=EQUALITY, atol=EQUALITY)
 
 
 @pytest.mark.parametrize("differentiable", [True, False])
-def test_more_atoms_than_a_grid_of_blocks_has_rows(network, differentiable):
+def test_more_atoms_than_a_grid_of_blocks_has_rows(differentiable):
     graph = neighbor_graph(STRUCTURES["molecules"](), CUTOFF)
-    expected = network(*graph, True)
     n, n_edges, copies = graph.n_atoms, graph.n_edges, 3
     lonely = 65_536
     # The same molecules before, among and after more lonely atoms than one call takes.
@@ -288,7 +284,8 @@ def test_the_gradient_of_a_force_loss_equals_its_finite_difference(network):
         losses.append(float(force_loss().detach()))
     slope, expected = (losses[1] - losses[0]) / (2 * h), float((gradient * direction).sum())
     assert expected != 0.0
-    assert slope == pytest.approx(expected, rel=FINITE_DIFFERENCE_FORCE * 10, abs=1e-9)
+    # Relative, and looser than for a force: a third derivative of the energy, squared forces of several eV/Å.
+    assert slope == pytest.approx(expected, rel=10 * FINITE_DIFFERENCE_FORCE)
 
 
 def test_the_exported_model_gives_what_the_network_gives(network, tmp_path):
