@@ -39,6 +39,7 @@ class Recipe:
     split_seed: int = 1
     seed: int = 1
     batch_size: int = 1  # structures per process and step
+    augment: bool = False  # turn each structure at random in each step, as PET needs it
     warm_up: float = 0.05  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
     weight_decay: float = 1e-4

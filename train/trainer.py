@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from train.augmentation import random_orthogonal, turned
 from train.batching import collate
 from train.checkpoint import save_checkpoint
 from train.dataset import TrainingStructure
@@ -196,7 +197,7 @@ class Trainer:
         self, chosen: list[TrainingStructure], seed: int, progress: float
     ) -> tuple[dict[str, float], float]:
         weights = self.stage.weights
-        chosen, displacements = self._without_labels(chosen, seed)
+        chosen, displacements = self._vary(chosen, seed)
         if displacements is not None or chosen[0].energy is None:
             weights = replace(weights, energy=0.0, conservative=0.0, non_conservative=0.0)
         dtype = next(self.network.parameters()).dtype
@@ -239,10 +240,10 @@ class Trainer:
                 slow.lerp_(fast, 1.0 - decay)
         return {name: float(term.detach()) for name, term in terms.items()}, progress
 
-    def _without_labels(
+    def _vary(
         self, chosen: list[TrainingStructure], seed: int
     ) -> tuple[list[TrainingStructure], list[Tensor] | None]:
-        """Exchange or displace the structures of a step as often as the stage asks; return displacements, Å.
+        """Exchange, turn or displace the structures of a step as the recipe asks; return displacements, Å.
 
         All processes decide alike and then draw their own, or one would average gradients of other terms.
         """
@@ -257,6 +258,8 @@ class Trainer:
             pool = self.structures["unlabelled"]
             picks = torch.randint(len(pool), (len(chosen),), generator=generator)
             chosen = [pool[int(k)] for k in picks]
+        if self.recipe.augment:
+            chosen = [turned(item, random_orthogonal(generator)) for item in chosen]
         if not is_perturbed:
             return chosen, None
         displacements = random_displacements(chosen, stage.perturbation, generator)

@@ -9,7 +9,7 @@ import pytest
 from mlip_engines.lammps import lammps_command
 from structures import STRUCTURES
 from tests.lammps.runner import environment, read_thermo, write_data
-from train.dataset import read_structures
+from train.readers import read_structures
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "lammps"
 

@@ -5,8 +5,9 @@ from typing import Any
 from torch import nn
 
 from train.models.painn import PaiNN
+from train.models.pet import PET
 
-NETWORKS = {"painn": PaiNN}
+NETWORKS = {"painn": PaiNN, "pet": PET}
 
 
 def build_network(settings: dict[str, Any]) -> nn.Module:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from train.models.padding import neighbor_ranks, pad
 from train.models.radial import BesselBasis
 
 
@@ -33,24 +34,18 @@ class PaddedNeighbors(nn.Module):
 
         Padding points to atom 0 and has zero radial functions, so it adds exactly nothing.
         """
-        centre = edge_index[0]
-        n_edges = centre.size(0)
-        counts = torch.bincount(centre, minlength=n_atoms)  # (N,)
-        width = int(counts.max().item()) if n_edges > 0 else 0  # J
-        first = torch.cumsum(counts, 0) - counts  # (N,)
-        slot = centre * width + torch.arange(n_edges, device=centre.device) - first[centre]  # (E,)
-        neighbors = torch.zeros(n_atoms * width, dtype=torch.int64, device=centre.device)
-        neighbors = neighbors.index_copy(0, slot, edge_index[1])  # (N J,)
+        rank, width = neighbor_ranks(edge_index[0], n_atoms)  # (E,), J
+        slot = edge_index[0] * width + rank  # (E,)
+        n_slots = n_atoms * width  # N J
+        neighbors = pad(edge_index[1][:, None], slot, n_slots).flatten()  # (N J,)
 
         distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
         radial = self.basis(distance)  # (E, K)
         unit = edge_vectors / distance[:, None]  # (E, 3)
         directed = (unit[:, :, None] * radial[:, None, :]).flatten(1)  # (E, 3 K)
         both = torch.cat((radial, directed), dim=1)  # (E, 4 K)
-        padded = torch.zeros(
-            (n_atoms * width, both.size(1)), dtype=both.dtype, device=both.device
-        ).index_copy(0, slot, both)
-        padded = padded.view(n_atoms, width, both.size(1)).transpose(1, 2).contiguous()  # (N,4K,J)
+        padded = pad(both, slot, n_slots).view(n_atoms, width, both.size(1))  # (N, J, 4 K)
+        padded = padded.transpose(1, 2).contiguous()  # (N, 4 K, J)
         n_basis = radial.size(1)
         return neighbors, padded[:, :n_basis], padded[:, n_basis:]
 
