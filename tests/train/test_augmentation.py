@@ -11,9 +11,10 @@ from train.augmentation import random_orthogonal, turned
 from train.batching import collate
 from train.cli import main as train
 from train.dataset import prepare
-from train.losses import LossWeights, loss, predict
+from train.losses import LossWeights, loss
 from train.models.painn import PaiNN
 from train.models.pet import PET
+from train.prediction import predict
 
 CUTOFF = 5.0
 

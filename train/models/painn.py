@@ -1,4 +1,4 @@
-"""PaiNN: polarizable atom interaction network, with an energy head and a non-conservative force head.
+"""PaiNN: polarizable atom interaction network, with an energy head and heads for non-conservative forces and stress.
 
 Schütt, Unke, Gastegger, ICML 2021 (arXiv:2102.03150). Names follow its figure 2: scalar features ``s``, vector
 features ``v``, message block (b), update block (c), gated equivariant block (figure 3).
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from train.models.padding import neighbor_ranks, pad
 from train.models.radial import BesselBasis
+from train.models.virial import EquivariantVirialHead
 
 
 class PaddedNeighbors(nn.Module):
@@ -161,6 +162,13 @@ class PaiNN(nn.Module):
         Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
     n_force_layers : int
         Further layers of the non-conservative head alone.
+    non_conservative_stress : bool
+        Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of layers do not fit each other, or stress is asked for without a force head.
     """
 
     heads: list[str]
@@ -174,6 +182,7 @@ class PaiNN(nn.Module):
         n_layers: int = 3,
         non_conservative_layer: int = 2,
         n_force_layers: int = 1,
+        non_conservative_stress: bool = False,
     ):
         super().__init__()
         if n_force_layers < 0:
@@ -183,7 +192,12 @@ class PaiNN(nn.Module):
         self.cutoff = float(cutoff)
         self.n_features = n_features
         self.has_non_conservative = non_conservative_layer > 0
+        if non_conservative_stress and not self.has_non_conservative:
+            raise ValueError(
+                f"{non_conservative_stress=} needs a non-conservative head, got {non_conservative_layer=}"
+            )
         self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
+        self.heads += ["non_conservative_stress"] * non_conservative_stress
         self.message_passing_layers = max(
             n_layers, non_conservative_layer + n_force_layers if self.has_non_conservative else 0
         )
@@ -208,6 +222,9 @@ class PaiNN(nn.Module):
         self.force_head = nn.ModuleList(
             [GatedEquivariantBlock(n_features, n_features), GatedEquivariantBlock(n_features, 1)]
         )
+        self.stress_head = (
+            EquivariantVirialHead(n_features, n_basis, cutoff) if non_conservative_stress else None
+        )
 
     def _features(
         self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor
@@ -220,14 +237,26 @@ class PaiNN(nn.Module):
             s, v = layer(s, v, neighbors, radial, directed)
         return s, v, neighbors, radial, directed
 
-    def _force(
-        self, s: Tensor, v: Tensor, neighbors: Tensor, radial: Tensor, directed: Tensor
-    ) -> Tensor:
+    def _heads(
+        self,
+        s: Tensor,
+        v: Tensor,
+        neighbors: Tensor,
+        radial: Tensor,
+        directed: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+    ) -> dict[str, Tensor]:
+        """Run what is not conservative: forces (N, 3) and, with its head, virials (N, 3, 3)."""
+        output: dict[str, Tensor] = {}
         for layer in self.force_layers:
             s, v = layer(s, v, neighbors, radial, directed)
+        if self.stress_head is not None:
+            output["non_conservative_virials"] = self.stress_head(s, edge_index, edge_vectors)
         for block in self.force_head:
             s, v = block(s, v)
-        return v.flatten(1)  # (N, 3)
+        output["non_conservative_forces"] = v.flatten(1)  # (N, 3)
+        return output
 
     def forward(
         self,
@@ -238,17 +267,22 @@ class PaiNN(nn.Module):
         owned: Tensor,
         with_non_conservative: bool,
     ) -> dict[str, Tensor]:
-        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3)."""
+        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3) and virials (N, 3, 3)."""
         s, v, neighbors, radial, directed = self._features(atomic_numbers, edge_index, edge_vectors)
         output: dict[str, Tensor] = {}
         if with_non_conservative and self.has_non_conservative:
             if self.training:
-                forces = self._force(s, v, neighbors, radial, directed)
+                output = self._heads(s, v, neighbors, radial, directed, edge_index, edge_vectors)
             else:  # an engine differentiates the energy only: keep this branch off its graph
-                forces = self._force(
-                    s.detach(), v.detach(), neighbors, radial.detach(), directed.detach()
+                output = self._heads(
+                    s.detach(),
+                    v.detach(),
+                    neighbors,
+                    radial.detach(),
+                    directed.detach(),
+                    edge_index,
+                    edge_vectors.detach(),
                 )
-            output["non_conservative_forces"] = forces
         for layer in self.energy_layers:
             s, v = layer(s, v, neighbors, radial, directed)
         output["atomic_energies"] = self.energy_head(s).flatten()  # (N,)
@@ -263,6 +297,6 @@ class PaiNN(nn.Module):
         reverse_edge: Tensor,
         owned: Tensor,
     ) -> dict[str, Tensor]:
-        """Evaluate non-conservative forces (N, 3) only."""
+        """Evaluate non-conservative forces (N, 3), and virials (N, 3, 3) with their head, only."""
         s, v, neighbors, radial, directed = self._features(atomic_numbers, edge_index, edge_vectors)
-        return {"non_conservative_forces": self._force(s, v, neighbors, radial, directed)}
+        return self._heads(s, v, neighbors, radial, directed, edge_index, edge_vectors)
