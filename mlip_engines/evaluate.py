@@ -175,7 +175,9 @@ def _differences(model: LoadedModel, structures: Sequence[Atoms]) -> dict[str, n
     if with_virials:
         virials = torch.zeros((len(structures), 3, 3), dtype=torch.float64)
         virials = virials.index_add(0, structure, output["atomic_virials"])  # (S, 3, 3)
-        differences["stress"] = _stress_differences([structures[k] for k in stressed], virials[stressed])
+        differences["stress"] = _stress_differences(
+            [structures[k] for k in stressed], virials[stressed]
+        )
     if with_virials and model.metadata.has_non_conservative_stress:
         # The head gives one virial for all structures together: ask it for each.
         alone = [

@@ -40,16 +40,19 @@ class Processes:
         if self.count == 1:
             return progress
         parts = [(p.grad if p.grad is not None else torch.zeros_like(p)) for p in parameters]
+        # A parameter without a gradient anywhere keeps none: with a zero, its weight would decay.
+        numbers = [progress, *(float(p.grad is not None) for p in parameters)]
         flat = torch.cat(
-            [part.flatten() for part in parts] + [torch.tensor([progress], device=self.device)]
+            [torch.tensor(numbers, device=self.device)] + [part.flatten() for part in parts]
         )
         dist.all_reduce(flat)
         flat /= self.count
-        start = 0
-        for p in parameters:
-            p.grad = flat[start : start + p.numel()].view_as(p).clone()
+        start = len(numbers)
+        is_used = (flat[1:start] > 0.0).tolist()
+        for p, used in zip(parameters, is_used, strict=True):
+            p.grad = flat[start : start + p.numel()].view_as(p).clone() if used else None
             start += p.numel()
-        return float(flat[-1])
+        return float(flat[0])
 
     def wait(self) -> None:
         """Wait until all processes are here."""
