@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -108,10 +109,11 @@ def curve(folder: Path, name: str) -> list[tuple[float, float]]:
 
 
 def seconds_per_epoch(folder: Path) -> float:
-    """Return the time of an epoch of the last stage."""
+    """Return the time of an epoch of the last stage, whole epochs where there are any."""
     rows = read_history(folder / "metrics.csv")
     rows = [row for row in rows if row["stage"] == rows[-1]["stage"]]
-    return 60.0 * float(rows[-1]["minutes"]) / float(rows[-1]["epoch"])
+    row = rows[-2] if len(rows) > 1 else rows[-1]  # the time may end in the middle of the last one
+    return 60.0 * float(row["minutes"]) / float(row["epoch"])
 
 
 def evaluation_times(folder: Path, item: TrainingStructure, repeats: int = 20) -> dict[str, float]:
@@ -140,7 +142,7 @@ def evaluation_times(folder: Path, item: TrainingStructure, repeats: int = 20) -
 
 
 def write_table(folders: dict[str, Path], structure: Atoms, options: argparse.Namespace) -> str:
-    """Write and return the table of the runs that are finished."""
+    """Write and return the table of the runs that are finished; times of an evaluation are taken when all are."""
     lines = [
         f"{options.network}, {options.minutes:g} minutes each, seed {options.seed}; mean absolute errors on "
         f"{options.n_test} test structures",
@@ -157,7 +159,8 @@ def write_table(folders: dict[str, Path], structure: Atoms, options: argparse.Na
         if "energy" in trained:
             trained.add("conservative")  # the derivative of a trained energy
         cells = [f"{errors[f'{n}_mae']:.2f}" if n in trained else "-" for n in COLUMNS]
-        times = evaluation_times(folder, item)
+        is_last = len(folders) == len(options.ways)
+        times = evaluation_times(folder, item) if is_last else {"C": math.nan, "NC": math.nan}
         cells += [f"{seconds_per_epoch(folder):.1f}", f"{times['C']:.1f}", f"{times['NC']:.1f}"]
         lines.append(f"| {way} | {' | '.join(cells)} |")
     lines += ["", *_crossing(folders)]

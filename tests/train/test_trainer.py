@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import ase.io
-import numpy as np
 import pytest
 import torch
 
@@ -51,6 +50,7 @@ def rows_without_times(path):
     return [{name: value for name, value in row.items() if name != "minutes"} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_twice_resumes_to_the_same_numbers(tmp_path):
     text = (
         STRESS_RECIPE.replace("epochs: 2", "epochs: 6") + "checkpoint_minutes: 0.0\nbatch_size: 2\n"
@@ -204,19 +204,21 @@ LABELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", LABELS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_one_structure_is_learned_to_zero(name, stage):
     """With a quasi-Newton method: what it cannot reach in a few hundred steps the network or the loss cannot give."""
     network = small(name, non_conservative_stress=True)
     terms = LABELS[stage]
-    strong = {term: 10.0 if "conservative" == term[-12:] else 1.0 for term in terms}
-    weights = LossWeights(**strong, functions=dict.fromkeys(terms, "mse"))
+    forces = {"conservative", "non_conservative"}
+    weights = LossWeights(
+        **{term: 10.0 if term in forces else 1.0 for term in terms},
+        functions=dict.fromkeys(terms, "mse"),
+    )
     (atoms,) = argon_frames(1)
-    for name_, values in atoms.calc.results.items():
-        atoms.calc.results[name_] = 50.0 * np.asarray(
-            values
-        )  # of the size of labels in other materials
+    # Of the size of labels in other materials.
+    atoms.calc.results = {key: 50.0 * value for key, value in atoms.calc.results.items()}
     item, baseline = prepare(atoms, CUTOFF), torch.zeros(119, dtype=torch.float64)
     batch = collate([item], baseline, CUTOFF, torch.float64)
     optimizer = torch.optim.LBFGS(
@@ -254,7 +256,15 @@ def test_one_structure_is_learned_to_zero(name, stage):
     raise AssertionError(f"expected relative errors below 0.02, got {relative}")
 
 
-def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, capsys):
+@pytest.fixture
+def fine_tune(tmp_path):
+    """The recipe of the package, with fewer epochs."""
+    text = (ROOT / "train/recipes/fine_tune.yaml").read_text()
+    assert "epochs: 20" in text
+    return str(write_recipe(tmp_path / "fine_tune.yaml", text.replace("epochs: 20", "epochs: 2")))
+
+
+def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, fine_tune, capsys):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml")
     assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "first")]) == 0
@@ -262,26 +272,20 @@ def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, capsys):
     assert export([str(checkpoint), "-o", str(model)]) == 0
     averages, few = [], str(write_argon(tmp_path / "few.xyz", 23))
     for name, origin in (("a", checkpoint), ("b", model)):
-        arguments = [
-            "fine_tune",
-            "--data",
-            few,
-            "--from",
-            str(origin),
-        ]
+        arguments = [fine_tune, "--data", few, "--from", str(origin)]
         assert train([*arguments, "-o", str(tmp_path / name)]) == 0
         averages.append(read_checkpoint(tmp_path / name / "checkpoint.pt"))
     for name, value in averages[0]["average"].items():
         assert torch.equal(value, averages[1]["average"][name]), name
     assert averages[0]["network"] == read_checkpoint(checkpoint)["network"]
     capsys.readouterr()
-    assert train(["fine_tune", "--data", str(data), "-o", str(tmp_path / "c")]) == 1
+    assert train([fine_tune, "--data", str(data), "-o", str(tmp_path / "c")]) == 1
     assert "--from" in capsys.readouterr().err
-    assert train(["fine_tune", "--data", few, "-o", str(tmp_path / "d"), "--from", str(data)]) == 1
+    assert train([fine_tune, "--data", few, "-o", str(tmp_path / "d"), "--from", str(data)]) == 1
     assert "expected a checkpoint of mlip-train or a model file" in capsys.readouterr().err
 
 
-def test_reference_energies_are_fitted_anew_where_the_recipe_says_so(tmp_path):
+def test_reference_energies_are_fitted_anew_where_the_recipe_says_so(tmp_path, fine_tune):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml")
     assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "first")]) == 0
@@ -291,14 +295,14 @@ def test_reference_energies_are_fitted_anew_where_the_recipe_says_so(tmp_path):
     ase.io.write(tmp_path / "other.xyz", frames, format="extxyz")
     checkpoint = tmp_path / "first/checkpoint.pt"
     arguments = ["--data", str(tmp_path / "other.xyz"), "--from", str(checkpoint), "-o"]
-    assert train(["fine_tune", *arguments, str(tmp_path / "second")]) == 0
+    assert train([fine_tune, *arguments, str(tmp_path / "second")]) == 0
     before, after = (read_checkpoint(tmp_path / n / "checkpoint.pt") for n in ("first", "second"))
     shift = after["reference_energies"]["Ar"] - before["reference_energies"]["Ar"]
     assert shift == pytest.approx(100.0, abs=0.1)
     assert json.loads((tmp_path / "second/test.json").read_text())["energy_mae"] < 10.0  # meV/atom
 
 
-def test_the_page_of_a_run_needs_no_other_file_and_shows_what_the_table_says(tmp_path):
+def test_the_page_of_a_run_needs_no_other_file_and_shows_what_the_table_says(tmp_path, with_report):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml", STRESS_RECIPE)
     assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "run")]) == 0
