@@ -22,7 +22,7 @@ QUANTITIES = {
     "energy": ("energy", "eV/atom", "above the reference energies"),
     "conservative": ("conservative forces", "eV/Å", "labels"),
     "non_conservative": ("non-conservative forces", "eV/Å", "labels"),
-    "c_minus_nc": ("non-conservative against conservative forces", "eV/Å", "conservative forces"),
+    "c_minus_nc": ("C - NC", "eV/Å", "conservative forces"),
     "stress": ("stress", "eV/Å³", "labels"),
     "non_conservative_stress": ("non-conservative stress", "eV/Å³", "labels"),
 }
