@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +25,17 @@ PRECISIONS = {
     "tf32": Precision(torch.float32, "high", False),  # on GPUs that have it; else float32
     "bfloat16": Precision(torch.float32, "highest", True),
 }
+
+
+@contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    """Set the precision of float32 matrix products as long as the context lasts; it belongs to the whole process."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:

@@ -103,6 +103,7 @@ def train(
             if file is not None:
                 record["metadata"]["training"][f"{name}_sha256"] = file_hash(file)
         if before is not None:
+            _check_same_data(record["metadata"]["training"], before["metadata"]["training"], output)
             record["metadata"] = before["metadata"]
         baseline = baseline_by_number(references)
         trainer = Trainer(recipe, network, structures, baseline, scale, record, output, processes)
@@ -230,6 +231,16 @@ def _check_stress(recipe: Recipe, training: PreparedStructures, data: str | Path
             f"{data}: stages {stages} use stress; expected at least one periodic structure with stress=... in eV/Å^3 "
             "among those to train on, got none"
         )
+
+
+def _check_same_data(now: dict[str, Any], before: dict[str, Any], output: Path) -> None:
+    """Refuse to resume with other data: the split would mean other structures."""
+    for name in ("data_sha256", "unlabelled_sha256"):
+        if now.get(name) != before.get(name):
+            raise ValueError(
+                f"{output}: expected the data of the run to resume, got another or changed file ({name}); give the "
+                "same, or begin another run with --from"
+            )
 
 
 def _metadata(

@@ -11,7 +11,7 @@ from ase.data import atomic_numbers as number_of
 from torch import Tensor
 
 from mlip_engines.contract import ModelContractError
-from mlip_engines.load import load_model
+from mlip_engines.load import load_model, read_metadata
 from train.checkpoint import read_checkpoint
 
 
@@ -39,30 +39,32 @@ def read_start(path: str | Path) -> Start:
         If it is neither, or a model file that does not say of which network it is.
     """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a checkpoint or a model file, found nothing at {path}")
     try:
-        state = read_checkpoint(path)
-    except ValueError as not_a_checkpoint:
+        metadata = read_metadata(path)
+    except ModelContractError as not_a_model:
         try:
-            model = load_model(path)
-        except ModelContractError as e:
+            state = read_checkpoint(path)
+        except ValueError as e:
             raise ValueError(
-                f"{path}: expected a checkpoint of mlip-train or a model file; not the first ({not_a_checkpoint}), not "
-                f"the second ({e})"
+                f"{path}: expected a checkpoint of mlip-train or a model file; not the first ({e}), not the second "
+                f"({not_a_model})"
             ) from e
-        settings = model.metadata.training.get("network")
-        if settings is None:
-            raise ValueError(
-                f"{path}: the model file does not say what its network was built from; start from the checkpoint of "
-                "its run, or export that again"
-            ) from None
         return Start(
-            settings,
-            dict(model.metadata.reference_energies),
-            float(model.module.scale),
-            dict(model.module.network.state_dict()),
+            state["network"], dict(state["reference_energies"]), state["scale"], state["average"]
         )
+    if "network" not in metadata.training:
+        raise ValueError(
+            f"{path}: the model file does not say what its network was built from; start from the checkpoint of its "
+            "run, or export that again"
+        )
+    module = load_model(path).module
     return Start(
-        state["network"], dict(state["reference_energies"]), state["scale"], state["average"]
+        metadata.training["network"],
+        dict(metadata.reference_energies),
+        float(module.scale),
+        dict(module.network.state_dict()),
     )
 
 

@@ -19,11 +19,12 @@ from train.history import write_history
 from train.loading import PreparedStructures
 from train.losses import loss
 from train.metrics import evaluate
-from train.precision import PRECISIONS
+from train.precision import PRECISIONS, matmul_precision
 from train.prediction import predict
 from train.processes import Processes
 from train.recipe import Recipe, Stage
 from train.sampling import batches_of_epoch
+from train.schedule import follow, learning_rate
 from train.sharpness import climb, descend
 from train.variation import vary
 
@@ -68,7 +69,6 @@ class Trainer:
         self.baseline, self.scale = baseline, scale
         self.record, self.directory, self.processes = record, directory, processes
         self.precision = PRECISIONS[recipe.precision]
-        torch.set_float32_matmul_precision(self.precision.matmul)
         self.network = network.to(processes.device, self.precision.dtype)
         self.average = copy.deepcopy(self.network)
         training = structures["train"]
@@ -169,14 +169,6 @@ class Trainer:
     def _trained(self) -> list[nn.Parameter]:
         return [p for p in self.network.parameters() if p.requires_grad]
 
-    def _learning_rate(self, progress: float) -> float:
-        warm_up, final = self.recipe.warm_up, self.recipe.final_learning_rate
-        if progress < warm_up:
-            return self.stage.learning_rate * max(progress / warm_up, 1e-3)
-        decay = min((progress - warm_up) / (1.0 - warm_up), 1.0)
-        cosine = 0.5 * (1.0 + math.cos(math.pi * decay))
-        return self.stage.learning_rate * (final + (1.0 - final) * cosine)
-
     def _batches(self, seed: int) -> list[list[int]]:
         """Return the batches of this process in this epoch, as many in every process."""
         generator = torch.Generator().manual_seed(seed)
@@ -211,7 +203,9 @@ class Trainer:
             progress = (self.epoch + self.step_in_epoch / n_steps) / stage.epochs
             if stage.budget_minutes > 0.0:
                 progress = max(progress, self.elapsed / (60.0 * stage.budget_minutes))
-            terms, progress = self._step(chosen, seed + 7919 * (self.step_in_epoch + 1), progress)
+            step_seed = seed + 7919 * (self.step_in_epoch + 1)
+            with matmul_precision(self.precision.matmul):
+                terms, progress = self._step(chosen, step_seed, progress)
             for name, value in terms.items():
                 self.sums[name] = self.sums.get(name, 0.0) + value
             self.step_in_epoch += 1
@@ -260,15 +254,10 @@ class Trainer:
                 "learning rate and continue with --resume from the last checkpoint"
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(progress)
+            group["lr"] = learning_rate(self.recipe, self.stage, progress)
         self.optimizer.step()
         self.n_updates += 1
-        # A young average follows closely, or a short run would report its random initial weights.
-        decay = min(self.recipe.average_decay, (1 + self.n_updates) / (10 + self.n_updates))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
-            for slow, fast in pairs:
-                slow.lerp_(fast, 1.0 - decay)
+        follow(self.average, self.network, self.recipe.average_decay, self.n_updates)
         return {name: float(term.detach()) for name, term in terms.items()}, progress
 
     def _differentiate(

@@ -71,6 +71,14 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
         assert torch.equal(value, parts[name]), name
 
 
+def test_a_run_does_not_resume_with_other_data(run, capsys):
+    arguments, tmp_path = run
+    assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
+    write_argon(tmp_path / "argon.xyz", 13)
+    assert train([*arguments, "-o", str(tmp_path / "run"), "--resume"]) == 1
+    assert "data_sha256" in capsys.readouterr().err
+
+
 def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     arguments, tmp_path = run
     stage = """

@@ -373,10 +373,9 @@ class PET(nn.Module):
         if self.force_head is not None:
             output["non_conservative_forces"] = self.force_head(h, x, fade, centre)  # (N, 3)
         if self.stress_head is not None:
-            # xx yy zz yz xz xy, each off-diagonal one to both of its places
-            order = torch.tensor([0, 5, 4, 5, 1, 3, 4, 3, 2], device=h.device)
-            six = self.stress_head(h, x, fade, centre)  # (N, 6)
-            output["non_conservative_virials"] = six[:, order].view(-1, 3, 3)  # (N, 3, 3)
+            w = self.stress_head(h, x, fade, centre).unbind(1)  # xx yy zz yz xz xy, (N,) each
+            rows = [w[0], w[5], w[4], w[5], w[1], w[3], w[4], w[3], w[2]]
+            output["non_conservative_virials"] = torch.stack(rows, dim=1).view(-1, 3, 3)
         return output
 
     def _tokens(
