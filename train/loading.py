@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 import torch
 from ase import Atoms
@@ -25,6 +26,13 @@ class Selection(Sequence[Atoms]):
         return self.frames[self.indices[k]]
 
 
+def _unshared(item: TrainingStructure) -> TrainingStructure:
+    values = {f.name: getattr(item, f.name) for f in fields(item)}
+    return TrainingStructure(
+        **{name: v.clone() if isinstance(v, torch.Tensor) else v for name, v in values.items()}
+    )
+
+
 class PreparedStructures(Sequence[TrainingStructure]):
     """Structures with neighbour lists, either all kept in memory or each made anew when it is asked for.
 
@@ -45,7 +53,9 @@ class PreparedStructures(Sequence[TrainingStructure]):
         self.kept: list[TrainingStructure] | None = None
         if is_kept:
             batches = [[k] for k in range(len(frames))]
-            self.kept = [item for batch in self.load(batches) for item in batch]
+            # What a worker sends is shared memory, of which a process may hold only so many pieces.
+            items = (item for batch in self.load(batches) for item in batch)
+            self.kept = [_unshared(item) for item in items] if workers > 0 else list(items)
 
     def __len__(self) -> int:
         return len(self.frames)

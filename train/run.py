@@ -82,15 +82,21 @@ def train(
             recipe, Selection(frames, split["train"]), before, start, output if resume else start
         )
         network, settings = _network(recipe, references, origin, output if resume else start)
-        in_memory = {"is_kept": not machine.is_lazy, "workers": machine.workers}
         structures = {
-            name: PreparedStructures(Selection(frames, indices), network.cutoff, **in_memory)
+            name: PreparedStructures(
+                Selection(frames, indices),
+                network.cutoff,
+                is_kept=not (machine.is_lazy and name == "train"),  # the others are small
+                workers=machine.workers,
+            )
             for name, indices in split.items()
         }
         if needs_unlabelled:
             store = output / "unlabelled" if machine.is_lazy else None
             pool = read_checked(unlabelled, units, processes, labels=False, store=store)
-            structures["unlabelled"] = PreparedStructures(pool, network.cutoff, **in_memory)
+            structures["unlabelled"] = PreparedStructures(
+                pool, network.cutoff, is_kept=not machine.is_lazy, workers=machine.workers
+            )
         _check_stress(recipe, structures["train"], data)
         record = {
             "network": settings,

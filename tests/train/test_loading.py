@@ -67,6 +67,16 @@ def test_structures_come_in_the_order_of_the_batches(workers):
     assert lazy.n_atoms() == [len(atoms) for atoms in frames]
 
 
+def test_what_is_kept_does_not_hold_the_shared_memory_of_the_workers():
+    frames = random_structures(6)
+    kept = PreparedStructures(frames, 3.0, workers=1)
+    expected = PreparedStructures(frames, 3.0)
+    for item, other in zip(kept, expected, strict=True):
+        for name, value in vars(item).items():
+            if isinstance(value, torch.Tensor):
+                assert not value.is_shared() and torch.equal(value, getattr(other, name))
+
+
 def test_a_lazy_run_gives_the_same_model_and_reads_its_file_once(tmp_path):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml", RECIPE + "batch_atoms: 24\n")
