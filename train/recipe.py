@@ -45,9 +45,7 @@ class Recipe:
     batch_edges: int = 0  # likewise, edges, those of the skin for perturbations included
     augment: bool = False  # turn each structure at random in each step, as PET needs it
     precision: str = "float32"  # float64, float32, tf32, bfloat16 (of matrix products)
-    refit_composition: bool = (
-        False  # reference energies of these data, not of the run to start from
-    )
+    refit_composition: bool = False  # with a run to start from: reference energies of these data
     warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
     weight_decay: float = 1e-4

@@ -51,7 +51,8 @@ class Trainer:
     Raises
     ------
     ValueError
-        If there are fewer batches than processes, or a structure is larger than a batch.
+        If the network lacks what a stage asks for, there are fewer batches than processes, or a structure is larger
+        than a batch.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Trainer:
         self.precision = PRECISIONS[recipe.precision]
         self.network = network.to(processes.device, self.precision.dtype)
         self.average = copy.deepcopy(self.network)
+        for stage in recipe.stages:
+            self._check(stage)
         training = structures["train"]
         self.n_atoms = training.n_atoms()
         self.n_edges = training.n_edges() if recipe.batch_edges > 0 else None
@@ -147,10 +150,22 @@ class Trainer:
 
     def _start_stage(self) -> torch.optim.Optimizer:
         """Freeze what this stage does not train; return a fresh optimiser for the rest."""
-        stage = self.stage
-        for part in stage.trained:
-            if not any(name.split(".")[0] == part for name, _ in self.network.named_parameters()):
-                raise ValueError(f"stage {stage.name}: the network has no part {part!r}")
+        trained = self.stage.trained
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(not trained or name.split(".")[0] in trained)
+        # AMSGrad: gradients of forces are heavy-tailed, and a step after a quiet stretch would be too long.
+        return torch.optim.AdamW(
+            self._trained(), lr=0.0, weight_decay=self.recipe.weight_decay, amsgrad=True
+        )
+
+    def _check(self, stage: Stage) -> None:
+        """Refuse a stage that the network has not the parts for, before anything is trained."""
+        parts = {name.split(".")[0] for name, _ in self.network.named_parameters()}
+        unknown = sorted(set(stage.trained) - parts)
+        if unknown:
+            raise ValueError(
+                f"stage {stage.name}: trained: expected parts of the network, {sorted(parts)}; got {unknown}"
+            )
         heads = {"non_conservative_forces": stage.weights.uses_head}
         heads["non_conservative_stress"] = stage.weights.non_conservative_stress > 0.0
         for head, is_needed in heads.items():
@@ -159,12 +174,6 @@ class Trainer:
                     f"stage {stage.name}: expected a network with the head {head!r}, which the weights ask for; got "
                     f"{self.network.heads}"
                 )
-        for name, parameter in self.network.named_parameters():
-            parameter.requires_grad_(not stage.trained or name.split(".")[0] in stage.trained)
-        # AMSGrad: gradients of forces are heavy-tailed, and a step after a quiet stretch would be too long.
-        return torch.optim.AdamW(
-            self._trained(), lr=0.0, weight_decay=self.recipe.weight_decay, amsgrad=True
-        )
 
     def _trained(self) -> list[nn.Parameter]:
         return [p for p in self.network.parameters() if p.requires_grad]
@@ -250,8 +259,8 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
         if not torch.isfinite(norm):
             raise FloatingPointError(
-                f"stage {self.stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the "
-                "learning rate and continue with --resume from the last checkpoint"
+                f"stage {self.stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the learning rate "
+                f"in the recipe and begin another run with --from {self.directory / 'checkpoint.pt'}"
             )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.stage, progress)

@@ -68,6 +68,20 @@ def test_a_run_in_each_precision_ends_near_that_in_double_precision(tmp_path, pr
     assert torch.get_float32_matmul_precision() == "highest"
 
 
+def test_a_batch_moves_as_a_whole():
+    items = [prepare(STRUCTURES["triclinic"](), CUTOFF)]
+    move = [torch.zeros(12, 3, dtype=torch.float64)]
+    options = {"displacements": move, "perturbation": 0.1}
+    arguments = (items, torch.zeros(119), CUTOFF, torch.float32)
+    here, there = (collate(*arguments, **options, device=d) for d in ("cpu", "meta"))
+    tensors = [name for name, value in vars(here).items() if isinstance(value, torch.Tensor)]
+    assert len(tensors) == len(vars(here)) - 1 == 13
+    for name in tensors:
+        moved = getattr(there, name)
+        assert moved.device.type == "meta" and moved.shape == getattr(here, name).shape
+    assert there.perturbation == here.perturbation == 0.1
+
+
 def test_the_precision_of_products_is_put_back():
     with pytest.raises(KeyError), matmul_precision("high"):
         assert torch.get_float32_matmul_precision() == "high"
