@@ -182,6 +182,17 @@ def test_large_forces_are_named_the_largest_first(crystals):
     assert "structures 8, 3 have a force component" in one_warning(crystals)
 
 
+def test_structures_of_a_sample_have_the_names_they_have_in_the_file(crystals):
+    crystals[5].calc.results["forces"][0, 0] = 40.0
+    del crystals[7].calc.results["stress"]
+    warnings = check_labels(crystals, "cu.xyz", [10 * k for k in range(24)])
+    assert len(warnings) == 2 and "structures 70 of 24" in warnings[0]
+    assert "structures 50 have a force" in warnings[1]
+    del crystals[7].calc.results["energy"]
+    with pytest.raises(ValueError, match="structure 70: "):
+        check_labels(crystals, "cu.xyz", [10 * k for k in range(24)])
+
+
 def test_an_energy_off_its_composition_is_named(crystals):
     crystals[11].calc.results["energy"] += 2.0 * len(crystals[11])
     assert "structures 11 have an energy per atom" in one_warning(crystals)

@@ -68,8 +68,8 @@ def test_a_run_that_is_killed_twice_resumes_to_the_same_numbers(tmp_path):
                 process.send_signal(signal.SIGKILL)
                 break
             time.sleep(0.005)
-        assert process.wait() == -signal.SIGKILL, process.stderr.read()
-        process.stderr.close()
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, errors
         assert n_updates <= read_checkpoint(checkpoint)["n_updates"] < 48
     assert train([*map(str, arguments), str(tmp_path / "parts"), "--resume"]) == 0
     whole, parts = (
@@ -94,8 +94,8 @@ def test_two_processes_with_one_structure_each_equal_one_process_with_two(tmp_pa
     )
     launcher = "torch.distributed.run --nproc-per-node 2 --standalone -m train.cli"
     process = start(two, "--data", data, "--device", "cpu", "-o", tmp_path / "two", module=launcher)
-    assert process.wait() == 0, process.stderr.read()
-    process.stderr.close()
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
     averages = [
         read_checkpoint(tmp_path / name / "checkpoint.pt")["average"] for name in ("one", "two")
     ]
