@@ -27,7 +27,7 @@ struct LocalGraph {
 /// What the non-conservative heads give.
 struct NonConservative {
   std::vector<double> forces;    // (n_atoms, 3); zero net force
-  double stress[3][3] = {};      // +(1/V) dE/d(strain) by meaning, eV/A^3; zero without this head
+  double virial[3][3] = {};      // -dE/d(strain) by meaning, eV; zero without the head for stress
 };
 
 /// Everything one full evaluation gives. Arrays that were not asked for are empty.

@@ -111,7 +111,7 @@ void PairMLIP::evaluate_non_conservative()
   if (!data->unturned.empty()) {
     const mlip::Rotation rotation(data->settings.seed, update->ntimestep);
     rotation.turn_back(direct.forces);
-    rotation.turn_back(direct.stress);
+    rotation.turn_back(direct.virial);
   }
   pvector[N_NON_CONSERVATIVE] += 1.0;
   check_forces(direct.forces.data(), "non-conservative");
@@ -208,12 +208,12 @@ void PairMLIP::compute_non_conservative()
 
   const bool wants_virial = vflag_global && own_stress;
   if (wants_virial) vflag_global = 0;
-  const double (*stress)[3] = data->direct.stress;
+  const double (*predicted)[3] = data->direct.virial;
   if (eflag_either || vflag_global || vflag_atom || cvflag_atom) {
     evaluate(true, vflag_atom || cvflag_atom);
     scatter(data->full.direct.forces.data(), 1.0);
     tally(*data);
-    stress = data->full.direct.stress;
+    predicted = data->full.direct.virial;
   } else {
     evaluate_non_conservative();
     scatter(data->direct.forces.data(), 1.0);
@@ -222,10 +222,9 @@ void PairMLIP::compute_non_conservative()
     vflag_global = 1;
     static constexpr int ROW[6] = {0, 1, 2, 0, 0, 1};
     static constexpr int COLUMN[6] = {0, 1, 2, 1, 2, 2};
-    const double volume = domain->xprd * domain->yprd * domain->zprd;
     for (int k = 0; k < 6; k++)
-      virial[k] -=
-          0.5 * data->from_ev * volume * (stress[ROW[k]][COLUMN[k]] + stress[COLUMN[k]][ROW[k]]);
+      virial[k] +=
+          0.5 * data->from_ev * (predicted[ROW[k]][COLUMN[k]] + predicted[COLUMN[k]][ROW[k]]);
   }
   plan_rebuild();
 }

@@ -82,7 +82,7 @@ void Rotation::turn_back(Evaluation &evaluation) const
   turn_back(evaluation.forces);
   turn_back(evaluation.virial);
   turn_back(evaluation.direct.forces);
-  turn_back(evaluation.direct.stress);
+  turn_back(evaluation.direct.virial);
   turn_back_tensors(evaluation.atomic_virials);
   turn_back_tensors(evaluation.centroid_virials);
 }

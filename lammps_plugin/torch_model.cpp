@@ -295,8 +295,8 @@ class TorchModel : public Model {
   {
     copy(output(outputs, "non_conservative_forces", {n_atoms, 3}), result.forces);
     if (!info_.has_non_conservative_stress) return;
-    const torch::Tensor stress = output(outputs, "non_conservative_stress", {3, 3});
-    std::memcpy(result.stress, stress.const_data_ptr<double>(), sizeof(result.stress));
+    const torch::Tensor virial = output(outputs, "non_conservative_virial", {3, 3});
+    std::memcpy(result.virial, virial.const_data_ptr<double>(), sizeof(result.virial));
   }
 
   ModelInfo info_;

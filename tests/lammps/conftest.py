@@ -58,6 +58,6 @@ def models(tmp_path_factory) -> dict[str, Path]:
     files["tilted"] = export_pair(tilted.to(torch.float64), folder / "tilted.pt", ["Ar"])
     root = SquareRoot(5.5, a=0.05)
     files["square_root"] = export_pair(root.to(torch.float64), folder / "root.pt", ["Ar"])
-    stress = WithStress(CUTOFF, epsilon=0.02, sigma=1.1, c=1e-4)
+    stress = WithStress(CUTOFF, epsilon=0.02, sigma=1.1, c=0.02)
     files["stress"] = export_pair(stress.to(torch.float64), folder / "stress.pt")
     return files

@@ -68,7 +68,7 @@ class SquareRoot(PairNetwork):
 
 
 class WithStress(LennardJones):
-    """A head for the stress: c sum_e f(r_e) r_e (x) r_e, whatever the energy is."""
+    """A head for the stress: virials c f(r_e) r_e (x) r_e at the centres, whatever the energy is."""
 
     def __init__(self, cutoff: float, epsilon: float, sigma: float, c: float):
         super().__init__(cutoff, epsilon, sigma, curl=0.01)
@@ -93,7 +93,7 @@ class WithStress(LennardJones):
                 atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
             )
             output["non_conservative_forces"] = head["non_conservative_forces"]
-            output["non_conservative_stress"] = head["non_conservative_stress"]
+            output["non_conservative_virials"] = head["non_conservative_virials"]
         return output
 
     @torch.jit.export
@@ -112,10 +112,12 @@ class WithStress(LennardJones):
         slope = slope - self.pair_energy(distance) * 6.0 * x * (1.0 - x * x) ** 2 / self.cutoff
         terms = (slope / distance)[:, None] * edge_vectors  # (E, 3)
         zero = torch.zeros((atomic_numbers.size(0), 3), dtype=terms.dtype, device=terms.device)
-        stress = self.c * (factor[:, None] * edge_vectors).transpose(0, 1) @ edge_vectors  # (3, 3)
+        virials = torch.zeros((zero.size(0), 3, 3), dtype=terms.dtype, device=terms.device)
+        scaled = (self.c * factor)[:, None, None]
+        outer = scaled * edge_vectors[:, :, None] * edge_vectors[:, None, :]  # (E, 3, 3)
         return {
             "non_conservative_forces": zero.index_add(0, edge_index[0], terms),
-            "non_conservative_stress": stress,
+            "non_conservative_virials": virials.index_add(0, edge_index[0], outer),
         }
 
 
