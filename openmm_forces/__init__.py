@@ -5,19 +5,38 @@
 >>> integrator = RespaIntegrator(4 * femtoseconds, 8)            # doctest: +SKIP
 """
 
-from openmm_forces.evaluations import EvaluationCounts, conservative_energy, evaluation_counts
-from openmm_forces.force import create_force
-from openmm_forces.integrators import RespaIntegrator
+from openmm_forces.evaluations import (
+    EvaluationCounts,
+    HeadDisagreement,
+    conservative_energy,
+    evaluation_counts,
+    head_disagreement,
+)
+from openmm_forces.force import create_force, create_split_forces
+from openmm_forces.integrators import (
+    BussiIntegrator,
+    RespaBussiIntegrator,
+    RespaIntegrator,
+    RespaLangevinIntegrator,
+)
+from openmm_forces.mixed import create_mixed_system
 from openmm_forces.structure import Structure, from_ase
 from openmm_forces.system import create_system
 
 __all__ = [
+    "BussiIntegrator",
     "EvaluationCounts",
+    "HeadDisagreement",
+    "RespaBussiIntegrator",
     "RespaIntegrator",
+    "RespaLangevinIntegrator",
     "Structure",
     "conservative_energy",
     "create_force",
+    "create_mixed_system",
+    "create_split_forces",
     "create_system",
     "evaluation_counts",
     "from_ase",
+    "head_disagreement",
 ]
