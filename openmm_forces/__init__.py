@@ -5,6 +5,7 @@
 >>> integrator = RespaIntegrator(4 * femtoseconds, 8)            # doctest: +SKIP
 """
 
+from openmm_forces.conserved import ConservedEnergy, conserved_energy
 from openmm_forces.evaluations import (
     EvaluationCounts,
     HeadDisagreement,
@@ -20,18 +21,28 @@ from openmm_forces.integrators import (
     RespaLangevinIntegrator,
 )
 from openmm_forces.mixed import create_mixed_system
+from openmm_forces.reporters import (
+    ConservedQuantityReporter,
+    ExtendedXYZReporter,
+    HeadDisagreementReporter,
+)
 from openmm_forces.structure import Structure, from_ase
 from openmm_forces.system import create_system
 
 __all__ = [
     "BussiIntegrator",
+    "ConservedEnergy",
+    "ConservedQuantityReporter",
     "EvaluationCounts",
+    "ExtendedXYZReporter",
     "HeadDisagreement",
+    "HeadDisagreementReporter",
     "RespaBussiIntegrator",
     "RespaIntegrator",
     "RespaLangevinIntegrator",
     "Structure",
     "conservative_energy",
+    "conserved_energy",
     "create_force",
     "create_mixed_system",
     "create_split_forces",

@@ -17,6 +17,7 @@ from openmm import unit
 PARAMETER = "mlip_forces"
 INNER_PARAMETER = "mlip_forces_inner"  # of two forces in two force groups
 OUTER_PARAMETER = "mlip_forces_outer"
+_NAMES = (PARAMETER, INNER_PARAMETER, OUTER_PARAMETER)
 
 
 class EvaluationCounts(NamedTuple):
@@ -47,6 +48,7 @@ def evaluation_counts(context: openmm.Context) -> EvaluationCounts:
     ValueError
         If the System of the Context has no force from this package.
     """
+    _check_present(context)
     with _parameters(context) as before:
         names = sorted(before)
         # Of two forces in two groups the outer one knows both kinds of forces.
@@ -70,10 +72,16 @@ def conservative_energy(context: openmm.Context) -> unit.Quantity:
     ValueError
         If the System of the Context has no force from this package.
     """
+    _check_present(context)
+    return conservative_state(context).getPotentialEnergy()
+
+
+def conservative_state(context: openmm.Context) -> openmm.State:
+    """Return a State with positions, velocities, and conservative energy and forces."""
     with _parameters(context) as before:
         if before.get(PARAMETER, 0.0) > 0.0:
             context.setParameter(PARAMETER, 3)
-        return context.getState(getEnergy=True).getPotentialEnergy()
+        return context.getState(positions=True, velocities=True, energy=True, forces=True)
 
 
 def head_disagreement(context: openmm.Context) -> HeadDisagreement:
@@ -88,6 +96,7 @@ def head_disagreement(context: openmm.Context) -> HeadDisagreement:
     openmm.OpenMMException
         If the model has no head for non-conservative forces.
     """
+    _check_present(context)
     with _parameters(context) as before:
         if PARAMETER in before:
             context.setParameter(PARAMETER, 3)
@@ -100,21 +109,21 @@ def head_disagreement(context: openmm.Context) -> HeadDisagreement:
 def _parameters(context: openmm.Context) -> Iterator[dict[str, float]]:
     """Yield the values of the global parameters that are ours; set them back whatever happens."""
     present = dict(context.getParameters())
-    before = {
-        name: present[name]
-        for name in (PARAMETER, INNER_PARAMETER, OUTER_PARAMETER)
-        if name in present
-    }
-    if not before:
-        raise ValueError(
-            f"expected a Context with the global parameter {PARAMETER!r}, got "
-            f"{sorted(present) or 'none'}; add a force from create_force to its System"
-        )
+    before = {name: present[name] for name in _NAMES if name in present}
     try:
         yield before
     finally:
         for name, value in before.items():
             context.setParameter(name, value)
+
+
+def _check_present(context: openmm.Context) -> None:
+    present = set(dict(context.getParameters()))
+    if not present & set(_NAMES):
+        raise ValueError(
+            f"expected a Context with the global parameter {PARAMETER!r}, got "
+            f"{sorted(present) or 'none'}; add a force from create_force to its System"
+        )
 
 
 def _answer(context: openmm.Context, names: list[str], value: int) -> float:

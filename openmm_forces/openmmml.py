@@ -20,7 +20,9 @@ _OF_EMBEDDINGS = ("mlLongRange", "linkAtomDistances")  # openmm-ml passes them o
 class MlipPotentialFactory(MLPotentialImplFactory):
     """Makes the potential ``mlip``."""
 
-    def createImpl(self, name: str, modelPath: str | Path | None = None, **options) -> MlipPotential:
+    def createImpl(
+        self, name: str, modelPath: str | Path | None = None, **options
+    ) -> MlipPotential:
         """Return the potential.
 
         Parameters

@@ -150,12 +150,18 @@ class RescalingThermostat(Thermostat):
             self.addComputeSum(f"{name}_{axis}", f"m*vector({part})")
 
 
-def heat_of(integrator: openmm.Integrator) -> float:
-    """Return the heat that an integrator has counted, kJ/mol; 0 for one without a bath."""
-    if not isinstance(integrator, openmm.CustomIntegrator):
-        return 0.0
-    names = {
+def counts_heat(integrator: openmm.CustomIntegrator) -> bool:
+    """Whether it is one of these; also when it was read back from XML."""
+    return "heat" in _global_variables(integrator)
+
+
+def has_bath(integrator: openmm.CustomIntegrator) -> bool:
+    """Whether it has a temperature, by the name that OpenMM's own integrators give it too."""
+    return "kT" in _global_variables(integrator)
+
+
+def _global_variables(integrator: openmm.CustomIntegrator) -> set[str]:
+    return {
         integrator.getGlobalVariableName(index)
         for index in range(integrator.getNumGlobalVariables())
     }
-    return integrator.getGlobalVariableByName("heat") if "heat" in names else 0.0
