@@ -64,7 +64,9 @@ def test_disagreement_is_that_of_the_present_positions(models, host, tmp_path):
 
 
 @pytest.mark.parametrize("forces, counts", [("conservative", (0, 6)), ("non_conservative", (5, 1))])
-def test_disagreement_under_other_integrators_costs_the_missing_forces(models, tmp_path, forces, counts):
+def test_disagreement_under_other_integrators_costs_the_missing_forces(
+    models, tmp_path, forces, counts
+):
     simulation = simulate(models["argon"], openmm.VerletIntegrator(0.002), forces=forces)
     simulation.reporters.append(HeadDisagreementReporter(tmp_path / "heads.csv", 5))
     simulation.step(5)
