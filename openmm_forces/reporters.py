@@ -7,6 +7,8 @@ that is NaN: use these reporters, or :func:`openmm_forces.conservative_energy`.
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import ase.io
@@ -29,9 +31,9 @@ class _Table:
     def __init__(self, file: str | Path, interval: int, *, append: bool = False):
         self.interval = _checked_interval(interval)
         self._path = Path(file)
-        if not append:
+        self._trims = append and self._path.exists()
+        if not self._trims:
             self._path.write_text("", encoding="utf-8")
-        if not self._path.exists() or self._path.stat().st_size == 0:
             self._write(("step", "time_ps", *self.columns))
 
     def describeNextReport(self, simulation: app.Simulation) -> dict:
@@ -40,8 +42,28 @@ class _Table:
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         """Write one line."""
+        if self._trims:
+            _replace(self._path, self._lines_before(simulation.currentStep))
+            self._trims = False
         time = state.getTime().value_in_unit(unit.picosecond)
         self._write((simulation.currentStep, f"{time:.6f}", *self._row(simulation)))
+
+    def _lines_before(self, step: int) -> list[str]:
+        """Return header and whole lines up to a step; the last line of a killed run may be cut."""
+        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        header = ("step", "time_ps", *self.columns)
+        if not lines or lines[0].rstrip("\n").split(",") != list(header):
+            raise ValueError(
+                f"{self._path}: expected a file with the columns {', '.join(header)}, got "
+                f"{lines[0].strip() if lines else 'an empty one'}; write to another file"
+            )
+        kept = lines[:1]
+        for line in lines[1:]:
+            fields = line.split(",")
+            is_whole = line.endswith("\n") and len(fields) == len(header)
+            if is_whole and int(fields[0]) < step:
+                kept.append(line)
+        return kept
 
     def _row(self, simulation: app.Simulation) -> tuple:
         raise NotImplementedError
@@ -64,7 +86,8 @@ class ConservedQuantityReporter(_Table):
     interval : int
         Steps of the integrator between lines.
     append : bool
-        Go on with an existing file.
+        Go on with an existing file; what it has from the first new step on is left out, so that a run
+        resumed from a checkpoint has every step once.
 
     Raises
     ------
@@ -94,7 +117,8 @@ class HeadDisagreementReporter(_Table):
     interval : int
         Steps of the integrator between lines.
     append : bool
-        Go on with an existing file.
+        Go on with an existing file; what it has from the first new step on is left out, so that a run
+        resumed from a checkpoint has every step once.
 
     Raises
     ------
@@ -127,13 +151,15 @@ class ExtendedXYZReporter:
     interval : int
         Steps of the integrator between frames.
     append : bool
-        Go on with an existing file.
+        Go on with an existing file; what it has from the first new step on is left out, so that a run
+        resumed from a checkpoint has every step once.
     """
 
     def __init__(self, file: str | Path, interval: int, *, append: bool = False):
         self.interval = _checked_interval(interval)
         self._path = Path(file)
-        if not append:
+        self._trims = append and self._path.exists()
+        if not self._trims:
             self._path.write_text("", encoding="utf-8")
 
     def describeNextReport(self, simulation: app.Simulation) -> dict:
@@ -142,6 +168,9 @@ class ExtendedXYZReporter:
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         """Write one frame."""
+        if self._trims:
+            _replace(self._path, _frames_before(self._path, simulation.currentStep))
+            self._trims = False
         context = simulation.context
         state = conservative_state(context)
         kept = [a.index for a in simulation.topology.atoms() if a.element is not None]
@@ -162,6 +191,28 @@ class ExtendedXYZReporter:
         atoms.info["step"] = simulation.currentStep
         atoms.info["time_ps"] = _in(state.getTime(), unit.picosecond)
         ase.io.write(self._path, atoms, format="extxyz", append=True)
+
+
+def _frames_before(path: Path, step: int) -> list[str]:
+    """Return the lines of whole frames before a step."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept: list[str] = []
+    start = 0
+    while start < len(lines):
+        frame = lines[start : start + int(lines[start]) + 2]
+        start += len(frame)
+        is_whole = len(frame) == int(frame[0]) + 2 and frame[-1].endswith("\n")
+        found = re.search(r"\bstep=(\d+)", frame[1]) if is_whole else None
+        if found and int(found.group(1)) < step:
+            kept += frame
+    return kept
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    """Write a file anew, whole or not at all."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text("".join(lines), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _checked_interval(interval: int) -> int:

@@ -177,19 +177,44 @@ def test_frames_are_read_by_ase(models, host, tmp_path):
     assert last.get_kinetic_energy() == pytest.approx(kinetic, rel=1e-5)
 
 
-def test_files_are_continued(models, tmp_path):
-    """A header once; frames and lines of both runs."""
-    for append in (False, True):
-        simulation = simulate(models["argon"], RespaIntegrator(0.008, 4))
-        simulation.reporters.append(
-            HeadDisagreementReporter(tmp_path / "heads.csv", 1, append=append)
-        )
-        simulation.reporters.append(
-            ExtendedXYZReporter(tmp_path / "frames.extxyz", 1, append=append)
-        )
-        simulation.step(2)
-    assert len(rows_of(tmp_path / "heads.csv")) == 4
-    assert len(ase.io.read(tmp_path / "frames.extxyz", ":")) == 4
+def test_a_resumed_run_has_every_step_once(models, tmp_path):
+    """Killed between a checkpoint and the next, in the middle of a line and of a frame."""
+    table, frames = tmp_path / "heads.csv", tmp_path / "frames.extxyz"
+
+    def add_reporters(simulation, append):
+        simulation.reporters.append(HeadDisagreementReporter(table, 1, append=append))
+        simulation.reporters.append(ExtendedXYZReporter(frames, 1, append=append))
+
+    simulation = simulate(models["argon"], RespaIntegrator(0.008, 4))
+    add_reporters(simulation, append=True)  # there is nothing to go on with: as if it were new
+    simulation.step(2)
+    simulation.saveCheckpoint(str(tmp_path / "run.chk"))
+    simulation.step(2)
+    uncut = rows_of(table)
+    table.write_text(table.read_text()[:-9])
+    frames.write_text(frames.read_text()[:-200])
+
+    resumed = simulate(models["argon"], RespaIntegrator(0.008, 4))
+    resumed.loadCheckpoint(str(tmp_path / "run.chk"))
+    add_reporters(resumed, append=True)
+    resumed.step(3)
+    rows = rows_of(table)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+    for row, before in zip(rows, uncut, strict=False):
+        assert row["rms_eV_per_A"] == pytest.approx(before["rms_eV_per_A"], abs=1e-8)
+    assert [frame.info["step"] for frame in ase.io.read(frames, ":")] == [1, 2, 3, 4, 5]
+
+
+def test_another_table_is_not_continued(models, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,2\n")
+    simulation = simulate(models["argon"], RespaIntegrator(0.008, 4))
+    simulation.reporters.append(HeadDisagreementReporter(path, 1, append=True))
+    with pytest.raises(
+        ValueError, match="expected a file with the columns step, .* got a,b; write"
+    ):
+        simulation.step(1)
+    assert path.read_text() == "a,b\n1,2\n"
 
 
 @pytest.mark.parametrize("interval", [0, -1, 1.5, True])
