@@ -46,7 +46,7 @@ def make_context(structure, system, integrator, platform: str) -> openmm.Context
         system, integrator, openmm.Platform.getPlatformByName(platform), properties
     )
     context.setPositions(structure.positions)
-    context.setVelocitiesToTemperature(300.0, 1)
+    context.setVelocities(structure.velocities)
     return context
 
 

@@ -135,8 +135,8 @@ class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
         super().__init__(outer_step, inner_steps)
         self._add_langevin_bath(temperature, friction)
 
-    def _add_boundary_kick(self) -> None:
-        super()._add_boundary_kick()
+    def _add_update_of_context_state(self) -> None:
+        super()._add_update_of_context_state()
         self.addComputeGlobal("decay", f"exp(-friction*dt/{self.inner_steps})")
 
     def _add_move(self) -> None:

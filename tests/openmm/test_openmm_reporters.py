@@ -217,6 +217,13 @@ def test_another_table_is_not_continued(models, tmp_path):
     assert path.read_text() == "a,b\n1,2\n"
 
 
+def test_disagreement_of_a_model_without_the_head(models, tmp_path):
+    simulation = simulate(models["no_head"], openmm.VerletIntegrator(0.002))
+    simulation.reporters.append(HeadDisagreementReporter(tmp_path / "heads.csv", 1))
+    with pytest.raises(openmm.OpenMMException, match="expected a model with a head"):
+        simulation.step(1)
+
+
 @pytest.mark.parametrize("interval", [0, -1, 1.5, True])
 @pytest.mark.parametrize("reporter", [HeadDisagreementReporter, ExtendedXYZReporter])
 def test_intervals_that_make_no_sense(tmp_path, reporter, interval):
