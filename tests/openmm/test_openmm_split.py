@@ -6,7 +6,13 @@ import pytest
 from openmm import unit
 
 from mlip_engines import ModelContractError
-from openmm_forces import create_split_forces, evaluation_counts, from_ase, head_disagreement
+from openmm_forces import (
+    conserved_energy,
+    create_split_forces,
+    evaluation_counts,
+    from_ase,
+    head_disagreement,
+)
 from pair_oracle import pair_sums
 from tests.openmm.argon import ARGON, MASS, argon, both_forces, respa, velocities
 from tests.openmm.conftest import BASELINE
@@ -67,6 +73,19 @@ def test_together_they_are_conservative(models, host):
     conservative, direct = both_forces(argon().positions)
     norms = np.linalg.norm(conservative - direct, axis=1)
     assert head_disagreement(context).max == pytest.approx(norms.max(), abs=1e-8)
+
+
+def test_conserved_energy_of_mts_integrator(models, any_host):
+    """Reporters see the energy that its trajectory conserves."""
+    integrator = openmm.MTSIntegrator(16 * unit.femtosecond, [(0, 1), (1, 4)])
+    context = make_context(models["argon"], integrator, any_host)
+    terms = []
+    for _ in range(10):
+        integrator.step(2)
+        terms.append(conserved_energy(context, integrator))
+    assert all(term.heat == 0.0 for term in terms)
+    kinetic, conserved = (np.ptp([getattr(t, k) for t in terms]) for k in ("kinetic", "conserved"))
+    assert conserved < 0.01 * kinetic
 
 
 def test_langevin_of_openmm_runs(models, any_host):
