@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CXX_SOURCES := $(foreach folder,lammps_plugin mlip_engines/operators,$(wildcard $(folder)/*.cpp $(folder)/*.h))
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: env demo test lint format clean check-tools
@@ -9,7 +10,7 @@ THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 env: $(VENV)/.installed
 
 # Reinstalled when the dependencies change; the plugin is compiled again when its sources do.
-$(VENV)/.installed: pyproject.toml $(wildcard lammps_plugin/*.cpp lammps_plugin/*.h lammps_plugin/CMakeLists.txt) | check-tools
+$(VENV)/.installed: pyproject.toml $(CXX_SOURCES) lammps_plugin/CMakeLists.txt | check-tools
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): torch with its libraries takes about 7 GB, once"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,dev]'
@@ -36,12 +37,12 @@ test: env
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror lammps_plugin/*.cpp lammps_plugin/*.h
+	$(BIN)/clang-format --dry-run --Werror $(CXX_SOURCES)
 
 format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i lammps_plugin/*.cpp lammps_plugin/*.h
+	$(BIN)/clang-format -i $(CXX_SOURCES)
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

@@ -43,7 +43,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything and return the findings, in the order in which to read them."""
     findings = [_python(), _torch(), _package("ase"), _vesin(), *_models()]
-    findings += [*_build_tools(), *_lammps(), *_openmm(), _threads()]
+    findings += [*_build_tools(), *_lammps(), _operators(), *_openmm(), _threads()]
     return findings
 
 
@@ -129,6 +129,19 @@ def _build_tools() -> list[Finding]:
         advice = f"not found; to compile the LAMMPS plugin: apt-get install {package}"
         findings.append(Finding("ok" if path else "note", name, path or advice))
     return findings
+
+
+def _operators() -> Finding:
+    """Say whether the operators of :mod:`mlip_engines.operators` run compiled."""
+    failure = _trial(
+        "from mlip_engines.operators import are_compiled; assert are_compiled(), 'not compiled'"
+    )
+    if failure is None:
+        return Finding("ok", "operators", "compiled")
+    advice = f"CPUs are two to three times slower without; run: {lammps.BUILD_COMMAND}"
+    if failure == "AssertionError: not compiled":
+        return Finding("note", "operators", f"not compiled: {advice}")
+    return Finding("wrong", "operators", f"{failure}; run: {lammps.BUILD_COMMAND} --force")
 
 
 def _lammps() -> list[Finding]:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 PLUGIN_NAME = "mlipplugin.so"  # LAMMPS looks for names that end in "plugin.so"
 TORCH_LIBRARY_NAME = "libmlip_torch.so"
+OPERATORS_LIBRARY_NAME = "libmlip_operators.so"
 BUILD_COMMAND = "mlip-lammps build"
 
 # How MPI launchers tell a process its rank before MPI itself has started.
@@ -61,6 +62,11 @@ def source_directory() -> Path:
     return Path(__file__).parent.parent / "lammps_plugin"
 
 
+def operators_directory() -> Path:
+    """Return the folder of the C++ sources of the operators that exported files call."""
+    return Path(__file__).parent / "operators"
+
+
 def models_directory() -> Path:
     """Return the folder of the shipped models."""
     return Path(__file__).parent / "models"
@@ -95,7 +101,8 @@ def plugin_target() -> PluginTarget:
         folders.append(str(spec.submodule_search_locations[0]))
     sources = sorted(
         p
-        for p in source_directory().glob("*")
+        for folder in (source_directory(), operators_directory())
+        for p in folder.glob("*")
         if p.suffix in (".cpp", ".h") or p.name == "CMakeLists.txt"
     )
     if not sources:
@@ -110,7 +117,8 @@ def find_plugin(target: PluginTarget) -> Path | None:
     """Return the folder of the plugin compiled for this target, None if there is none."""
     for root in plugin_roots():
         folder = root / target.folder_name
-        if (folder / PLUGIN_NAME).is_file() and (folder / TORCH_LIBRARY_NAME).is_file():
+        names = (PLUGIN_NAME, TORCH_LIBRARY_NAME, OPERATORS_LIBRARY_NAME)
+        if all((folder / name).is_file() for name in names):
             return folder
     return None
 

@@ -81,6 +81,8 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     """
     import torch
 
+    import mlip_engines.operators  # noqa: F401  a file may call them
+
     path = find_model(name)
     metadata = read_metadata(path)
     verify_checksum(path, metadata)

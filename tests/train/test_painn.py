@@ -10,7 +10,7 @@ from mlip_engines.conformance import check_conformance
 from mlip_engines.neighbors import neighbor_graph
 from structures import STRUCTURES
 from tolerances import TOLERANCE
-from train.models.painn import Message, PaddedNeighbors, PaiNN
+from train.models.painn import Edges, Message, PaiNN
 
 EQUALITY = TOLERANCE["float64"].equality
 
@@ -25,9 +25,9 @@ def test_message_block_equals_the_sum_over_edges_of_the_paper(network):
     graph = neighbor_graph(STRUCTURES["triclinic"](), 4.0)
     torch.manual_seed(0)
     s, v = torch.randn(12, 12).double(), torch.randn(12, 3, 12).double()
-    edges: PaddedNeighbors = network.edges
+    edges: Edges = network.edges
     block: Message = network.shared[1].message
-    s_new, v_new = block(s, v, *edges(graph.edge_index, graph.edge_vectors, 12))
+    s_new, v_new = block(s, v, edges(graph.edge_index, graph.edge_vectors, 12))
 
     i, j = graph.edge_index
     distance = graph.edge_vectors.norm(dim=1)
@@ -51,7 +51,7 @@ def test_the_first_layer_equals_any_other_where_vectors_are_zero(network):
     first = network.shared[0].message
     other = Message(12, 6, is_first=False).double()
     other.load_state_dict(first.state_dict())
-    for found, expected in zip(first(s, v, *edges), other(s, v, *edges), strict=True):
+    for found, expected in zip(first(s, v, edges), other(s, v, edges), strict=True):
         torch.testing.assert_close(found, expected, rtol=EQUALITY, atol=EQUALITY)
 
 

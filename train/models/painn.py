@@ -6,48 +6,47 @@ features ``v``, message block (b), update block (c), gated equivariant block (fi
 Two things differ from the paper, neither changes the function class of a block:
 
 - The filters W are linear in the radial basis, so the sum over neighbours of phi_j W(r_ij) equals a contraction
-  of sum_j e_k(r_ij) phi_j with the filter weights. That is a batched matrix product over neighbours padded to the
-  largest coordination, and no tensor of size edges x features is ever filtered.
+  of sum_j e_k(r_ij) phi_j with the filter weights (:func:`mlip_engines.operators.neighbor_sum`), and no tensor of size
+  edges x features is ever made.
 - After ``non_conservative_layer`` shared layers the network splits: the energy goes on through its own layers, the
   non-conservative head through ``n_force_layers`` of its own. The head alone therefore costs only these two parts.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.models.padding import neighbor_ranks, pad
+from mlip_engines.operators import neighbor_sum
 from train.models.radial import BesselBasis
 
 
-class PaddedNeighbors(nn.Module):
-    """Edges as a rectangle: one row per centre, padded to the largest number of neighbours J."""
+class Neighborhood(NamedTuple):
+    """Edges as the sums over neighbours take them, by centre, with their radial functions."""
+
+    first_edge: Tensor  # (N + 1,) int64
+    neighbor: Tensor  # (E,) int64
+    radial: Tensor  # (E, K)
+    directed: Tensor  # (E, 3 K), the same times the direction of the edge
+
+
+class Edges(nn.Module):
+    """Edge vectors to a neighbourhood."""
 
     def __init__(self, n_basis: int, cutoff: float):
         super().__init__()
         self.basis = BesselBasis(n_basis, cutoff)
 
-    def forward(
-        self, edge_index: Tensor, edge_vectors: Tensor, n_atoms: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return neighbours (N J,), radial (N, K, J) and directed radial (N, 3 K, J) functions.
-
-        Padding points to atom 0 and has zero radial functions, so it adds exactly nothing.
-        """
-        rank, width = neighbor_ranks(edge_index[0], n_atoms)  # (E,), J
-        slot = edge_index[0] * width + rank  # (E,)
-        n_slots = n_atoms * width  # N J
-        neighbors = pad(edge_index[1][:, None], slot, n_slots).flatten()  # (N J,)
-
+    def forward(self, edge_index: Tensor, edge_vectors: Tensor, n_atoms: int) -> Neighborhood:
+        """Return the neighbourhood for edges (2, E) and their vectors (E, 3)."""
+        counts = torch.bincount(edge_index[0], minlength=n_atoms)  # (N,)
+        first_edge = functional.pad(torch.cumsum(counts, 0), [1, 0])  # (N + 1,)
         distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
         radial = self.basis(distance)  # (E, K)
         unit = edge_vectors / distance[:, None]  # (E, 3)
         directed = (unit[:, :, None] * radial[:, None, :]).flatten(1)  # (E, 3 K)
-        both = torch.cat((radial, directed), dim=1)  # (E, 4 K)
-        padded = pad(both, slot, n_slots).view(n_atoms, width, both.size(1))  # (N, J, 4 K)
-        padded = padded.transpose(1, 2).contiguous()  # (N, 4 K, J)
-        n_basis = radial.size(1)
-        return neighbors, padded[:, :n_basis], padded[:, n_basis:]
+        return Neighborhood(first_edge, edge_index[1].contiguous(), radial, directed)
 
 
 class Message(nn.Module):
@@ -67,25 +66,20 @@ class Message(nn.Module):
         self.filter_vv = nn.Parameter(scale * torch.randn(n_basis, n_features))
         self.filter_vs = nn.Parameter(scale * torch.randn(n_basis, n_features))
 
-    def forward(
-        self, s: Tensor, v: Tensor, neighbors: Tensor, radial: Tensor, directed: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
         """Return s + ds (N, F) and v + dv (N, 3, F)."""
         n_atoms, f, k = s.size(0), self.n_features, self.n_basis
-        width = radial.size(2)  # J
+        first_edge, neighbor, radial, directed = edges
         phi_s, phi_vv, phi_vs = self.phi(s).split(f, dim=1)  # (N, F) each
-        pointed = phi_vs.index_select(0, neighbors).view(n_atoms, width, f)  # (N, J, F)
-        summed = torch.bmm(directed, pointed).view(n_atoms, 3, k, f)  # (N, 3, K, F)
-        dv = (summed * self.filter_vs).sum(dim=2)  # (N, 3, F)
+        summed = neighbor_sum(directed, phi_vs, first_edge, neighbor)  # (N, 3 K, F)
+        dv = (summed.view(n_atoms, 3, k, f) * self.filter_vs).sum(dim=2)  # (N, 3, F)
         if self.is_first:  # v is zero, and so is what it would carry
-            carried = phi_s.index_select(0, neighbors).view(n_atoms, width, f)  # (N, J, F)
-            ds = (torch.bmm(radial, carried) * self.filter_s).sum(dim=1)  # (N, F)
-            return s + ds, dv
+            summed = neighbor_sum(radial, phi_s, first_edge, neighbor)  # (N, K, F)
+            return s + (summed * self.filter_s).sum(dim=1), dv
         carried = torch.cat((phi_s, (phi_vv[:, None, :] * v).flatten(1)), dim=1)  # (N, 4 F)
-        carried = carried.index_select(0, neighbors).view(n_atoms, width, 4 * f)  # (N, J, 4 F)
-        summed = torch.bmm(radial, carried).view(n_atoms, k, 4, f)  # (N, K, 4, F)
+        summed = neighbor_sum(radial, carried, first_edge, neighbor)  # (N, K, 4 F)
         filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vv, self.filter_vv), 1)
-        gathered = (summed * filters).sum(dim=1)  # (N, 4, F)
+        gathered = (summed.view(n_atoms, k, 4, f) * filters).sum(dim=1)  # (N, 4, F)
         return s + gathered[:, 0], v + dv + gathered[:, 1:]
 
 
@@ -117,11 +111,9 @@ class Interaction(nn.Module):
         self.message = Message(n_features, n_basis, is_first)
         self.update = Update(n_features)
 
-    def forward(
-        self, s: Tensor, v: Tensor, neighbors: Tensor, radial: Tensor, directed: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
         """Return the new s (N, F) and v (N, 3, F)."""
-        s, v = self.message(s, v, neighbors, radial, directed)
+        s, v = self.message(s, v, edges)
         return self.update(s, v)
 
 
@@ -192,7 +184,7 @@ class PaiNN(nn.Module):
         index[torch.tensor(species)] = torch.arange(len(species))
         self.register_buffer("species_index", index)
         self.embedding = nn.Embedding(len(species), n_features)
-        self.edges = PaddedNeighbors(n_basis, cutoff)
+        self.edges = Edges(n_basis, cutoff)
 
         def layers(count: int, start: int) -> nn.ModuleList:
             return nn.ModuleList(
@@ -211,20 +203,18 @@ class PaiNN(nn.Module):
 
     def _features(
         self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Neighborhood]:
         n_atoms = atomic_numbers.size(0)
-        neighbors, radial, directed = self.edges(edge_index, edge_vectors, n_atoms)
+        edges = self.edges(edge_index, edge_vectors, n_atoms)
         s = self.embedding(self.species_index[atomic_numbers])  # (N, F)
         v = torch.zeros((n_atoms, 3, self.n_features), dtype=s.dtype, device=s.device)  # (N, 3, F)
         for layer in self.shared:
-            s, v = layer(s, v, neighbors, radial, directed)
-        return s, v, neighbors, radial, directed
+            s, v = layer(s, v, edges)
+        return s, v, edges
 
-    def _force(
-        self, s: Tensor, v: Tensor, neighbors: Tensor, radial: Tensor, directed: Tensor
-    ) -> Tensor:
+    def _force(self, s: Tensor, v: Tensor, edges: Neighborhood) -> Tensor:
         for layer in self.force_layers:
-            s, v = layer(s, v, neighbors, radial, directed)
+            s, v = layer(s, v, edges)
         for block in self.force_head:
             s, v = block(s, v)
         return v.flatten(1)  # (N, 3)
@@ -239,18 +229,22 @@ class PaiNN(nn.Module):
         with_non_conservative: bool,
     ) -> dict[str, Tensor]:
         """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3)."""
-        s, v, neighbors, radial, directed = self._features(atomic_numbers, edge_index, edge_vectors)
+        s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
         output: dict[str, Tensor] = {}
         if with_non_conservative and self.has_non_conservative:
             if self.training:
-                forces = self._force(s, v, neighbors, radial, directed)
+                forces = self._force(s, v, edges)
             else:  # an engine differentiates the energy only: keep this branch off its graph
-                forces = self._force(
-                    s.detach(), v.detach(), neighbors, radial.detach(), directed.detach()
+                constant = Neighborhood(
+                    edges.first_edge,
+                    edges.neighbor,
+                    edges.radial.detach(),
+                    edges.directed.detach(),
                 )
+                forces = self._force(s.detach(), v.detach(), constant)
             output["non_conservative_forces"] = forces
         for layer in self.energy_layers:
-            s, v = layer(s, v, neighbors, radial, directed)
+            s, v = layer(s, v, edges)
         output["atomic_energies"] = self.energy_head(s).flatten()  # (N,)
         return output
 
@@ -264,5 +258,5 @@ class PaiNN(nn.Module):
         owned: Tensor,
     ) -> dict[str, Tensor]:
         """Evaluate non-conservative forces (N, 3) only."""
-        s, v, neighbors, radial, directed = self._features(atomic_numbers, edge_index, edge_vectors)
-        return {"non_conservative_forces": self._force(s, v, neighbors, radial, directed)}
+        s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
+        return {"non_conservative_forces": self._force(s, v, edges)}

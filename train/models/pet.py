@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.models.padding import neighbor_ranks, pad
+from mlip_engines.padding import neighbor_ranks, pad
 
 NODE_WIDTH = 4  # node features per edge feature
 

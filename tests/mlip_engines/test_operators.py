@@ -1,0 +1,132 @@
+"""The sum over neighbours against the sum written out, its derivatives against finite differences."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from ase.build import molecule
+
+from mlip_engines import MlipCalculator
+from mlip_engines.operators import are_compiled, composed_neighbor_sum, neighbor_sum
+from tolerances import TOLERANCE
+
+COMPOSED = """
+import mlip_engines.lammps as lammps
+lammps.find_plugin = lambda target: None
+from mlip_engines import MlipCalculator, operators
+from ase.build import molecule
+assert not operators.are_compiled()
+atoms = molecule("H2O")
+atoms.calc = MlipCalculator("water")
+print(atoms.get_potential_energy(), *atoms.get_forces().ravel())
+"""
+
+
+def random_graph(n_atoms, n_edges):
+    """Edges by centre, some centres without any, some pairs joined several times."""
+    centre = torch.sort(torch.randint(n_atoms, (n_edges,)))[0] if n_edges else torch.empty(0).long()
+    neighbor = torch.randint(n_atoms, (n_edges,)) if n_edges else torch.empty(0).long()
+    counts = torch.bincount(centre, minlength=n_atoms)
+    return centre, torch.cat((torch.zeros(1).long(), counts.cumsum(0))), neighbor
+
+
+def written_out(weights, features, centre, neighbor):
+    """Return the definition, edge by edge."""
+    products = weights[:, :, None] * features[neighbor][:, None, :]  # (E, K, C)
+    return torch.zeros(features.size(0), *products.shape[1:], dtype=weights.dtype).index_add(
+        0, centre, products
+    )
+
+
+def test_the_operators_that_make_env_compiles_are_in_use():
+    assert are_compiled()
+
+
+# 1, 12 and 13 radial functions: one row, a full tile, two tiles; columns with and without a remainder
+@pytest.mark.parametrize("n_weights", [1, 5, 12, 13, 30])
+@pytest.mark.parametrize("n_features", [1, 7, 32, 100])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", [neighbor_sum, composed_neighbor_sum])
+def test_equals_the_sum_over_edges_and_so_do_its_derivatives(
+    function, dtype, n_features, n_weights
+):
+    torch.manual_seed(n_weights)
+    kind = getattr(torch, dtype)
+    centre, first_edge, neighbor = random_graph(9, 60)
+    weights = torch.rand(60, n_weights, dtype=kind, requires_grad=True)
+    features = torch.rand(9, n_features, dtype=kind, requires_grad=True)
+    found = function(weights, features, first_edge, neighbor)
+    expected = written_out(weights, features, centre, neighbor)
+    gradient = torch.rand_like(expected)
+    for a, b in zip(
+        (found, *torch.autograd.grad(found, (weights, features), gradient)),
+        (expected, *torch.autograd.grad(expected, (weights, features), gradient)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=TOLERANCE[dtype].equality, atol=0.0)
+
+
+@pytest.mark.parametrize("n_atoms, n_edges", [(0, 0), (1, 0), (5, 0)])
+@pytest.mark.parametrize("function", [neighbor_sum, composed_neighbor_sum])
+def test_without_edges_there_is_nothing_to_collect(function, n_atoms, n_edges):
+    _, first_edge, neighbor = random_graph(n_atoms, n_edges)
+    found = function(torch.rand(0, 4), torch.rand(n_atoms, 6), first_edge, neighbor)
+    assert torch.equal(found, torch.zeros(n_atoms, 4, 6))
+
+
+def test_first_and_second_derivatives_equal_finite_differences():
+    torch.manual_seed(0)
+    _, first_edge, neighbor = random_graph(4, 9)
+    weights = torch.rand(9, 3, dtype=torch.float64, requires_grad=True)
+    features = torch.rand(4, 5, dtype=torch.float64, requires_grad=True)
+
+    def collect(w, x):
+        return neighbor_sum(w, x, first_edge, neighbor)
+
+    assert torch.autograd.gradcheck(collect, (weights, features))
+    assert torch.autograd.gradgradcheck(collect, (weights, features))
+
+
+def test_threads_do_not_change_the_result():
+    torch.manual_seed(0)
+    _, first_edge, neighbor = random_graph(500, 20000)
+    weights = torch.rand(20000, 10, requires_grad=True)
+    features = torch.rand(500, 96, requires_grad=True)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for n_threads in (1, 2, 3):
+            torch.set_num_threads(n_threads)
+            found = neighbor_sum(weights, features, first_edge, neighbor)
+            results.append((found, *torch.autograd.grad(found.square().sum(), (weights, features))))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert torch.equal(a, b)  # each number is added up by one thread, in one order
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    _, first_edge, neighbor = random_graph(5, 20)
+    with pytest.raises(RuntimeError, match="expected weights .E, K., features"):
+        neighbor_sum(torch.rand(19, 3), torch.rand(5, 4), first_edge, neighbor)
+    with pytest.raises(RuntimeError, match="of one type, got Float and Double"):
+        neighbor_sum(torch.rand(20, 3), torch.rand(5, 4).double(), first_edge, neighbor)
+
+
+def test_a_model_gives_the_same_without_the_compiled_operators():
+    atoms = molecule("H2O")
+    atoms.calc = MlipCalculator("water")
+    done = subprocess.run(
+        [sys.executable, "-c", COMPOSED],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    energy, *forces = map(float, done.stdout.split())
+    limit = TOLERANCE["float32"]
+    assert energy == pytest.approx(atoms.get_potential_energy(), abs=limit.energy)
+    assert forces == pytest.approx(list(atoms.get_forces().ravel()), abs=limit.force)
