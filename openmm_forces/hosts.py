@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import openmm
 import torch
+import vesin_torch  # noqa: F401  the neighbour list in an archive that is read back
 from openmm import unit
+
+import mlip_engines.operators  # noqa: F401  and what else it may call
 
 HOSTS = ("auto", "torch", "python")
 

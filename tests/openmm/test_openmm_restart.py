@@ -1,5 +1,8 @@
 """Checkpoints, states and XML: what continues a trajectory, and to what precision."""
 
+import subprocess
+import sys
+
 import numpy as np
 import openmm
 import pytest
@@ -13,9 +16,17 @@ from openmm_forces import (
     create_system,
     from_ase,
 )
+from structures import STRUCTURES
 from tests.openmm.argon import argon, velocities
-from tests.openmm.runner import energy_of, forces_of, make_context, positions_of, velocities_of
-from tolerances import EXACT
+from tests.openmm.runner import (
+    EV,
+    energy_of,
+    forces_of,
+    make_context,
+    positions_of,
+    velocities_of,
+)
+from tolerances import EXACT, TOLERANCE
 
 INTEGRATORS = {
     "respa": lambda: RespaIntegrator(0.008, 4),
@@ -134,6 +145,26 @@ def test_system_of_python_forces_is_read_back_from_xml(models, forces):
     if forces == "conservative":
         assert energy_of(states[0]) == pytest.approx(energy_of(states[1]), abs=EXACT, rel=0)
     np.testing.assert_allclose(forces_of(states[0]), forces_of(states[1]), rtol=0, atol=EXACT)
+
+
+def test_system_is_read_back_from_xml_by_another_process(tmp_path):
+    """The shipped model: what its archive calls is there before it is read."""
+    atoms = STRUCTURES["molecule"]()
+    context = make_context(atoms, "water", host="python")
+    energy = energy_of(context.getState(getEnergy=True))
+    (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(context.getSystem()))
+    np.save(tmp_path / "positions.npy", atoms.positions / 10.0)
+    script = (
+        "import numpy, openmm;"
+        "system = openmm.XmlSerializer.deserialize(open('system.xml').read());"
+        "context = openmm.Context(system, openmm.VerletIntegrator(0.001));"
+        "context.setPositions(numpy.load('positions.npy'));"
+        "print(context.getState(energy=True).getPotentialEnergy()._value)"
+    )
+    command = [sys.executable, "-c", script]
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert float(finished.stdout) / EV == pytest.approx(energy, abs=TOLERANCE["float32"].energy)
 
 
 def test_system_read_back_from_xml_runs_respa(models):
