@@ -124,7 +124,8 @@ class EdgeList(torch.nn.Module):
         if search_reach > reach:
             vectors = wrapped.index_select(0, pairs[1]) - wrapped.index_select(0, pairs[0])
             vectors = vectors + self._lattice_vectors(images, cell)
-            kept = torch.nonzero((vectors * vectors).sum(dim=1) < reach * reach).squeeze(1)
+            x, y, z = vectors.unbind(1)
+            kept = torch.nonzero(x * x + y * y + z * z < reach * reach).squeeze(1)
             pairs = pairs.index_select(1, kept)
             images = images.index_select(0, kept)
         return pairs, images
