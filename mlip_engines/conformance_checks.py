@@ -36,6 +36,8 @@ _DERIVATIVE = {torch.float64: 1e-6, torch.float32: 2e-2}
 _MARGIN = {torch.float64: 1e-8, torch.float32: 1e-6}
 _JUMP = {torch.float64: 1e-6, torch.float32: 1e-4}
 
+_NC_VIRIAL = "non_conservative_virial"  # where there is a head for stress
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -110,14 +112,16 @@ def check_attributes(network: nn.Module) -> None:
 
 def check_network_outputs(network: nn.Module, subject: Subject) -> None:
     """The network itself returns one energy per atom, and one force if asked."""
-    n_heads = 2 if subject.has_head else 1
     for name, probe in subject.probes().items():
         graph = probe.graph()
         graph = graph._replace(edge_vectors=graph.edge_vectors.to(subject.dtype))
         output = network(*graph, subject.has_head)
-        shapes = {"atomic_energies": (graph.n_atoms,)}
-        shapes["non_conservative_forces"] = (graph.n_atoms, 3)
-        for key, shape in list(shapes.items())[:n_heads]:
+        shapes: dict[str, tuple[int, ...]] = {"atomic_energies": (graph.n_atoms,)}
+        if subject.has_head:
+            shapes["non_conservative_forces"] = (graph.n_atoms, 3)
+        if "non_conservative_stress" in network.heads:
+            shapes["non_conservative_virials"] = (graph.n_atoms, 3, 3)
+        for key, shape in shapes.items():
             found = output.get(key)
             if found is None or tuple(found.shape) != shape or found.dtype != subject.dtype:
                 got = None if found is None else (tuple(found.shape), found.dtype)
@@ -151,6 +155,8 @@ def _check_outputs(subject: Subject) -> None:
         if subject.has_head:
             shapes["non_conservative_forces"] = (n, 3)
         output = subject.evaluate(graph, atomic_virials=True)
+        if _NC_VIRIAL in output:
+            shapes[_NC_VIRIAL] = (3, 3)
         for key, shape in shapes.items():
             if key not in output:
                 raise ModelContractError(f"{name}: expected {key}, got {sorted(output)}")
@@ -180,15 +186,20 @@ def _check_head_alone(subject: Subject) -> None:
     for probe in subject.probes().values():
         graph = probe.graph()
         full, without = subject.evaluate(graph), subject.evaluate(graph, head=False)
-        if "non_conservative_forces" in without:
-            raise ModelContractError("expected no non-conservative forces when not asked for")
+        if "non_conservative_forces" in without or _NC_VIRIAL in without:
+            raise ModelContractError("expected no non-conservative output when not asked for")
         for key, value in without.items():
             _require_equal(f"{key} with and without the head", value, full[key], subject.equal)
         if not subject.has_head:
             continue
         alone = subject.module.non_conservative(*graph)
         key = "non_conservative_forces"
-        _require_equal(f"{key} alone and with the energy", full[key], alone[key], subject.equal)
+        for name in full.keys() & {key, _NC_VIRIAL}:
+            if name not in alone:
+                raise ModelContractError(f"expected {name} of the head alone, got {sorted(alone)}")
+            _require_equal(
+                f"{name} alone and with the energy", full[name], alone[name], subject.equal
+            )
         if alone[key].requires_grad or "energy" in alone:
             raise ModelContractError("expected the head alone without an energy or its graph")
 
@@ -211,6 +222,9 @@ def _check_batch(subject: Subject) -> None:
     singles = [subject.evaluate(graph) for graph in graphs]
     energy = torch.stack([single["energy"] for single in singles]).sum()
     _require_equal("energy of a batch", energy, together["energy"], subject.equal)
+    if _NC_VIRIAL in together:
+        virial = torch.stack([single[_NC_VIRIAL] for single in singles]).sum(dim=0)
+        _require_equal(f"{_NC_VIRIAL} of a batch", virial, together[_NC_VIRIAL], subject.equal)
     for key in ("atomic_energies", "forces"):
         expected = torch.cat([single[key] for single in singles])
         _require_equal(f"{key} of a batch", expected, together[key], subject.equal)
@@ -231,14 +245,14 @@ def _check_no_edges(subject: Subject) -> None:
     ]
     expected = torch.tensor(energies, dtype=torch.float64)
     _require_equal("energies of isolated atoms", expected, output["atomic_energies"], subject.equal)
-    for key in ("forces", "virial"):
+    for key in output.keys() & {"forces", "virial", _NC_VIRIAL}:
         _require_equal(f"{key} without edges", torch.zeros_like(output[key]), output[key], 0.0)
 
 
 def _check_images(subject: Subject) -> None:
     cell = crowded_cell(subject.cutoff, subject.numbers)
     single, double = subject.evaluate(cell.graph()), subject.evaluate(cell.repeated().graph())
-    for key in ("energy", "virial"):
+    for key in single.keys() & {"energy", "virial", _NC_VIRIAL}:
         _require_equal(f"{key} of a doubled cell", 2 * single[key], double[key], subject.equal)
     for key in ("forces", "non_conservative_forces"):
         if key in single:
@@ -260,7 +274,7 @@ def _check_permutation(subject: Subject) -> None:
         expected = subject.evaluate(probe.graph())
         found = subject.evaluate(probe.reordered(order).graph())
         for key, value in expected.items():
-            per_atom = key not in ("energy", "virial")
+            per_atom = key not in ("energy", "virial", _NC_VIRIAL)
             expected_value = value[order] if per_atom else value
             _require_equal(key, expected_value, found[key], subject.equal)
 
@@ -277,7 +291,7 @@ def _check_owned(subject: Subject) -> None:
     mask = torch.arange(graph.n_atoms) % 2 == 0
     whole = subject.evaluate(graph)
     parts = [subject.evaluate(graph._replace(owned=owned)) for owned in (mask, ~mask)]
-    for key in ("energy", "forces", "virial"):
+    for key in whole.keys() & {"energy", "forces", "virial", _NC_VIRIAL}:
         total = parts[0][key] + parts[1][key]
         _require_equal(f"{key} summed over two domains", whole[key], total, subject.equal)
     if subject.has_head:  # up to the net force, which is that of the owned atoms
@@ -310,7 +324,7 @@ def _check_cutoff(subject: Subject) -> None:
     if fewer.n_edges != graph.n_edges - 2:
         raise RuntimeError("the probe is wrong: expected one pair at the cutoff")
     before, after = subject.evaluate(graph), subject.evaluate(fewer)
-    for key in ("energy", "forces", "non_conservative_forces"):
+    for key in ("energy", "forces", "non_conservative_forces", _NC_VIRIAL):
         if key in before:
             name = f"{key} before and after an edge crosses the cutoff"
             _require_equal(name, before[key], after[key], _JUMP[subject.dtype])
@@ -374,6 +388,8 @@ def check_rotation(subject: Subject) -> None:
         for key in ("forces", "non_conservative_forces"):
             if key in expected:
                 _require_equal(key, expected[key] @ turn, found[key], subject.equal)
+        for key in expected.keys() & {"virial", _NC_VIRIAL}:
+            _require_equal(key, turn.T @ expected[key] @ turn, found[key], subject.equal)
 
 
 CHECKS: dict[str, Callable[[Subject], None]] = {

@@ -18,8 +18,13 @@ argument              shape           unit   meaning
 ===============================  =========  ========  ====================================================
 ``atomic_energies``              (N,)       eV        without the composition baseline
 ``non_conservative_forces``      (N, 3)     eV/Å      if asked for, and the network has this head
-``non_conservative_stress``      (3, 3)     eV/Å^3    likewise; +(1/V) dE/d(strain), ASE's sign
+``non_conservative_virials``     (N, 3, 3)  eV        likewise, with the head ``non_conservative_stress``: what
+                                                      each atom adds to -dE/d(strain), LAMMPS's sign
 ===============================  =========  ========  ====================================================
+
+A network sees no cell and knows no volume, so the head for stress gives atomic virials. They are summed over the owned
+atoms and symmetrised in the file, which returns ``non_conservative_virial`` (3, 3) in eV; whoever knows the volume V
+divides: the stress is -virial/V.
 
 ``Network.non_conservative(...)`` returns only the non-conservative keys and builds no energy. Energies and forces go
 smoothly to their edge-free values as an edge reaches the cutoff. No edges at all and a single atom are ordinary input.
@@ -158,6 +163,10 @@ class ModelMetadata:
             raise ModelContractError(
                 f"{where}: heads must include 'energy' and be among {HEADS}, got {self.heads}"
             )
+        if "non_conservative_stress" in self.heads and not self.has_non_conservative_forces:
+            raise ModelContractError(
+                f"{where}: a head for non-conservative stress needs one for forces beside it, got {self.heads}"
+            )
         if not self.species:
             raise ModelContractError(f"{where}: expected at least one species, got none")
 
@@ -165,3 +174,8 @@ class ModelMetadata:
     def has_non_conservative_forces(self) -> bool:
         """Whether the model can be the inner force of r-RESPA."""
         return "non_conservative_forces" in self.heads
+
+    @property
+    def has_non_conservative_stress(self) -> bool:
+        """Whether the model predicts a virial beside the conservative one."""
+        return "non_conservative_stress" in self.heads

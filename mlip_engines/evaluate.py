@@ -18,12 +18,13 @@ from tqdm import tqdm
 from mlip_engines.graph import batch_graphs, graph_to_device
 from mlip_engines.load import LoadedModel, load_model
 from mlip_engines.neighbors import neighbor_graph
+from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
 from mlip_engines.units import MEV_PER_EV
 
 
 @dataclass(frozen=True)
 class ModelErrors:
-    """Errors on a set of structures; forces per component, None without such a head."""
+    """Errors on a set of structures; forces and stress per component, None without such a head or such labels."""
 
     n_structures: int
     n_atoms: int
@@ -34,6 +35,11 @@ class ModelErrors:
     non_conservative_mae: float | None = None  # eV/Å
     non_conservative_rmse: float | None = None  # eV/Å
     rms_c_minus_nc: float | None = None  # eV/Å, on which the stability of r-RESPA depends
+    n_stresses: int = 0  # structures with a label of stress
+    stress_mae: float | None = None  # eV/Å^3, conservative
+    stress_rmse: float | None = None  # eV/Å^3
+    non_conservative_stress_mae: float | None = None  # eV/Å^3
+    non_conservative_stress_rmse: float | None = None  # eV/Å^3
 
 
 def read_labelled_structures(path: str | Path, index: str = ":") -> list[Atoms]:
@@ -74,6 +80,7 @@ def read_labelled_structures(path: str | Path, index: str = ":") -> list[Atoms]:
                     f"{path}: structure {k}: expected a label {name!r} in {unit}, got {found}; "
                     "in extended XYZ the labels are energy=... and a column forces:R:3"
                 )
+        for name in {"energy", "forces", "stress"} & labels.keys():
             if not np.isfinite(labels[name]).all():
                 raise ValueError(f"{path}: structure {k}: the label {name!r} is not finite")
     return structures
@@ -88,7 +95,8 @@ def evaluate_model(
     ----------
     model : LoadedModel
     structures : sequence of ase.Atoms
-        With energy (eV) and forces (eV/Å) in their calculators.
+        With energy (eV) and forces (eV/Å) in their calculators. Stress (eV/Å^3, ASE's sign) is compared where it is
+        there and the structure is periodic in all three directions.
     batch_size : int
         Structures evaluated at once; any value gives the same errors.
     progress : bool
@@ -125,16 +133,24 @@ def evaluate_model(
     if "c_minus_nc_rmse" in errors:
         errors["rms_c_minus_nc"] = errors.pop("c_minus_nc_rmse")
         del errors["c_minus_nc_mae"]
-    return ModelErrors(len(structures), sum(len(atoms) for atoms in structures), **errors)
+    n_stresses = sum(_has_stress(atoms) for atoms in structures)
+    n_atoms = sum(len(atoms) for atoms in structures)
+    return ModelErrors(len(structures), n_atoms, n_stresses=n_stresses, **errors)
+
+
+def _has_stress(atoms: Atoms) -> bool:
+    return bool(atoms.pbc.all()) and "stress" in atoms.calc.results
 
 
 def _differences(model: LoadedModel, structures: Sequence[Atoms]) -> dict[str, np.ndarray]:
-    """Predicted minus labelled, eV per atom and eV/Å, for structures evaluated together."""
+    """Predicted minus labelled, eV per atom, eV/Å and eV/Å^3, for structures evaluated together."""
     with_head = model.metadata.has_non_conservative_forces
     graphs = [neighbor_graph(atoms, model.metadata.cutoff) for atoms in structures]
     graph, structure = batch_graphs(graphs)
     device = next(model.module.buffers()).device
-    output = model.module.evaluate(*graph_to_device(graph, device), with_head, False)
+    stressed = [k for k, atoms in enumerate(structures) if _has_stress(atoms)]
+    with_virials = len(stressed) > 0
+    output = model.module.evaluate(*graph_to_device(graph, device), with_head, with_virials)
     output = {name: value.cpu() for name, value in output.items()}
     n_atoms = torch.tensor([len(atoms) for atoms in structures])
     energies = torch.zeros(len(structures), dtype=torch.float64)
@@ -155,7 +171,34 @@ def _differences(model: LoadedModel, structures: Sequence[Atoms]) -> dict[str, n
         head = head - (net / n_atoms[:, None])[structure]  # (N, 3)
         result["non_conservative"] = head - labelled_forces
         result["c_minus_nc"] = conservative - head
-    return {name: value.numpy() for name, value in result.items()}
+    differences = {name: value.numpy() for name, value in result.items()}
+    if with_virials:
+        virials = torch.zeros((len(structures), 3, 3), dtype=torch.float64)
+        virials = virials.index_add(0, structure, output["atomic_virials"])  # (S, 3, 3)
+        differences["stress"] = _stress_differences(
+            [structures[k] for k in stressed], virials[stressed]
+        )
+    if with_virials and model.metadata.has_non_conservative_stress:
+        # The head gives one virial for all structures together: ask it for each.
+        alone = [
+            model.module.non_conservative(*graph_to_device(graphs[k], device)) for k in stressed
+        ]
+        virials = torch.stack([values["non_conservative_virial"].cpu() for values in alone])
+        differences["non_conservative_stress"] = _stress_differences(
+            [structures[k] for k in stressed], virials
+        )
+    return differences
+
+
+def _stress_differences(structures: Sequence[Atoms], virials: torch.Tensor) -> np.ndarray:
+    """Return predicted minus labelled stress (S, 6), eV/Å^3, from virials (S, 3, 3), eV."""
+    return np.array(
+        [
+            stress_to_ase_voigt(stress_from_virial(virial.numpy(), atoms.get_volume()))
+            - np.asarray(atoms.calc.results["stress"])
+            for atoms, virial in zip(structures, virials, strict=True)
+        ]
+    )
 
 
 def format_errors(errors: ModelErrors) -> str:
@@ -172,6 +215,13 @@ def format_errors(errors: ModelErrors) -> str:
                 errors.non_conservative_rmse,
             )
         )
+    for name, title in (
+        ("stress", "stress"),
+        ("non_conservative_stress", "non-conservative stress"),
+    ):
+        mae, rmse = getattr(errors, f"{name}_mae"), getattr(errors, f"{name}_rmse")
+        if mae is not None:
+            rows.append((f"{title}, meV/Å^3", mae, rmse))
     lines = [
         f"{errors.n_structures} structures, {errors.n_atoms} atoms",
         f"{'':32}{'MAE':>10}{'RMSE':>10}",
@@ -196,7 +246,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model: water")
     parser.add_argument("file", metavar="FILE", help="structures with energies and forces")
-    parser.add_argument("--json", action="store_true", help="print JSON, in eV/atom and eV/Å")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, in eV/atom, eV/Å and eV/Å^3"
+    )
     parser.add_argument("--index", default=":", help="structures to use, as in ASE (default: all)")
     parser.add_argument("--batch", type=int, default=4, help="structures at once (default: 4)")
     parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")

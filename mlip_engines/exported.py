@@ -76,8 +76,8 @@ class ExportedModel(nn.Module):
         -------
         dict
             ``energy`` () eV, ``atomic_energies`` (N,) eV, ``forces`` (N, 3) eV/Å, ``virial`` (3, 3) eV;
-            on request ``non_conservative_forces`` (N, 3) eV/Å with no net force, ``non_conservative_stress``
-            (3, 3) eV/Å^3 where the head exists, and ``atomic_virials`` (N, 3, 3) eV. All float64.
+            on request ``non_conservative_forces`` (N, 3) eV/Å with no net force, ``non_conservative_virial``
+            (3, 3) eV where the head for stress exists, and ``atomic_virials`` (N, 3, 3) eV. All float64.
         """
         if with_non_conservative and not self.has_non_conservative:
             raise RuntimeError(
@@ -143,6 +143,8 @@ class ExportedModel(nn.Module):
     ) -> None:
         forces = self.scale * predicted["non_conservative_forces"].detach().to(torch.float64)
         output["non_conservative_forces"] = remove_net_force(forces, owned)
-        if "non_conservative_stress" in predicted:
-            stress = predicted["non_conservative_stress"].detach().to(torch.float64)
-            output["non_conservative_stress"] = self.scale * stress
+        if "non_conservative_virials" in predicted:
+            virials = predicted["non_conservative_virials"].detach().to(torch.float64)  # (N, 3, 3)
+            # The scale is that of the energies: a virial is an energy, whatever the volume.
+            virial = self.scale * (virials * owned.to(torch.float64)[:, None, None]).sum(dim=0)
+            output["non_conservative_virial"] = 0.5 * (virial + virial.transpose(0, 1))

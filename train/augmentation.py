@@ -26,13 +26,16 @@ def random_orthogonal(generator: torch.Generator) -> Tensor:
 
 
 def turned(structure: TrainingStructure, turn: Tensor) -> TrainingStructure:
-    """Turn positions, cell and forces with an orthogonal matrix: r' = turn r. Energy and edges stay."""
-    forces = structure.forces
+    """Turn positions, cell, forces and stress with an orthogonal matrix: r' = turn r. Energy and edges stay."""
+    forces, stress = structure.forces, structure.stress
     if forces is not None:
         forces = (forces.to(turn.dtype) @ turn.T).to(forces.dtype)
+    if stress is not None:
+        stress = (turn @ stress.to(turn.dtype) @ turn.T).to(stress.dtype)
     return replace(
         structure,
         positions=structure.positions @ turn.T,
         cell=structure.cell @ turn.T,
         forces=forces,
+        stress=stress,
     )

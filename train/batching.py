@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -23,10 +23,22 @@ class Batch:
     n_atoms: Tensor  # (S,) int64
     energies: Tensor  # (S,) eV, labels without the baseline, float64; 0 where there are none
     forces: Tensor  # (N, 3) eV/Å, labels; 0 where there are none
-    labelled: Tensor  # (S,) bool, False for perturbed structures too
-    perturbation: (
-        float  # Å; if positive, the second half of the structures is the first half, perturbed
-    )
+    virials: Tensor  # (S, 3, 3) eV, labels, -V times the stress; 0 where there are none, float64
+    volumes: Tensor  # (S,) Å^3, float64; 0 without periodicity in all three directions
+    labelled: Tensor  # (S,) bool, energy and forces; False for perturbed structures too
+    has_stress: Tensor  # (S,) bool, likewise
+    # Å; if positive, the second half of the structures is the first half, perturbed
+    perturbation: float
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Return the batch with all its tensors on a device; where training leaves the CPU, it does so here."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(
+            **{
+                name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+        )
 
 
 def collate(
@@ -36,6 +48,8 @@ def collate(
     dtype: torch.dtype,
     displacements: list[Tensor] | None = None,
     perturbation: float = 0.0,
+    *,
+    device: torch.device | str = "cpu",
 ) -> Batch:
     """Join structures; with displacements, append a displaced copy of each, its graph up to date and without labels.
 
@@ -51,12 +65,15 @@ def collate(
         Each at most half of :data:`train.dataset.PERTURBATION_SKIN` long.
     perturbation : float, Å
         Standard deviation of the displacements.
+    device : torch.device or str
+        Where the batch shall be; it is made on the CPU.
     """
     moves: list[Tensor | None] = [None] * len(structures)
     if displacements is not None:
         moves, structures = [*moves, *displacements], structures * 2
     edges, vectors, reverse, offset, edge_offset = [], [], [], 0, 0
     energies, forces, labelled = [], [], []
+    virials, volumes, has_stress = [], [], []
     for item, moved in zip(structures, moves, strict=True):
         positions = item.positions
         if moved is not None:
@@ -78,6 +95,10 @@ def collate(
             item.energy - float(baseline[item.atomic_numbers].sum()) if has_labels else 0.0
         )
         forces.append(item.forces if has_labels else torch.zeros(positions.shape))
+        volumes.append(item.volume)
+        has_stress.append(has_labels and item.stress is not None)
+        zero = torch.zeros((3, 3), dtype=torch.float64)
+        virials.append(-volumes[-1] * item.stress.double() if has_stress[-1] else zero)
     n_atoms = torch.tensor([len(item.positions) for item in structures])
     return Batch(
         atomic_numbers=torch.cat([item.atomic_numbers for item in structures]),
@@ -89,6 +110,9 @@ def collate(
         n_atoms=n_atoms,
         energies=torch.tensor(energies, dtype=torch.float64),
         forces=torch.cat(forces).to(dtype),
+        virials=torch.stack(virials),
+        volumes=torch.tensor(volumes, dtype=torch.float64),
         labelled=torch.tensor(labelled),
+        has_stress=torch.tensor(has_stress),
         perturbation=perturbation if displacements is not None else 0.0,
-    )
+    ).to(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +27,15 @@ class TrainingStructure:
     cell: Tensor  # (3, 3) Å, rows are lattice vectors
     energy: float | None  # eV; None without labels
     forces: Tensor | None  # (N, 3) eV/Å, float32; None without labels
+    stress: Tensor | None  # (3, 3) eV/Å^3, ASE's sign; None without label or full periodicity
     edge_index: Tensor  # (2, E) int32, sorted by centre
     cell_shifts: Tensor  # (E, 3) int8
     reverse_edge: Tensor  # (E,) int32
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell, Å^3; 0 without periodicity in all three directions."""
+        return float(torch.linalg.det(self.cell).abs())
 
 
 def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
@@ -39,16 +46,21 @@ def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
     i, j = graph.edge_index
     offsets = graph.edge_vectors - (positions[j] - positions[i])  # (E, 3), lattice vectors
     shifts = torch.round(offsets @ torch.linalg.pinv(cell))  # (E, 3)
-    energy = forces = None
+    energy = forces = stress = None
     if atoms.calc is not None:
         energy = float(atoms.get_potential_energy())
         forces = torch.tensor(atoms.get_forces(apply_constraint=False), dtype=torch.float32)
+        if "stress" in atoms.calc.results and atoms.pbc.all():
+            stress = torch.tensor(
+                atoms.get_stress(voigt=False, apply_constraint=False), dtype=torch.float64
+            )
     return TrainingStructure(
         atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
         positions=positions,
         cell=cell,
         energy=energy,
         forces=forces,
+        stress=stress,
         edge_index=graph.edge_index.int(),
         cell_shifts=shifts.to(torch.int8),
         reverse_edge=graph.reverse_edge.int(),
@@ -59,13 +71,17 @@ def file_hash(path: str | Path) -> str:
     """Return the sha256 of a file, or of the names and contents in a folder, for the record of the training data."""
     path = Path(path)
     if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
     entries = sorted(entry for entry in path.rglob("*") if entry.is_file())
     lines = [f"{file_hash(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in entries]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def duplicate_indices(structures: list[Atoms]) -> set[int]:
+def duplicate_indices(structures: Iterable[Atoms]) -> set[int]:
     """Return the indices of structures that repeat an earlier one exactly."""
     seen: set[bytes] = set()
     repeated = set()

@@ -5,6 +5,7 @@ What cannot be right is an error, what may be right is a warning; both name file
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import ase.units
@@ -15,6 +16,7 @@ from ase.data import chemical_symbols, covalent_radii
 from mlip_engines.neighbors import neighbor_graph
 from mlip_engines.units import EV_TO_KCAL_PER_MOL, EV_TO_KJ_PER_MOL
 from train.composition import fit_composition
+from train.stress_labels import listed, stress_warnings
 
 CLOSEST_ATOMS = 0.3  # Å; the shortest bond there is, of H2, has 0.74
 SMALLEST_VOLUME = 0.5  # Å^3 per atom; diamond has 5.7
@@ -28,7 +30,6 @@ PLAUSIBLE_FORCES = (
 PLAUSIBLE_BONDS = (0.65, 1.5)  # shortest distance over the sum of the covalent radii
 
 _NOBLE_GASES = (2, 10, 18, 36, 54, 86)
-_SHOWN = 5  # indices in a message
 _FORCE_UNITS = {
     "hartree/bohr": ase.units.Bohr / ase.units.Hartree,
     "kcal/mol/Å": EV_TO_KCAL_PER_MOL,
@@ -55,6 +56,12 @@ def check_geometry(structures: list[Atoms], source: str | Path) -> None:
         dependent lattice vectors, less than :data:`SMALLEST_VOLUME` per atom, or two atoms (also periodic images)
         closer than :data:`CLOSEST_ATOMS`.
     """
+    for _ in checked_geometry(structures, source):
+        pass
+
+
+def checked_geometry(structures: Iterable[Atoms], source: str | Path) -> Iterator[Atoms]:
+    """Yield structures as they come, each after :func:`check_geometry` of it alone."""
     for k, atoms in enumerate(structures):
         where = _where(atoms, k, source)
         if len(atoms) == 0:
@@ -77,9 +84,19 @@ def check_geometry(structures: list[Atoms], source: str | Path) -> None:
                 f"{where}: expected atoms at least {CLOSEST_ATOMS} Å apart, got {lengths.min():.3f} Å between "
                 f"atoms {i} and {j}; are positions and lattice in Å, and is the cell the right one?"
             )
+        yield atoms
 
 
-def check_labels(structures: list[Atoms], source: str | Path) -> list[str]:
+def checked_presence(structures: Iterable[Atoms], source: str | Path) -> Iterator[Atoms]:
+    """Yield structures as they come; a ValueError names the first that lacks a label or has one that is not finite."""
+    for k, atoms in enumerate(structures):
+        _check_presence(atoms, _where(atoms, k, source))
+        yield atoms
+
+
+def check_labels(
+    structures: list[Atoms], source: str | Path, indices: Sequence[int] | None = None
+) -> list[str]:
     """Refuse labels that cannot be right; return warnings about those that may be wrong.
 
     Parameters
@@ -88,24 +105,27 @@ def check_labels(structures: list[Atoms], source: str | Path) -> list[str]:
         As of :func:`train.readers.read_structures`.
     source : str or Path
         The file, for messages.
+    indices : sequence of int, optional
+        What to call the structures, if they are a sample of those in the file.
 
     Returns
     -------
     list of str
-        One sentence each, on: some structures with stress and some without, outliers of forces and energy, energies
-        that are not extensive, forces that do not look like eV/Å.
+        One sentence each, on: some structures with stress and some without, stress of an unlikely sign or size,
+        outliers of forces and energy, energies that are not extensive, forces that do not look like eV/Å.
 
     Raises
     ------
     ValueError
         If a structure has no energy or no forces, or a label is not finite.
     """
+    names = np.arange(len(structures)) if indices is None else np.asarray(indices)
     for k, atoms in enumerate(structures):
-        _check_presence(atoms, _where(atoms, k, source))
+        _check_presence(atoms, _where(atoms, int(names[k]), source))
     warnings = [
-        *_stress_warnings(structures),
-        *_force_warnings(structures),
-        *_energy_warnings(structures),
+        *stress_warnings(structures, names),
+        *_force_warnings(structures, names),
+        *_energy_warnings(structures, names),
         *_consistency_warnings(structures),
     ]
     return [f"{source}: {warning}" for warning in warnings]
@@ -157,13 +177,6 @@ def _where(atoms: Atoms, index: int, source: str | Path) -> str:
     return f"{source}: structure {index}" + (f" ({origin})" if origin else "")
 
 
-def _listed(indices: np.ndarray) -> str:
-    """Return the first of some indices as text, and how many there are."""
-    first = ", ".join(str(k) for k in indices[:_SHOWN])
-    more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
-    return f"structures {first}{more}"
-
-
 def _check_presence(atoms: Atoms, where: str) -> None:
     labels = {} if atoms.calc is None else atoms.calc.results
     for name, unit in (("energy", "eV"), ("forces", "eV/Å")):
@@ -178,26 +191,7 @@ def _check_presence(atoms: Atoms, where: str) -> None:
             raise ValueError(f"{where}: {name} is not finite; remove the frame")
 
 
-def _stress_warnings(structures: list[Atoms]) -> list[str]:
-    has_stress = np.array(["stress" in atoms.calc.results for atoms in structures])
-    if not has_stress.any():
-        keys = sorted({k for atoms in structures for k in atoms.info if k.startswith("virial")})
-        if keys:
-            return [
-                f"{keys} is not read, because codes do not agree on the sign of a virial; "
-                "write stress=... in eV/Å^3, positive if the cell wants to shrink, if you need it"
-            ]
-        return []
-    lacking = np.flatnonzero(~has_stress & np.array([a.pbc.all() for a in structures]))
-    if len(lacking) == 0:
-        return []
-    return [
-        f"{_listed(lacking)} of {len(structures)} lack a label of stress that others have; "
-        "it matters only if a loss uses stress"
-    ]
-
-
-def _force_warnings(structures: list[Atoms]) -> list[str]:
+def _force_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
     forces = [atoms.calc.results["forces"] for atoms in structures]
     largest = np.array([np.abs(f).max() for f in forces])
     warnings = []
@@ -205,7 +199,7 @@ def _force_warnings(structures: list[Atoms]) -> list[str]:
     if len(outliers):
         outliers = outliers[np.argsort(-largest[outliers], kind="stable")]
         warnings.append(
-            f"{_listed(outliers)} have a force component of more than {LARGEST_FORCE:g} eV/Å, "
+            f"{listed(names[outliers])} have a force component of more than {LARGEST_FORCE:g} eV/Å, "
             f"up to {largest.max():.4g}; look whether they are meant"
         )
     # The median: a few frames on fire do not make the units wrong.
@@ -218,7 +212,7 @@ def _force_warnings(structures: list[Atoms]) -> list[str]:
     return warnings
 
 
-def _energy_warnings(structures: list[Atoms]) -> list[str]:
+def _energy_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
     energies = np.array([atoms.calc.results["energy"] for atoms in structures])  # (S,)
     elements = sorted({int(z) for atoms in structures for z in atoms.numbers})
     counts = np.array([[(a.numbers == z).sum() for z in elements] for a in structures], dtype=float)
@@ -236,7 +230,7 @@ def _energy_warnings(structures: list[Atoms]) -> list[str]:
     if len(outliers):
         outliers = outliers[np.argsort(-np.abs(residual[outliers]), kind="stable")]
         warnings.append(
-            f"{_listed(outliers)} have an energy per atom further than {LARGEST_DEVIATION:g} robust standard "
+            f"{listed(names[outliers])} have an energy per atom further than {LARGEST_DEVIATION:g} robust standard "
             f"deviations ({deviation:.3g} eV) from their composition, up to {np.abs(residual).max():.3g} eV; "
             "look whether they are meant"
         )

@@ -1,81 +1,94 @@
-"""What is minimised: energies, conservative and non-conservative forces, and the match of the two heads."""
+"""What is minimised: energies, forces and stress, conservative and not, and the match of the two heads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from mlip_engines.derivatives import forces_from_edges
 from train.batching import Batch
+from train.prediction import Prediction
+
+LOSS_FUNCTIONS = ("huber", "mse", "mae")
+TERMS = (
+    "energy",
+    "conservative",
+    "non_conservative",
+    "stress",
+    "non_conservative_stress",
+    "match",
+    "match_slope",
+)
+LABELLED_TERMS = TERMS[:5]
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of one stage; a term with weight 0 is not evaluated."""
+    """Weights of one stage; a term with weight 0 is not evaluated.
+
+    Stress enters as the virial per atom, -V stress / N: it is of the size of energies, intensive, and does not
+    depend on how much vacuum is in a cell. Structures without a label of stress do without these terms.
+    """
 
     energy: float = 1.0  # of the energy per atom
     conservative: float = 0.0  # of forces by differentiation against labels
     non_conservative: float = 0.0  # of the head against labels
+    stress: float = 0.0  # of the virial per atom by differentiation against labels
+    non_conservative_stress: float = 0.0  # of the virial per atom of the head against labels
     match: float = 0.0  # of the head against the model's own conservative forces
     match_slope: float = 0.0  # of the change of C - NC over a perturbation, per Å of it
     huber: float = 0.1  # eV/Å, of force errors: quadratic below, linear above
     huber_energy: float = 0.01  # eV/atom, likewise
+    huber_virial: float = 0.05  # eV/atom, likewise
     huber_slope: float = 1.0  # eV/Å^2, likewise
+    functions: dict[str, str] = field(default_factory=dict)  # term: huber (if not named), mse, mae
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises
+        ------
+        ValueError
+            If a weight is negative, a threshold not positive, or a term or loss function unknown.
+        """
+        for name in TERMS:
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in (f.name for f in fields(self) if f.name.startswith("huber")):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for term, function in self.functions.items():
+            if term not in TERMS or function not in LOSS_FUNCTIONS:
+                raise ValueError(
+                    f"functions must map terms {list(TERMS)} to {list(LOSS_FUNCTIONS)}, got {term}: {function}"
+                )
 
     @property
     def differentiates(self) -> bool:
         """Whether conservative forces are needed."""
-        return self.conservative > 0.0 or self.match > 0.0
+        return self.conservative > 0.0 or self.match > 0.0 or self.stress > 0.0
 
+    @property
+    def trains_gradient(self) -> bool:
+        """Whether derivatives of the energy are compared with labels, so that they have to be differentiated too."""
+        return self.conservative > 0.0 or self.stress > 0.0
 
-@dataclass(frozen=True)
-class Prediction:
-    """A network's answer for a batch, in eV and eV/Å."""
+    @property
+    def uses_head(self) -> bool:
+        """Whether the non-conservative head is needed."""
+        return self.non_conservative > 0.0 or self.non_conservative_stress > 0.0 or self.match > 0.0
 
-    energies: Tensor  # (S,) without the baseline
-    conservative: Tensor | None  # (N, 3)
-    non_conservative: Tensor | None  # (N, 3), net force of each structure removed
+    @property
+    def uses_stress(self) -> bool:
+        """Whether labels of stress are needed."""
+        return self.stress > 0.0 or self.non_conservative_stress > 0.0
 
-
-def predict(
-    network: nn.Module,
-    batch: Batch,
-    scale: float,
-    *,
-    differentiate: bool,
-    with_non_conservative: bool,
-    create_graph: bool,
-) -> Prediction:
-    """Evaluate a batch the way the exported model does, structure by structure.
-
-    With ``create_graph`` the conservative forces can be trained; without, they are a constant, at a third of the cost.
-    """
-    vectors = batch.edge_vectors.detach().requires_grad_(differentiate)
-    output = network(
-        batch.atomic_numbers,
-        batch.edge_index,
-        vectors,
-        batch.reverse_edge,
-        batch.owned,
-        with_non_conservative,
-    )
-    atomic = scale * output["atomic_energies"]  # (N,)
-    n_structures = batch.n_atoms.numel()
-    energies = atomic.new_zeros(n_structures).index_add(0, batch.structure, atomic)  # (S,)
-    conservative = non_conservative = None
-    if differentiate:
-        (gradients,) = torch.autograd.grad(
-            atomic.sum(), vectors, create_graph=create_graph, retain_graph=network.training
-        )
-        conservative = forces_from_edges(batch.edge_index, gradients, atomic.numel())
-    if with_non_conservative:
-        forces = scale * output["non_conservative_forces"]
-        net = forces.new_zeros((n_structures, 3)).index_add(0, batch.structure, forces)
-        non_conservative = forces - (net / batch.n_atoms[:, None])[batch.structure]
-    return Prediction(energies, conservative, non_conservative)
+    def without_labels(self) -> LossWeights:
+        """Return the weights of the terms that need no labels."""
+        return replace(self, **dict.fromkeys(LABELLED_TERMS, 0.0))
 
 
 def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
@@ -85,33 +98,64 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     no labels and enter only there. ``match_slope`` is a stochastic estimate of the Jacobian of C - NC: what heats
     r-RESPA is not C - NC itself, which the outer step adds back, but how fast it changes while the atoms vibrate
     between two outer steps.
+
+    With a threshold d, ``huber`` is |x| - d/2 above d and x^2 / (2 d) below: in the unit of the error, as ``mae`` is.
+    ``mse`` is in its square.
     """
     terms: dict[str, Tensor] = {}
-    labelled = batch.labelled
-    atoms = labelled[batch.structure]  # (N,)
+    n_atoms = batch.n_atoms.to(batch.virials.dtype)[:, None, None]  # (S, 1, 1)
 
-    def huber(difference: Tensor, delta: float = weights.huber) -> Tensor:
-        zero = torch.zeros_like(difference)
-        return functional.huber_loss(difference, zero, delta=delta) / delta
+    def add(name: str, threshold: float, difference: Callable[[], Tensor]) -> None:
+        weight = getattr(weights, name)
+        if weight > 0.0:
+            function = weights.functions.get(name, "huber")
+            terms[name] = weight * _mean(function, difference(), threshold)
 
-    if labelled.any():
-        if weights.energy > 0.0:
-            error = (prediction.energies.double() - batch.energies) / batch.n_atoms
-            terms["energy"] = weights.energy * huber(error[labelled], weights.huber_energy)
-        if weights.conservative > 0.0:
-            terms["conservative"] = weights.conservative * huber(
-                (prediction.conservative - batch.forces)[atoms]
-            )
-        if weights.non_conservative > 0.0:
-            terms["non_conservative"] = weights.non_conservative * huber(
-                (prediction.non_conservative - batch.forces)[atoms]
-            )
+    if batch.labelled.any():
+        labelled = batch.labelled
+        atoms = labelled[batch.structure]  # (N,)
+        add(
+            "energy",
+            weights.huber_energy,
+            lambda: ((prediction.energies.double() - batch.energies) / batch.n_atoms)[labelled],
+        )
+        forces = batch.forces
+        add("conservative", weights.huber, lambda: (prediction.conservative - forces)[atoms])
+        add(
+            "non_conservative",
+            weights.huber,
+            lambda: (prediction.non_conservative - forces)[atoms],
+        )
+    if batch.has_stress.any():
+        known, virials = batch.has_stress, batch.virials
+        add(
+            "stress",
+            weights.huber_virial,
+            lambda: ((prediction.virials.double() - virials) / n_atoms)[known],
+        )
+        add(
+            "non_conservative_stress",
+            weights.huber_virial,
+            lambda: ((prediction.non_conservative_virials.double() - virials) / n_atoms)[known],
+        )
     if weights.match > 0.0:
         difference = prediction.non_conservative - prediction.conservative.detach()
-        terms["match"] = weights.match * huber(difference)
-        if batch.perturbation > 0.0 and weights.match_slope > 0.0:
+        add("match", weights.huber, lambda: difference)
+        if batch.perturbation > 0.0:
             before, after = difference.chunk(2)  # (N / 2, 3) each, the same atoms
             slope = (after - before) / batch.perturbation
-            terms["match_slope"] = weights.match_slope * huber(slope, weights.huber_slope)
-    terms["total"] = torch.stack([term.double() for term in terms.values()]).sum()
+            add("match_slope", weights.huber_slope, lambda: slope)
+    if terms:
+        terms["total"] = torch.stack([term.double() for term in terms.values()]).sum()
+    else:  # no structure of this batch has the labels: a step that moves nothing
+        terms["total"] = 0.0 * prediction.energies.double().sum()
     return terms
+
+
+def _mean(function: str, difference: Tensor, threshold: float) -> Tensor:
+    if function == "mse":
+        return (difference * difference).mean()
+    if function == "mae":
+        return difference.abs().mean()
+    zero = torch.zeros_like(difference)
+    return functional.huber_loss(difference, zero, delta=threshold) / threshold

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from train.batching import collate
 from train.dataset import TrainingStructure
-from train.losses import predict
+from train.prediction import predict
 
 MASSES = torch.tensor(atomic_masses)
 
@@ -41,12 +41,15 @@ def stiff_displacements(
     list of (N, 3) tensors, Å
         Root mean square ``length`` per component.
     """
-    dtype = next(network.parameters()).dtype
-    batch = collate(structures, baseline, network.cutoff, dtype, displacements)
+    first = next(network.parameters())
+    batch = collate(
+        structures, baseline, network.cutoff, first.dtype, displacements, device=first.device
+    )
     forces = predict(
         network, batch, 1.0, differentiate=True, with_non_conservative=False, create_graph=False
     ).conservative
-    before, after = forces.detach().double().chunk(2)
-    turned = (after - before) / MASSES[batch.atomic_numbers.chunk(2)[0]][:, None]
+    before, after = forces.detach().double().cpu().chunk(2)
+    masses = torch.cat([MASSES[item.atomic_numbers] for item in structures])  # (N,)
+    turned = (after - before) / masses[:, None]
     turned = turned.split([len(item.positions) for item in structures])
     return [length * u / u.pow(2).mean().sqrt().clamp(min=1e-12) for u in turned]

@@ -3,45 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
+from torch import nn
+
+from train.precision import choose_device
 
 
 class Processes:
-    """The processes of a run; one process alone is the ordinary case."""
+    """The processes of a run, each with its device; one process alone is the ordinary case.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "auto"}
+        As of :func:`train.precision.choose_device`.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
+        self.device = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
         if self.count > 1:
-            dist.init_process_group("gloo")
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
 
     @property
     def is_first(self) -> bool:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
-    def average_gradients(self, parameters: Iterable[torch.nn.Parameter], progress: float) -> float:
+    def average_gradients(self, parameters: Sequence[nn.Parameter], progress: float) -> float:
         """Average the gradients over all processes, and the progress of a timed stage with them."""
         if self.count == 1:
             return progress
-        with_gradient = list(parameters)
+        parts = [(p.grad if p.grad is not None else torch.zeros_like(p)) for p in parameters]
+        # A parameter without a gradient anywhere keeps none: with a zero, its weight would decay.
+        numbers = [progress, *(float(p.grad is not None) for p in parameters)]
         flat = torch.cat(
-            [
-                (p.grad if p.grad is not None else torch.zeros_like(p)).flatten()
-                for p in with_gradient
-            ]
-            + [torch.tensor([progress])]
+            [torch.tensor(numbers, device=self.device)] + [part.flatten() for part in parts]
         )
         dist.all_reduce(flat)
         flat /= self.count
-        start = 0
-        for p in with_gradient:
-            p.grad = flat[start : start + p.numel()].view_as(p).clone()
+        start = len(numbers)
+        is_used = (flat[1:start] > 0.0).tolist()
+        for p, used in zip(parameters, is_used, strict=True):
+            p.grad = flat[start : start + p.numel()].view_as(p).clone() if used else None
             start += p.numel()
-        return float(flat[-1])
+        return float(flat[0])
 
     def wait(self) -> None:
         """Wait until all processes are here."""

@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-from train.losses import LossWeights
+from train.losses import TERMS, LossWeights
+from train.precision import PRECISIONS
+from train.sampling import BatchLimits
 
 
 @dataclass(frozen=True)
@@ -32,22 +34,32 @@ class Recipe:
     """Everything that decides a run, besides the data."""
 
     name: str
-    network: dict[str, Any]
     stages: list[Stage]
-    n_validation: int = 50
+    network: dict[str, Any] = field(default_factory=dict)  # of the run to start from if empty
+    n_validation: int = 50  # structures
     n_test: int = 100
     split_seed: int = 1
     seed: int = 1
-    batch_size: int = 1  # structures per process and step
+    batch_size: int = 1  # structures per process and step, if neither of the next two is set
+    batch_atoms: int = 0  # if positive, as many structures as have no more atoms together
+    batch_edges: int = 0  # likewise, edges, those of the skin for perturbations included
     augment: bool = False  # turn each structure at random in each step, as PET needs it
-    warm_up: float = 0.05  # fraction of a stage
+    precision: str = "float32"  # float64, float32, tf32, bfloat16 (of matrix products)
+    refit_composition: bool = False  # with a run to start from: reference energies of these data
+    warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
+    sharpness: float = 0.0  # if positive, the radius of sharpness-aware minimisation
     average_decay: float = 0.998  # exponential moving average of the weights
     validate_every: int = 1  # epochs
     checkpoint_minutes: float = 2.0
     metadata: dict[str, Any] = field(default_factory=dict)  # licence, citation, data
+
+    @property
+    def batch_limits(self) -> BatchLimits:
+        """How much goes into a batch of one process."""
+        return BatchLimits(self.batch_size, self.batch_atoms, self.batch_edges)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for the record."""
@@ -96,7 +108,7 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
         raise ValueError(f"{where}: unknown settings {unknown}; expected among {sorted(known)}")
     try:
         return kind(**values)
-    except TypeError as e:
+    except (TypeError, ValueError) as e:
         raise ValueError(f"{where}: {e}") from e
 
 
@@ -107,6 +119,8 @@ def _check(recipe: Recipe, path: Path) -> None:
                 f"{path}: stage {stage.name}: epochs and learning_rate must be positive, "
                 f"got {stage.epochs} and {stage.learning_rate}"
             )
+        if not any(getattr(stage.weights, term) > 0.0 for term in TERMS):
+            raise ValueError(f"{path}: stage {stage.name}: expected a term with a weight, got none")
         for name in ("perturbed_steps", "unlabelled_steps", "stiff_perturbations"):
             fraction = getattr(stage, name)
             if not 0.0 <= fraction <= 1.0:
@@ -121,3 +135,14 @@ def _check(recipe: Recipe, path: Path) -> None:
                 )
     if recipe.batch_size < 1:
         raise ValueError(f"{path}: batch_size must be positive, got {recipe.batch_size}")
+    if recipe.precision not in PRECISIONS:
+        raise ValueError(
+            f"{path}: precision must be one of {list(PRECISIONS)}, got {recipe.precision!r}"
+        )
+    for name in ("batch_atoms", "batch_edges", "sharpness"):
+        if getattr(recipe, name) < 0:
+            raise ValueError(f"{path}: {name} must not be negative, got {getattr(recipe, name)}")
+    if not 0.0 <= recipe.warm_up < 1.0:
+        raise ValueError(
+            f"{path}: warm_up is a fraction of a stage, from 0 to less than 1, got {recipe.warm_up}"
+        )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,21 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from train.augmentation import random_orthogonal, turned
 from train.batching import collate
 from train.checkpoint import save_checkpoint
 from train.dataset import TrainingStructure
-from train.losses import loss, predict
+from train.history import write_history
+from train.loading import PreparedStructures
+from train.losses import loss
 from train.metrics import evaluate
-from train.perturbation import random_displacements, stiff_displacements
+from train.precision import PRECISIONS, matmul_precision
+from train.prediction import predict
 from train.processes import Processes
 from train.recipe import Recipe, Stage
+from train.sampling import batches_of_epoch
+from train.schedule import follow, learning_rate
+from train.sharpness import climb, descend
+from train.variation import vary
 
 
 class Trainer:
@@ -32,7 +36,8 @@ class Trainer:
     ----------
     recipe : Recipe
     network : nn.Module
-    structures : dict of str to list of TrainingStructure
+        Moved to the device of the process, and to the precision of the recipe.
+    structures : dict of str to PreparedStructures
         ``train`` and ``validation``; ``unlabelled`` if a stage asks for it.
     baseline : (119,) tensor, eV
         Reference energy by atomic number.
@@ -42,25 +47,41 @@ class Trainer:
     directory : Path
         Receives ``checkpoint.pt`` and ``metrics.csv``.
     processes : Processes
+
+    Raises
+    ------
+    ValueError
+        If the network lacks what a stage asks for, there are fewer batches than processes, or a structure is larger
+        than a batch.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         network: nn.Module,
-        structures: dict[str, list[TrainingStructure]],
+        structures: dict[str, PreparedStructures],
         baseline: Tensor,
         scale: float,
         record: dict[str, Any],
         directory: Path,
         processes: Processes,
     ):
-        self.recipe, self.network, self.structures = recipe, network, structures
+        self.recipe, self.structures = recipe, structures
         self.baseline, self.scale = baseline, scale
         self.record, self.directory, self.processes = record, directory, processes
-        self.average = copy.deepcopy(network)
+        self.precision = PRECISIONS[recipe.precision]
+        self.network = network.to(processes.device, self.precision.dtype)
+        self.average = copy.deepcopy(self.network)
+        for stage in recipe.stages:
+            self._check(stage)
+        training = structures["train"]
+        self.n_atoms = training.n_atoms()
+        self.n_edges = training.n_edges() if recipe.batch_edges > 0 else None
+        recipe.batch_limits.check(self.n_atoms, self.n_edges)
         self.stage_index, self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0, 0.0
         self.n_updates = 0
+        self.sums: dict[str, float] = {}  # of the terms of the loss, over the steps of the epoch
+        self.history: list[dict[str, str]] = []  # rows of metrics.csv
         self.optimizer = self._start_stage()
 
     @property
@@ -70,6 +91,7 @@ class Trainer:
 
     def run(self) -> None:
         """Train to the end of the last stage."""
+        self.save()  # from now on --resume finds something, whenever the run is interrupted
         while self.stage_index < len(self.recipe.stages):
             finished = False
             while not finished:
@@ -83,7 +105,7 @@ class Trainer:
             self.save()
 
     def save(self) -> None:
-        """Write the checkpoint; only the first process does."""
+        """Write the checkpoint, then the table that it contains; only the first process does."""
         if not self.processes.is_first:
             return
         save_checkpoint(
@@ -98,8 +120,11 @@ class Trainer:
                 "step_in_epoch": self.step_in_epoch,
                 "elapsed": self.elapsed,
                 "n_updates": self.n_updates,
+                "sums": self.sums,
+                "history": self.history,
             },
         )
+        write_history(self.directory / "metrics.csv", self.history)
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Begin with the weights of another run instead of random ones."""
@@ -114,44 +139,65 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.stage_index, self.epoch = state["stage_index"], state["epoch"]
         self.step_in_epoch, self.elapsed = state["step_in_epoch"], state["elapsed"]
-        self.n_updates = state["n_updates"]
+        self.n_updates, self.sums, self.history = (
+            state["n_updates"],
+            state["sums"],
+            state["history"],
+        )
         if self.stage_index < len(self.recipe.stages):
             self.optimizer = self._start_stage()
             self.optimizer.load_state_dict(state["optimizer"])
 
     def _start_stage(self) -> torch.optim.Optimizer:
         """Freeze what this stage does not train; return a fresh optimiser for the rest."""
-        parts = self.stage.trained
-        for part in parts:
-            if not any(name.split(".")[0] == part for name, _ in self.network.named_parameters()):
-                raise ValueError(f"stage {self.stage.name}: the network has no part {part!r}")
+        trained = self.stage.trained
         for name, parameter in self.network.named_parameters():
-            parameter.requires_grad_(not parts or name.split(".")[0] in parts)
-        trained = [p for p in self.network.parameters() if p.requires_grad]
+            parameter.requires_grad_(not trained or name.split(".")[0] in trained)
         # AMSGrad: gradients of forces are heavy-tailed, and a step after a quiet stretch would be too long.
         return torch.optim.AdamW(
-            trained, lr=0.0, weight_decay=self.recipe.weight_decay, amsgrad=True
+            self._trained(), lr=0.0, weight_decay=self.recipe.weight_decay, amsgrad=True
         )
 
-    def _learning_rate(self, progress: float) -> float:
-        warm_up, final = self.recipe.warm_up, self.recipe.final_learning_rate
-        if progress < warm_up:
-            return self.stage.learning_rate * max(progress / warm_up, 1e-3)
-        decay = min((progress - warm_up) / (1.0 - warm_up), 1.0)
-        cosine = 0.5 * (1.0 + math.cos(math.pi * decay))
-        return self.stage.learning_rate * (final + (1.0 - final) * cosine)
+    def _check(self, stage: Stage) -> None:
+        """Refuse a stage that the network has not the parts for, before anything is trained."""
+        parts = {name.split(".")[0] for name, _ in self.network.named_parameters()}
+        unknown = sorted(set(stage.trained) - parts)
+        if unknown:
+            raise ValueError(
+                f"stage {stage.name}: trained: expected parts of the network, {sorted(parts)}; got {unknown}"
+            )
+        heads = {"non_conservative_forces": stage.weights.uses_head}
+        heads["non_conservative_stress"] = stage.weights.non_conservative_stress > 0.0
+        for head, is_needed in heads.items():
+            if is_needed and head not in self.network.heads:
+                raise ValueError(
+                    f"stage {stage.name}: expected a network with the head {head!r}, which the weights ask for; got "
+                    f"{self.network.heads}"
+                )
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [p for p in self.network.parameters() if p.requires_grad]
+
+    def _batches(self, seed: int) -> list[list[int]]:
+        """Return the batches of this process in this epoch, as many in every process."""
+        generator = torch.Generator().manual_seed(seed)
+        batches = batches_of_epoch(self.recipe.batch_limits, self.n_atoms, self.n_edges, generator)
+        count = self.processes.count
+        n_steps = len(batches) // count
+        if n_steps == 0:
+            raise ValueError(
+                f"expected at least {count} batches, one for each process, got {len(batches)}; lower the size of a "
+                "batch or start fewer processes"
+            )
+        return batches[self.processes.rank :: count][:n_steps]
 
     def _run_epoch(self) -> bool:
         """Run one epoch, or what is left of it; return whether the stage is over."""
         stage, recipe, processes = self.stage, self.recipe, self.processes
-        per_step = recipe.batch_size * processes.count
-        n_steps = max(1, len(self.structures["train"]) // per_step)
         # Order and perturbations depend on seed, stage, epoch and step alone: a resumed run repeats them.
         seed = ((recipe.seed * 1009 + self.stage_index) * 100003 + self.epoch) & 0x7FFFFFFF
-        order = torch.randperm(
-            len(self.structures["train"]), generator=torch.Generator().manual_seed(seed)
-        )
-        sums: dict[str, float] = {}
+        batches = self._batches(seed)
+        n_steps = len(batches)
         started = last_saved = time.monotonic()
         elapsed_before, finished = self.elapsed, False
         bar = tqdm(
@@ -162,33 +208,31 @@ class Trainer:
             mininterval=5.0,
         )
         self.network.train()
-        n_done = 0
-        while self.step_in_epoch < n_steps and not finished:
-            progress = (self.epoch * n_steps + self.step_in_epoch) / (stage.epochs * n_steps)
+        for chosen in self.structures["train"].load(batches[self.step_in_epoch :]):
+            progress = (self.epoch + self.step_in_epoch / n_steps) / stage.epochs
             if stage.budget_minutes > 0.0:
                 progress = max(progress, self.elapsed / (60.0 * stage.budget_minutes))
-            first = self.step_in_epoch * per_step + processes.rank * recipe.batch_size
-            chosen = [
-                self.structures["train"][int(k)] for k in order[first : first + recipe.batch_size]
-            ]
-            terms, progress = self._step(chosen, seed + 7919 * (self.step_in_epoch + 1), progress)
+            step_seed = seed + 7919 * (self.step_in_epoch + 1)
+            with matmul_precision(self.precision.matmul):
+                terms, progress = self._step(chosen, step_seed, progress)
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value
-            n_done += 1
+                self.sums[name] = self.sums.get(name, 0.0) + value
             self.step_in_epoch += 1
             self.elapsed = elapsed_before + time.monotonic() - started
             finished = progress >= 1.0
             bar.update()
-            bar.set_postfix(loss=f"{sums['total'] / n_done:.4f}", refresh=False)
+            bar.set_postfix(loss=f"{self.sums['total'] / self.step_in_epoch:.4f}", refresh=False)
             if time.monotonic() - last_saved > 60.0 * recipe.checkpoint_minutes:
                 self.save()
                 last_saved = time.monotonic()
+            if finished:
+                break
         bar.close()
         self.epoch += 1
-        self.step_in_epoch = 0
         finished = finished or self.epoch >= stage.epochs
         if finished or self.epoch % recipe.validate_every == 0:
-            self._report({name: value / max(n_done, 1) for name, value in sums.items()})
+            self._report()
+        self.step_in_epoch, self.sums = 0, {}
         self.save()
         processes.wait()
         return finished
@@ -196,80 +240,70 @@ class Trainer:
     def _step(
         self, chosen: list[TrainingStructure], seed: int, progress: float
     ) -> tuple[dict[str, float], float]:
+        chosen, displacements = vary(
+            chosen,
+            self.structures.get("unlabelled", []),
+            self.recipe,
+            self.stage,
+            self.network,
+            self.baseline,
+            seed=seed,
+            rank=self.processes.rank,
+        )
+        parameters = self._trained()
+        terms, progress = self._differentiate(chosen, displacements, progress)
+        if self.recipe.sharpness > 0.0:
+            before = climb(parameters, self.recipe.sharpness)
+            self._differentiate(chosen, displacements, progress)
+            descend(parameters, before)
+        norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"stage {self.stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the learning rate "
+                f"in the recipe and begin another run with --from {self.directory / 'checkpoint.pt'}"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.stage, progress)
+        self.optimizer.step()
+        self.n_updates += 1
+        follow(self.average, self.network, self.recipe.average_decay, self.n_updates)
+        return {name: float(term.detach()) for name, term in terms.items()}, progress
+
+    def _differentiate(
+        self,
+        chosen: list[TrainingStructure],
+        displacements: list[Tensor] | None,
+        progress: float,
+    ) -> tuple[dict[str, Tensor], float]:
+        """Leave the gradient of the loss, averaged over processes, in the parameters; return terms and progress."""
         weights = self.stage.weights
-        chosen, displacements = self._vary(chosen, seed)
         if displacements is not None or chosen[0].energy is None:
-            weights = replace(weights, energy=0.0, conservative=0.0, non_conservative=0.0)
-        dtype = next(self.network.parameters()).dtype
+            weights = weights.without_labels()
         batch = collate(
             chosen,
             self.baseline,
             self.network.cutoff,
-            dtype,
+            self.precision.dtype,
             displacements,
             self.stage.perturbation,
+            device=self.processes.device,
         )
         prediction = predict(
             self.network,
             batch,
             self.scale,
             differentiate=weights.differentiates,
-            with_non_conservative=weights.non_conservative > 0.0 or weights.match > 0.0,
-            create_graph=weights.conservative > 0.0,
+            with_non_conservative=weights.uses_head,
+            create_graph=weights.trains_gradient,
+            with_stress=weights.uses_stress,
+            autocast=self.precision.autocast,
         )
         terms = loss(prediction, batch, weights)
         self.optimizer.zero_grad()
         terms["total"].backward()
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        progress = self.processes.average_gradients(parameters, progress)
-        norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(
-                f"stage {self.stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the "
-                "learning rate and continue with --resume from the last checkpoint"
-            )
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(progress)
-        self.optimizer.step()
-        self.n_updates += 1
-        # A young average follows closely, or a short run would report its random initial weights.
-        decay = min(self.recipe.average_decay, (1 + self.n_updates) / (10 + self.n_updates))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
-            for slow, fast in pairs:
-                slow.lerp_(fast, 1.0 - decay)
-        return {name: float(term.detach()) for name, term in terms.items()}, progress
+        return terms, self.processes.average_gradients(self._trained(), progress)
 
-    def _vary(
-        self, chosen: list[TrainingStructure], seed: int
-    ) -> tuple[list[TrainingStructure], list[Tensor] | None]:
-        """Exchange, turn or displace the structures of a step as the recipe asks; return displacements, Å.
-
-        All processes decide alike and then draw their own, or one would average gradients of other terms.
-        """
-        stage, rank = self.stage, self.processes.rank
-        generator = torch.Generator().manual_seed(seed)
-        is_perturbed, is_unlabelled = (
-            float(torch.rand((), generator=generator)) < fraction
-            for fraction in (stage.perturbed_steps, stage.unlabelled_steps)
-        )
-        generator.manual_seed(seed + 104729 * rank)
-        if is_unlabelled:
-            pool = self.structures["unlabelled"]
-            picks = torch.randint(len(pool), (len(chosen),), generator=generator)
-            chosen = [pool[int(k)] for k in picks]
-        if self.recipe.augment:
-            chosen = [turned(item, random_orthogonal(generator)) for item in chosen]
-        if not is_perturbed:
-            return chosen, None
-        displacements = random_displacements(chosen, stage.perturbation, generator)
-        if float(torch.rand((), generator=generator)) < stage.stiff_perturbations:
-            displacements = stiff_displacements(
-                self.network, chosen, displacements, self.baseline, stage.perturbation
-            )
-        return chosen, displacements
-
-    def _report(self, terms: dict[str, float]) -> None:
+    def _report(self) -> None:
         if not self.processes.is_first:
             return
         errors = evaluate(
@@ -281,17 +315,11 @@ class Trainer:
         )
         row = {
             "stage": self.stage.name,
-            "epoch": self.epoch,
+            "epoch": str(self.epoch),
             "minutes": f"{self.elapsed / 60.0:.2f}",
             "learning_rate": f"{self.optimizer.param_groups[0]['lr']:.3e}",
-            "loss": f"{terms.get('total', math.nan):.5f}",
+            "loss": f"{self.sums.get('total', math.nan) / max(self.step_in_epoch, 1):.5f}",
             **{name: f"{value:.3f}" for name, value in errors.items()},
         }
-        path = self.directory / "metrics.csv"
-        is_new = not path.is_file()
-        with open(path, "a", newline="") as file:
-            writer = csv.DictWriter(file, row.keys())
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        self.history.append(row)
         tqdm.write("  ".join(f"{name} {value}" for name, value in row.items()))

@@ -42,8 +42,10 @@ def test_model_files_pass(name, model_files):
 class Springs(PairNetwork):
     """A network that obeys the contract and that the broken ones below change in one place."""
 
-    def __init__(self):
+    def __init__(self, has_virials: bool = False):
         super().__init__(CUTOFF, 0.0, True)
+        self.has_virials = has_virials
+        self.heads = self.heads + ["non_conservative_stress"] * has_virials
         self.double()
 
     def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
@@ -69,6 +71,10 @@ class Springs(PairNetwork):
         output = {"atomic_energies": self.per_atom(energies, atomic_numbers, edge_index)}
         if with_non_conservative:
             output["non_conservative_forces"] = self.head(edge_index, edge_vectors, energies)
+            if self.has_virials:
+                output["non_conservative_virials"] = self.virials(
+                    edge_index, edge_vectors, energies
+                )
         return output
 
     @torch.jit.export
@@ -83,7 +89,16 @@ class Springs(PairNetwork):
         zero = torch.zeros(
             atomic_numbers.size(0), dtype=edge_vectors.dtype, device=edge_vectors.device
         )
-        return {"non_conservative_forces": self.head(edge_index, edge_vectors, zero)}
+        output = {"non_conservative_forces": self.head(edge_index, edge_vectors, zero)}
+        if self.has_virials:
+            output["non_conservative_virials"] = self.virials(edge_index, edge_vectors, zero)
+        return output
+
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        edges = factor[:, None, None] * edge_vectors[:, :, None] * edge_vectors[:, None, :]
+        zero = torch.zeros((like.size(0), 3, 3), dtype=edges.dtype, device=edges.device)
+        return zero.index_add(0, edge_index[0], edges)
 
     def head(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
         factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
@@ -244,6 +259,64 @@ def test_the_network_that_is_broken_below_passes():
 )
 def test_a_broken_network_is_caught(network, failing):
     assert set(failing.split(", ")) <= set(failures(network()))
+
+
+class ConstantVirials(Springs):
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        return torch.eye(3, dtype=like.dtype).expand(like.size(0), 3, 3)
+
+
+class HardVirialCutoff(Springs):
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        edges = 1e-4 * edge_vectors[:, :, None] * edge_vectors[:, None, :]
+        zero = torch.zeros((like.size(0), 3, 3), dtype=edges.dtype, device=edges.device)
+        return zero.index_add(0, edge_index[0], edges)
+
+
+class TotalVirial(Springs):
+    """One matrix for all atoms, in the place of one an atom."""
+
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        return edge_vectors.T @ edge_vectors
+
+
+class OtherVirials(Springs):
+    """Depend on whether the energy is evaluated too."""
+
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        return like[:, None, None] * torch.eye(3, dtype=like.dtype)
+
+
+class FixedVirialAxis(Springs):
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        count = torch.zeros_like(like).index_add(0, edge_index[0], factor)
+        axis = torch.tensor([1.0, 2.0, 3.0], dtype=like.dtype)
+        return count[:, None, None] * torch.diag(axis)
+
+
+def test_a_network_with_virials_passes():
+    assert len(check_conformance(Springs(has_virials=True), ["H", "O"], rotation=True)) == 19
+
+
+@pytest.mark.parametrize(
+    ("network", "failing"),
+    [
+        (ConstantVirials, "isolated atoms feel nothing"),
+        (HardVirialCutoff, "smooth at the cutoff"),
+        (TotalVirial, "the network returns per-atom values"),
+        (OtherVirials, "the head alone gives the same forces"),
+        (FixedVirialAxis, "rotation turns the forces"),
+    ],
+)
+def test_broken_virials_are_caught(network, failing):
+    assert failing in failures(network(has_virials=True), rotation=True)
+
+
+def test_virials_that_are_declared_and_not_returned_are_caught():
+    network = Springs()
+    network.heads = [*network.heads, "non_conservative_stress"]
+    assert "the network returns per-atom values" in failures(network)
 
 
 def test_a_network_with_a_fixed_axis_is_caught_when_rotation_is_demanded():

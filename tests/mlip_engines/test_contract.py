@@ -58,6 +58,7 @@ def test_fields_of_a_later_minor_addition_are_ignored():
         (as_json(interaction_range=4.0), "interaction range must be at least the cutoff"),
         (as_json(heads=["energy", "dipole"]), "heads must include 'energy' and be among"),
         (as_json(heads=["non_conservative_forces"]), "heads must include 'energy'"),
+        (as_json(heads=["energy", "non_conservative_stress"]), "needs one for forces"),
         (as_json(species=[]), "at least one species"),
     ],
 )

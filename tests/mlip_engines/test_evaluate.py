@@ -12,7 +12,7 @@ from mlip_engines.load import load_model
 from pair_oracle import pair_sums
 from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
-from tolerances import TOLERANCE
+from tolerances import FINITE_DIFFERENCE_STEP, FINITE_DIFFERENCE_STRESS, TOLERANCE
 
 ENERGY_OFFSETS = [0.3, -0.1, 0.2, 0.0]  # eV
 NAMES = ["molecule", "triclinic", "dimer", "slab"]
@@ -63,6 +63,40 @@ def test_a_model_without_the_head_has_no_errors_of_it(model_files):
     assert errors.non_conservative_mae is None
     assert errors.rms_c_minus_nc is None
     assert "non-conservative" not in format_errors(errors)
+
+
+def strained_energy(atoms, strain):
+    moved = atoms.copy()
+    moved.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return pair_sums(moved, curl=CURL, **PARAMETERS)[0]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_errors_of_stress_are_those_put_into_the_labels(batch_size, model_files):
+    frames, _ = labelled()
+    h, noise = FINITE_DIFFERENCE_STEP, np.array([1.0, -2.0, 3.0, -0.4, 0.5, 0.6]) * 1e-3
+    stress = np.zeros(6)
+    triclinic = frames[NAMES.index("triclinic")]
+    for k, (a, b) in enumerate([(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]):  # ASE's order
+        strain = np.zeros((3, 3))
+        strain[a, b] += h / 2
+        strain[b, a] += h / 2
+        slope = strained_energy(triclinic, strain) - strained_energy(triclinic, -strain)
+        stress[k] = slope / (2 * h) / triclinic.get_volume()
+    assert np.abs(stress).min() > 100 * FINITE_DIFFERENCE_STRESS
+    triclinic.calc.results["stress"] = stress + noise
+    # Neither has a stress that is defined: it must not count.
+    for name in ("molecule", "slab"):
+        frames[NAMES.index(name)].calc.results["stress"] = np.full(6, 7.0)
+    errors = evaluate_model(load_model(model_files["float64"]), frames, batch_size=batch_size)
+    assert errors.n_stresses == 1 and errors.non_conservative_stress_mae is None
+    limit = FINITE_DIFFERENCE_STRESS
+    assert errors.stress_mae == pytest.approx(np.abs(noise).mean(), abs=limit)
+    assert errors.stress_rmse == pytest.approx(np.sqrt((noise**2).mean()), abs=limit)
+    assert "stress, meV/Å^3" in format_errors(errors)
+    triclinic.calc.results.pop("stress")
+    errors = evaluate_model(load_model(model_files["float64"]), frames, batch_size=batch_size)
+    assert errors.stress_mae is None and "stress" not in format_errors(errors)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ def argon_frames(n_frames: int, seed: int = 0) -> list[Atoms]:
         atoms = Atoms("Ar8", positions, cell=[7.6, 7.7, 7.8], pbc=True)
         atoms.calc = LennardJones(epsilon=0.0104, sigma=3.4, rc=5.0, smooth=True)
         results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        results["stress"] = atoms.get_stress()
         atoms.calc = SinglePointCalculator(atoms, **results)
         frames.append(atoms)
     return frames

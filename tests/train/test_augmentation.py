@@ -11,9 +11,10 @@ from train.augmentation import random_orthogonal, turned
 from train.batching import collate
 from train.cli import main as train
 from train.dataset import prepare
-from train.losses import LossWeights, loss, predict
+from train.losses import LossWeights, loss
 from train.models.painn import PaiNN
 from train.models.pet import PET
+from train.prediction import predict
 
 CUTOFF = 5.0
 
@@ -43,10 +44,17 @@ def test_turns_are_orthogonal_and_uniformly_distributed():
 def losses(network, item):
     batch = collate([item], torch.zeros(119), CUTOFF, torch.float64)
     prediction = predict(
-        network, batch, 0.3, differentiate=True, with_non_conservative=True, create_graph=False
+        network,
+        batch,
+        0.3,
+        differentiate=True,
+        with_non_conservative=True,
+        create_graph=False,
+        with_stress=True,
     )
-    # Quadratic throughout: the bend of the Huber loss is at one component, which depends on the direction.
-    weights = LossWeights(1.0, 1.0, 1.0, 1.0, huber=1e6, huber_energy=1e6)
+    # Quadratic: the bend of the Huber loss is at one component, which depends on the direction.
+    terms = "energy", "conservative", "non_conservative", "stress", "match"
+    weights = LossWeights(**dict.fromkeys(terms, 1.0), functions=dict.fromkeys(terms, "mse"))
     return {name: float(term.detach()) for name, term in loss(prediction, batch, weights).items()}
 
 

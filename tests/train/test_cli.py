@@ -71,6 +71,14 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
         assert torch.equal(value, parts[name]), name
 
 
+def test_a_run_does_not_resume_with_other_data(run, capsys):
+    arguments, tmp_path = run
+    assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
+    write_argon(tmp_path / "argon.xyz", 13)
+    assert train([*arguments, "-o", str(tmp_path / "run"), "--resume"]) == 1
+    assert "data_sha256" in capsys.readouterr().err
+
+
 def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     arguments, tmp_path = run
     stage = """
@@ -143,6 +151,9 @@ def test_the_heads_are_matched_on_structures_without_labels_from_another_run(run
         (("match: 0.5", "match: 0.0"), "perturbed"),
         (("perturbed_steps", "perturbed_step"), "perturbed_step"),
         (("n_test: 2", "n_test: 20"), "n_test"),
+        (("perturbed_steps: 0.3", "trained: [head]"), "'energy_head'"),
+        (("non_conservative_layer: 1", "non_conservative_layer: 0"), "'non_conservative_forces'"),
+        (("perturbed_steps: 0.3", "unlabelled_steps: 0.3"), "--unlabelled"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_the_setting_named(run, capsys, change, message):
@@ -150,6 +161,7 @@ def test_a_wrong_recipe_is_refused_with_the_setting_named(run, capsys, change, m
     write_recipe(tmp_path / "recipe.yaml", RECIPE.replace(*change))
     assert train([*arguments, "-o", str(tmp_path / "run")]) == 1
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "run/checkpoint.pt").exists()  # refused before anything is trained
 
 
 def test_a_label_that_is_no_number_is_named_with_its_frame(run, capsys):

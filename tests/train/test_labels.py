@@ -152,17 +152,45 @@ def test_a_molecule_need_not_have_the_stress_of_crystals(crystals):
     assert check_labels(crystals, "cu.xyz") == []
 
 
-def test_a_virial_that_is_not_read_is_said(crystals):
+def test_the_sign_in_which_a_virial_is_read_is_said(crystals):
     for atoms in crystals:
-        del atoms.calc.results["stress"]
-        atoms.info["virial"] = np.eye(3)
-    assert "sign" in one_warning(crystals)
+        atoms.info["virial"] = -atoms.get_volume() * atoms.get_stress(voigt=False)
+    assert "-dE/d(strain)" in one_warning(crystals)
+
+
+def test_stress_of_the_other_sign_is_recognised_by_how_it_goes_with_the_volume(crystals):
+    for atoms in crystals:
+        atoms.calc.results["stress"] *= -1.0
+    assert "other sign" in one_warning(crystals)
+
+
+@pytest.mark.parametrize("unit", ["GPa", "kbar"])
+def test_stress_in_another_unit_is_recognised_by_the_bulk_modulus(unit, crystals):
+    for atoms in crystals:
+        atoms.calc.results["stress"] *= {"GPa": 160.2177, "kbar": 1602.177}[unit]
+    assert "bulk modulus" in one_warning(crystals)
+
+
+def test_stress_of_a_slab_is_not_used_and_said(crystals):
+    crystals[3].pbc = crystals[3].calc.atoms.pbc = [True, True, False]
+    assert "structures 3 have a label of stress" in one_warning(crystals)
 
 
 def test_large_forces_are_named_the_largest_first(crystals):
     crystals[3].calc.results["forces"][0, 1] = 35.0
     crystals[8].calc.results["forces"][1, 2] = -60.0
     assert "structures 8, 3 have a force component" in one_warning(crystals)
+
+
+def test_structures_of_a_sample_have_the_names_they_have_in_the_file(crystals):
+    crystals[5].calc.results["forces"][0, 0] = 40.0
+    del crystals[7].calc.results["stress"]
+    warnings = check_labels(crystals, "cu.xyz", [10 * k for k in range(24)])
+    assert len(warnings) == 2 and "structures 70 of 24" in warnings[0]
+    assert "structures 50 have a force" in warnings[1]
+    del crystals[7].calc.results["energy"]
+    with pytest.raises(ValueError, match="structure 70: "):
+        check_labels(crystals, "cu.xyz", [10 * k for k in range(24)])
 
 
 def test_an_energy_off_its_composition_is_named(crystals):

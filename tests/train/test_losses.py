@@ -12,8 +12,9 @@ from tolerances import EXACT, TOLERANCE
 from train.batching import collate
 from train.composition import fit_composition, force_scale
 from train.dataset import prepare
-from train.losses import LossWeights, loss, predict
+from train.losses import LossWeights, loss
 from train.models.painn import PaiNN
+from train.prediction import predict
 
 CUTOFF = 5.0
 

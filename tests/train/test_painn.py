@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from ase import Atoms
 from scipy.spatial.transform import Rotation
 
 from mlip_engines.conformance import check_conformance
+from mlip_engines.derivatives import forces_from_edges
 from mlip_engines.neighbors import neighbor_graph
 from structures import STRUCTURES
 from tolerances import TOLERANCE
@@ -88,3 +90,59 @@ def test_the_head_alone_does_not_run_the_layers_of_the_energy(network):
         for parameter in [*broken.energy_layers.parameters(), *broken.energy_head.parameters()]:
             parameter.fill_(float("nan"))
     torch.testing.assert_close(broken.non_conservative(*graph)["non_conservative_forces"], expected)
+
+
+def test_more_atoms_than_a_grid_of_blocks_has_rows(network):
+    """CUDA runs at most 65,535 blocks in two of three directions; a molecule beyond that is as one alone."""
+    graph = neighbor_graph(STRUCTURES["molecule"](), 4.0)
+    lonely = 65_536
+    many = graph._replace(
+        atomic_numbers=torch.cat([torch.full((lonely,), 8), graph.atomic_numbers]),
+        edge_index=graph.edge_index + lonely,
+        owned=torch.ones(lonely + 3, dtype=torch.bool),
+    )
+    expected, found = network(*graph, True), network(*many, True)
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key][lonely:], value, rtol=EQUALITY, atol=EQUALITY)
+    assert found["non_conservative_forces"][:lonely].abs().max() == 0.0
+    alone = network(*neighbor_graph(STRUCTURES["single_atom"](), 4.0), False)["atomic_energies"]
+    energies = found["atomic_energies"][:lonely]
+    torch.testing.assert_close(energies, alone.expand(lonely), rtol=EQUALITY, atol=EQUALITY)
+
+
+def test_an_atom_passes_through_the_cutoff_without_a_trace(network):
+    """Energy, conservative and non-conservative forces of all atoms go smoothly to what they are without it."""
+
+    def at(distance):
+        return Atoms("OHHO", [[0, 0, 0], [0.9, 0.3, -0.5], [-0.4, 0.8, -0.7], [0, 0, distance]])
+
+    def answer(distance):
+        graph = neighbor_graph(at(distance), 4.0)
+        vectors = graph.edge_vectors.requires_grad_(True)
+        output = network(*graph._replace(edge_vectors=vectors), True)
+        (gradient,) = torch.autograd.grad(output["atomic_energies"].sum(), vectors)
+        forces = forces_from_edges(graph.edge_index, gradient, 4)
+        return (
+            output["atomic_energies"].detach(),
+            forces,
+            output["non_conservative_forces"].detach(),
+        )
+
+    away = answer(30.0)
+    felt = []
+    for gap in (0.4, 0.1, 0.02, 0.004, 0.0008):
+        pairs = zip(answer(4.0 - gap), away, strict=True)
+        felt.append([float((a - b).abs().max()) for a, b in pairs])
+    for column in zip(*felt, strict=True):
+        assert column[0] > 1e-5 and column == tuple(sorted(column, reverse=True))
+        assert column[-1] < 1e-4 * column[0]  # the envelope falls at least as the square of the gap
+
+
+def test_atoms_without_neighbours_have_the_energies_of_atoms_and_no_force(network):
+    output = network(*neighbor_graph(STRUCTURES["no_neighbours"](), 4.0), True)
+    singles = [
+        network(*neighbor_graph(Atoms(s, [[0, 0, 0]]), 4.0), False)["atomic_energies"]
+        for s in "OHH"
+    ]
+    torch.testing.assert_close(output["atomic_energies"], torch.cat(singles), rtol=EQUALITY, atol=0)
+    assert output["non_conservative_forces"].abs().max() == 0.0

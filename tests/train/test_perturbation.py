@@ -6,9 +6,9 @@ from tests.train.labelled import argon_frames
 from tolerances import TOLERANCE
 from train.batching import collate
 from train.dataset import prepare
-from train.losses import predict
 from train.models.painn import PaiNN
 from train.perturbation import MASSES, random_displacements, stiff_displacements
+from train.prediction import predict
 
 CUTOFF = 5.0
 LENGTH = 1e-4

@@ -1,4 +1,4 @@
-"""PaiNN: polarizable atom interaction network, with an energy head and a non-conservative force head.
+"""PaiNN: polarizable atom interaction network, with an energy head and heads for non-conservative forces and stress.
 
 Schütt, Unke, Gastegger, ICML 2021 (arXiv:2102.03150). Names follow its figure 2: scalar features ``s``, vector
 features ``v``, message block (b), update block (c), gated equivariant block (figure 3).
@@ -6,8 +6,8 @@ features ``v``, message block (b), update block (c), gated equivariant block (fi
 Two things differ from the paper, neither changes the function class of a block:
 
 - The filters W are linear in the radial basis, so the sum over neighbours of phi_j W(r_ij) equals a contraction
-  of sum_j e_k(r_ij) phi_j with the filter weights (:func:`mlip_engines.operators.neighbor_sum`), and no tensor of size
-  edges x features is ever made.
+  of sum_j e_k(r_ij) phi_j with the filter weights (:func:`mlip_engines.operators.neighbor_sum`), and messages make no
+  tensor of size edges x features.
 - After ``non_conservative_layer`` shared layers the network splits: the energy goes on through its own layers, the
   non-conservative head through ``n_force_layers`` of its own. The head alone therefore costs only these two parts.
 """
@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from mlip_engines.operators import neighbor_sum
 from train.models.radial import BesselBasis
+from train.models.virial import EquivariantVirialHead
 
 
 class Neighborhood(NamedTuple):
@@ -70,7 +71,9 @@ class Message(nn.Module):
         """Return s + ds (N, F) and v + dv (N, 3, F)."""
         n_atoms, f, k = s.size(0), self.n_features, self.n_basis
         first_edge, neighbor, radial, directed = edges
-        phi_s, phi_vv, phi_vs = self.phi(s).split(f, dim=1)  # (N, F) each
+        # Under autocast phi comes in fewer digits; sums over neighbours keep those of the edges.
+        phi = self.phi(s).to(radial.dtype)  # (N, 3 F)
+        phi_s, phi_vv, phi_vs = phi.split(f, dim=1)  # (N, F) each
         summed = neighbor_sum(directed, phi_vs, first_edge, neighbor)  # (N, 3 K, F)
         dv = (summed.view(n_atoms, 3, k, f) * self.filter_vs).sum(dim=2)  # (N, 3, F)
         if self.is_first:  # v is zero, and so is what it would carry
@@ -153,6 +156,13 @@ class PaiNN(nn.Module):
         Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
     n_force_layers : int
         Further layers of the non-conservative head alone.
+    non_conservative_stress : bool
+        Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of layers do not fit each other, or stress is asked for without a force head.
     """
 
     heads: list[str]
@@ -166,6 +176,7 @@ class PaiNN(nn.Module):
         n_layers: int = 3,
         non_conservative_layer: int = 2,
         n_force_layers: int = 1,
+        non_conservative_stress: bool = False,
     ):
         super().__init__()
         if n_force_layers < 0:
@@ -175,7 +186,12 @@ class PaiNN(nn.Module):
         self.cutoff = float(cutoff)
         self.n_features = n_features
         self.has_non_conservative = non_conservative_layer > 0
+        if non_conservative_stress and not self.has_non_conservative:
+            raise ValueError(
+                f"{non_conservative_stress=} needs a non-conservative head, got {non_conservative_layer=}"
+            )
         self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
+        self.heads += ["non_conservative_stress"] * non_conservative_stress
         self.message_passing_layers = max(
             n_layers, non_conservative_layer + n_force_layers if self.has_non_conservative else 0
         )
@@ -200,6 +216,9 @@ class PaiNN(nn.Module):
         self.force_head = nn.ModuleList(
             [GatedEquivariantBlock(n_features, n_features), GatedEquivariantBlock(n_features, 1)]
         )
+        self.stress_head = (
+            EquivariantVirialHead(n_features, n_basis, cutoff) if non_conservative_stress else None
+        )
 
     def _features(
         self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor
@@ -212,12 +231,24 @@ class PaiNN(nn.Module):
             s, v = layer(s, v, edges)
         return s, v, edges
 
-    def _force(self, s: Tensor, v: Tensor, edges: Neighborhood) -> Tensor:
+    def _heads(
+        self,
+        s: Tensor,
+        v: Tensor,
+        edges: Neighborhood,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+    ) -> dict[str, Tensor]:
+        """Run what is not conservative: forces (N, 3) and, with its head, virials (N, 3, 3)."""
+        output: dict[str, Tensor] = {}
         for layer in self.force_layers:
             s, v = layer(s, v, edges)
+        if self.stress_head is not None:
+            output["non_conservative_virials"] = self.stress_head(s, edge_index, edge_vectors)
         for block in self.force_head:
             s, v = block(s, v)
-        return v.flatten(1)  # (N, 3)
+        output["non_conservative_forces"] = v.flatten(1)  # (N, 3)
+        return output
 
     def forward(
         self,
@@ -228,12 +259,12 @@ class PaiNN(nn.Module):
         owned: Tensor,
         with_non_conservative: bool,
     ) -> dict[str, Tensor]:
-        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3)."""
+        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3) and virials (N, 3, 3)."""
         s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
         output: dict[str, Tensor] = {}
         if with_non_conservative and self.has_non_conservative:
             if self.training:
-                forces = self._force(s, v, edges)
+                output = self._heads(s, v, edges, edge_index, edge_vectors)
             else:  # an engine differentiates the energy only: keep this branch off its graph
                 constant = Neighborhood(
                     edges.first_edge,
@@ -241,8 +272,9 @@ class PaiNN(nn.Module):
                     edges.radial.detach(),
                     edges.directed.detach(),
                 )
-                forces = self._force(s.detach(), v.detach(), constant)
-            output["non_conservative_forces"] = forces
+                output = self._heads(
+                    s.detach(), v.detach(), constant, edge_index, edge_vectors.detach()
+                )
         for layer in self.energy_layers:
             s, v = layer(s, v, edges)
         output["atomic_energies"] = self.energy_head(s).flatten()  # (N,)
@@ -257,6 +289,6 @@ class PaiNN(nn.Module):
         reverse_edge: Tensor,
         owned: Tensor,
     ) -> dict[str, Tensor]:
-        """Evaluate non-conservative forces (N, 3) only."""
+        """Evaluate non-conservative forces (N, 3), and virials (N, 3, 3) with their head, only."""
         s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
-        return {"non_conservative_forces": self._force(s, v, edges)}
+        return self._heads(s, v, edges, edge_index, edge_vectors)

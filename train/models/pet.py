@@ -1,4 +1,4 @@
-"""PET: point edge transformer, with an energy head and a non-conservative force head.
+"""PET: point edge transformer, with an energy head and heads for non-conservative forces and stress.
 
 Pozdnyakov, Ceriotti, NeurIPS 2023 (arXiv:2305.19302), in the form in which Bigi, Pegolo, Mazitov, Schmidt, Ceriotti
 scale it up (arXiv:2601.16195). A message-passing layer is a transformer over the neighbourhood of one atom: its tokens
@@ -12,7 +12,7 @@ connections instead of adding up predictions of all layers, and a small network 
 chosen here:
 
 - Messages start as E_n(s_j) and skip connections carry it on, so E_n is not fed to every layer once more.
-- The share of the centre in the non-conservative force fades with its neighbours (:class:`ForceHead`), because
+- The share of the centre in the non-conservative force fades with its neighbours (:class:`FadingHead`), because
   without rotational symmetry nothing else keeps an isolated atom from pulling itself.
 
 Linear layers act on a list of tokens, one per atom and edge; only attention needs the rectangle of tokens by centre,
@@ -261,26 +261,29 @@ class EnergyHead(nn.Module):
     def forward(self, h: Tensor, x: Tensor, fade: Tensor, centre: Tensor) -> Tensor:
         """Return atomic energies (N,); fade (E,) is f_c, centre (E,) the atom i of each edge."""
         edges = fade * self.h_n(x).flatten()  # (E,)
-        return self.h_c(h).flatten().index_add(0, centre, edges)  # (N,)
+        zero = torch.zeros(h.size(0), dtype=edges.dtype, device=edges.device)  # (N,)
+        return self.h_c(h).flatten() + zero.index_add(0, centre, edges)  # (N,)
 
 
-class ForceHead(nn.Module):
+class FadingHead(nn.Module):
     """F_i = n_i / (1 + n_i) H_c(h_i) + sum_j f_c(r_ij) H_n(x_ij) with the number of neighbours n_i = sum_j f_c(r_ij).
 
-    The factor of H_c is close to 1 in condensed matter and goes smoothly to zero with the last neighbour.
+    The factor of H_c is close to 1 in condensed matter and goes smoothly to zero with the last neighbour. F_i has K
+    components, 3 of a force or 6 of a symmetric virial.
     """
 
-    def __init__(self, n_features: int):
+    def __init__(self, n_features: int, n_components: int):
         super().__init__()
-        self.h_c = Readout(NODE_WIDTH * n_features, n_features, 3)
-        self.h_n = Readout(n_features, n_features, 3)
+        self.h_c = Readout(NODE_WIDTH * n_features, n_features, n_components)
+        self.h_n = Readout(n_features, n_features, n_components)
 
     def forward(self, h: Tensor, x: Tensor, fade: Tensor, centre: Tensor) -> Tensor:
-        """Return forces (N, 3); arguments as in :class:`EnergyHead`."""
-        zero = torch.zeros(h.size(0), dtype=h.dtype, device=h.device)  # (N,)
+        """Return values (N, K); arguments as in :class:`EnergyHead`."""
+        zero = torch.zeros(h.size(0), dtype=fade.dtype, device=h.device)  # (N,)
         n = zero.index_add(0, centre, fade)  # (N,)
-        forces = (n / (1.0 + n))[:, None] * self.h_c(h)  # (N, 3)
-        return forces.index_add(0, centre, fade[:, None] * self.h_n(x))  # (N, 3)
+        values = (n / (1.0 + n))[:, None] * self.h_c(h)  # (N, K)
+        edges = fade[:, None] * self.h_n(x)  # (E, K)
+        return values.index_add(0, centre, edges)  # (N, K)
 
 
 class PET(nn.Module):
@@ -303,6 +306,13 @@ class PET(nn.Module):
         Of the transformer in each message-passing layer.
     non_conservative_layer : int
         Message-passing layers up to the non-conservative head, at most ``n_layers``; 0 for no such head.
+    non_conservative_stress : bool
+        Whether there is a head for stress beside that for forces.
+
+    Raises
+    ------
+    ValueError
+        If sizes or numbers of layers do not fit each other, or stress is asked for without a force head.
     """
 
     heads: list[str]
@@ -317,6 +327,7 @@ class PET(nn.Module):
         n_layers: int = 3,
         n_attention_layers: int = 1,
         non_conservative_layer: int = 2,
+        non_conservative_stress: bool = False,
     ):
         super().__init__()
         if not 0.0 < cutoff_width <= cutoff:
@@ -330,7 +341,12 @@ class PET(nn.Module):
         self.cutoff = float(cutoff)
         self.message_passing_layers = n_layers
         self.has_non_conservative = non_conservative_layer > 0
+        if non_conservative_stress and not self.has_non_conservative:
+            raise ValueError(
+                f"{non_conservative_stress=} needs a non-conservative head, got {non_conservative_layer=}"
+            )
         self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
+        self.heads += ["non_conservative_stress"] * non_conservative_stress
         n_shared = non_conservative_layer if self.has_non_conservative else n_layers
         index = torch.full((119,), -1, dtype=torch.int64)
         index[torch.tensor(species)] = torch.arange(len(species))
@@ -348,7 +364,19 @@ class PET(nn.Module):
         self.shared = layers(n_shared, 0)
         self.energy_layers = layers(n_layers - n_shared, n_shared)
         self.energy_head = EnergyHead(n_edge_features)
-        self.force_head = ForceHead(n_edge_features) if self.has_non_conservative else None
+        self.force_head = FadingHead(n_edge_features, 3) if self.has_non_conservative else None
+        self.stress_head = FadingHead(n_edge_features, 6) if non_conservative_stress else None
+
+    def _heads(self, h: Tensor, x: Tensor, fade: Tensor, centre: Tensor) -> dict[str, Tensor]:
+        """Run what is not conservative: forces (N, 3) and, with its head, virials (N, 3, 3)."""
+        output: dict[str, Tensor] = {}
+        if self.force_head is not None:
+            output["non_conservative_forces"] = self.force_head(h, x, fade, centre)  # (N, 3)
+        if self.stress_head is not None:
+            w = self.stress_head(h, x, fade, centre).unbind(1)  # xx yy zz yz xz xy, (N,) each
+            rows = [w[0], w[5], w[4], w[5], w[1], w[3], w[4], w[3], w[2]]
+            output["non_conservative_virials"] = torch.stack(rows, dim=1).view(-1, 3, 3)
+        return output
 
     def _tokens(
         self,
@@ -390,17 +418,16 @@ class PET(nn.Module):
         owned: Tensor,
         with_non_conservative: bool,
     ) -> dict[str, Tensor]:
-        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3)."""
+        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3) and virials (N, 3, 3)."""
         h, x, m, geometry, fade, slot, weight = self._tokens(
             atomic_numbers, edge_index, edge_vectors, reverse_edge
         )
         output: dict[str, Tensor] = {}
-        if with_non_conservative and self.force_head is not None:
+        if with_non_conservative:
             if self.training:
-                forces = self.force_head(h, x, fade, edge_index[0])  # (N, 3)
+                output = self._heads(h, x, fade, edge_index[0])
             else:  # an engine differentiates the energy only: keep this branch off its graph
-                forces = self.force_head(h.detach(), x.detach(), fade.detach(), edge_index[0])
-            output["non_conservative_forces"] = forces
+                output = self._heads(h.detach(), x.detach(), fade.detach(), edge_index[0])
         for layer in self.energy_layers:
             h, x, m = layer(h, x, m, geometry, reverse_edge, slot, weight)
         output["atomic_energies"] = self.energy_head(h, x, fade, edge_index[0])  # (N,)
@@ -415,11 +442,8 @@ class PET(nn.Module):
         reverse_edge: Tensor,
         owned: Tensor,
     ) -> dict[str, Tensor]:
-        """Evaluate non-conservative forces (N, 3) only."""
-        output: dict[str, Tensor] = {}
-        if self.force_head is not None:
-            h, x, _, _, fade, _, _ = self._tokens(
-                atomic_numbers, edge_index, edge_vectors, reverse_edge
-            )
-            output["non_conservative_forces"] = self.force_head(h, x, fade, edge_index[0])
-        return output
+        """Evaluate non-conservative forces (N, 3), and virials (N, 3, 3) with their head, only."""
+        h, x, _, _, fade, _, _ = self._tokens(
+            atomic_numbers, edge_index, edge_vectors, reverse_edge
+        )
+        return self._heads(h, x, fade, edge_index[0])

@@ -13,6 +13,7 @@ from train.readers.ase_database import read_ase_database
 from train.readers.ase_file import read_ase_file
 from train.readers.compression import decompressed
 from train.readers.deepmd import is_deepmd, read_deepmd
+from train.readers.lmdb_trajectories import read_lmdb
 from train.readers.n2p2 import UNITS, is_n2p2, read_n2p2
 
 
@@ -26,7 +27,8 @@ def read_structures(
     """Read structures from a file or folder whose format its name and first line tell.
 
     Extended XYZ and other formats of ASE, databases of ASE (``.db``), ``input.data`` of n2p2 and RuNNer, each of
-    these also compressed (``.gz``, ``.bz2``, ``.xz``), and folders of DeePMD-kit. Nothing is checked but that it can be
+    these also compressed (``.gz``, ``.bz2``, ``.xz``), folders of DeePMD-kit, and LMDB files of trajectories keyed by
+    molecule (``.lmdb``). Nothing is checked but that it can be
     read: that the labels can be right is for :mod:`train.labels`.
 
     Parameters
@@ -55,31 +57,42 @@ def read_structures(
         If the format is not recognised, the file holds no structure or cannot be read (the message names file and
         index), or there are no such units.
     """
+    return list(iterate_structures(path, units=units, labels=labels, progress=progress))
+
+
+def iterate_structures(
+    path: str | Path,
+    *,
+    units: str = "metal",
+    labels: bool = True,
+    progress: bool = True,
+) -> Iterator[Atoms]:
+    """Yield structures as :func:`read_structures` returns them, with one in memory at a time."""
     path = Path(path)
     if units not in UNITS:
         raise ValueError(f"units must be one of {sorted(UNITS)}, got {units!r}")
     if not path.exists():
         raise FileNotFoundError(f"expected a file or folder of structures, found nothing at {path}")
-    structures: list[Atoms] = []
     with decompressed(path) as plain:
         frames = _frames(plain, path, units)
         bar = tqdm(desc=f"read {path.name}", disable=not progress, unit="structure")
+        n_read = 0
         with bar:
             while True:
                 try:
                     atoms = next(frames, None)
                 except Exception as e:  # every format of ASE has errors of its own
                     reason = str(e) if type(e) is ValueError else f"{type(e).__name__}: {e}"
-                    raise ValueError(f"{path}: structure {len(structures)}: {reason}") from e
+                    raise ValueError(f"{path}: structure {n_read}: {reason}") from e
                 if atoms is None:
                     break
                 if not labels:
                     atoms.calc = None
-                structures.append(atoms)
+                n_read += 1
                 bar.update()
-    if not structures:
+                yield atoms
+    if n_read == 0:
         raise ValueError(f"{path}: expected at least one structure, got none")
-    return structures
 
 
 def has_own_units(path: str | Path) -> bool:
@@ -93,7 +106,7 @@ def has_own_units(path: str | Path) -> bool:
 
 def _frames(plain: Path, path: Path, units: str) -> Iterator[Atoms]:
     """Return the structures one by one; ``plain`` is what is read, ``path`` what the user named."""
-    if plain.is_dir():
+    if plain.is_dir() and plain.suffix.lower() != ".lmdb":
         if not is_deepmd(plain):
             raise ValueError(
                 f"{path}: expected a file of structures or a folder of DeePMD-kit, which has a type.raw; got a folder "
@@ -102,6 +115,8 @@ def _frames(plain: Path, path: Path, units: str) -> Iterator[Atoms]:
         return read_deepmd(plain)
     if plain.suffix.lower() == ".db":
         return read_ase_database(plain)
+    if plain.suffix.lower() == ".lmdb":
+        return read_lmdb(plain)
     if is_n2p2(plain):
         return read_n2p2(plain, units)
     return read_ase_file(plain)
