@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from ase import Atoms
@@ -12,10 +14,6 @@ from mlip_engines.graph import Graph, reverse_edges
 
 # A structure wider than this without periodicity is taken for one that has blown up.
 LARGEST_OPEN_EXTENT = 1.0e4  # Å
-
-# vesin 0.6 sorts atoms into at most this many cells, of equal number per length in all directions.
-# Where that leaves less than one cell across a flat structure it divides by zero, which ends the process.
-_LARGEST_CELL_COUNT = 1.0e5
 
 
 def neighbor_graph(atoms: Atoms, cutoff: float) -> Graph:
@@ -125,7 +123,7 @@ def _pairs(
     widths = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)  # between opposite faces
     # A hair more than the cutoff: which pairs count is decided above, from the vectors themselves.
     search = NeighborList(
-        _search_cutoff(widths, cutoff * (1.0 + 1e-9)), full_list=True, sorted=True
+        search_cutoff(widths.tolist(), cutoff * (1.0 + 1e-9)), full_list=True, sorted=True
     )
     pairs, shifts = search.compute(
         torch.from_numpy(positions), torch.from_numpy(cell), torch.tensor(True), "PS"
@@ -133,16 +131,28 @@ def _pairs(
     return pairs.to(torch.int64).T, shifts.to(torch.int64)
 
 
-def _search_cutoff(widths: np.ndarray, cutoff: float) -> float:
-    """Return a cutoff, at least the one given, with which vesin has a cell in every direction."""
-    while True:
-        cells = np.maximum(np.trunc(widths / cutoff), 1.0)
-        total = cells.prod()
-        if total <= _LARGEST_CELL_COUNT:
-            return cutoff
-        if cells.min() * np.cbrt(_LARGEST_CELL_COUNT / total) >= 1.01:
-            return cutoff
-        cutoff *= 1.25
+def search_cutoff(widths: list[float], cutoff: float, largest_cell_count: float = 1.0e5) -> float:
+    """Return a cutoff, at least the one given, with which vesin has a cell in every direction.
+
+    vesin 0.6 sorts atoms into at most ``largest_cell_count`` cells, of equal number per length in all
+    directions. Where that leaves less than one cell across a flat structure it divides by zero,
+    which ends the process. ``widths`` are the three distances between opposite faces of the cell, Å.
+    Scriptable.
+    """
+    fits = False
+    while not fits:
+        total = 1.0
+        fewest = math.inf
+        for width in widths:
+            cells = max(float(int(width / cutoff)), 1.0)
+            total = total * cells
+            fewest = min(fewest, cells)
+        fits = total <= largest_cell_count
+        if not fits:
+            fits = fewest * (largest_cell_count / total) ** (1.0 / 3.0) >= 1.01
+        if not fits:
+            cutoff = cutoff * 1.25
+    return cutoff
 
 
 def _check(

@@ -3,21 +3,41 @@
 >>> from openmm_forces import RespaIntegrator, create_system
 >>> system = create_system(topology, "water")                    # doctest: +SKIP
 >>> integrator = RespaIntegrator(4 * femtoseconds, 8)            # doctest: +SKIP
+
+Importing this package imports nothing heavy: openmm-ml imports it to find the potential.
 """
 
-from openmm_forces.evaluations import EvaluationCounts, conservative_energy, evaluation_counts
-from openmm_forces.force import create_force
-from openmm_forces.integrators import RespaIntegrator
-from openmm_forces.structure import Structure, from_ase
-from openmm_forces.system import create_system
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "EvaluationCounts",
-    "RespaIntegrator",
-    "Structure",
-    "conservative_energy",
-    "create_force",
-    "create_system",
-    "evaluation_counts",
-    "from_ase",
-]
+_PUBLIC = {
+    "BussiIntegrator": "integrators",
+    "ConservedEnergy": "conserved",
+    "ConservedQuantityReporter": "reporters",
+    "EvaluationCounts": "evaluations",
+    "ExtendedXYZReporter": "reporters",
+    "HeadDisagreement": "evaluations",
+    "HeadDisagreementReporter": "reporters",
+    "RespaBussiIntegrator": "integrators",
+    "RespaIntegrator": "integrators",
+    "RespaLangevinIntegrator": "integrators",
+    "Structure": "structure",
+    "conservative_energy": "evaluations",
+    "conserved_energy": "conserved",
+    "create_force": "force",
+    "create_mixed_system": "mixed",
+    "create_split_forces": "force",
+    "create_system": "system",
+    "evaluation_counts": "evaluations",
+    "from_ase": "structure",
+    "head_disagreement": "evaluations",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'openmm_forces' has no attribute {name!r}")
+    return getattr(import_module(f"openmm_forces.{_PUBLIC[name]}"), name)

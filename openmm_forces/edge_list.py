@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from vesin_torch import NeighborList
 
-from mlip_engines.neighbors import LARGEST_OPEN_EXTENT
+from mlip_engines.neighbors import LARGEST_OPEN_EXTENT, search_cutoff
 
 
 class EdgeList(torch.nn.Module):
@@ -27,7 +27,6 @@ class EdgeList(torch.nn.Module):
         self.cutoff = float(cutoff)
         self.skin = float(skin)
         self.largest_open_extent = LARGEST_OPEN_EXTENT
-        self.neighbors = NeighborList(cutoff=self.cutoff + self.skin, full_list=True)
         self.rebuilds = 0
         self.is_built = False
         self.is_periodic = False
@@ -91,21 +90,21 @@ class EdgeList(torch.nn.Module):
         boxes = torch.zeros((n_atoms, 3), dtype=torch.int64, device=positions.device)
         if periodic:
             boxes = torch.floor(torch.matmul(positions, torch.linalg.inv(cell))).to(torch.int64)
+            wrapped = positions - torch.matmul(boxes.to(cell.dtype), cell)
         else:
-            cell = torch.zeros_like(cell)
-            self._check_extent(positions)
-        wrapped = positions - torch.matmul(boxes.to(cell.dtype), cell)
-        found = self.neighbors.compute(wrapped, cell, periodic, "PS")
-        pairs = found[0].to(torch.int64).t()  # (2, L)
-        images = found[1].to(torch.int64)  # (L, 3), few when seen from inside the box
+            lowest = torch.amin(positions, dim=0)
+            extent = torch.amax(positions, dim=0) - lowest  # (3,)
+            self._check_extent(extent)
+            # A periodic box with gaps wider than the reach: one case instead of two.
+            cell = torch.diag(extent + 1.01 * (self.cutoff + self.skin))
+            wrapped = positions - lowest
+        pairs, images = self._search(wrapped, cell)
         key, order = torch.sort(self._key(pairs[0], pairs[1], images, n_atoms))
         pairs = pairs.index_select(1, order).contiguous()
         images = images.index_select(0, order)
         self.reverse = torch.searchsorted(key, self._key(pairs[1], pairs[0], -images, n_atoms))
         images = images + boxes.index_select(0, pairs[0]) - boxes.index_select(0, pairs[1])
-        steps = images.to(cell.dtype)
-        # Written out: the rounding of a matrix product may depend on the place of a row in it.
-        self.shifts = steps[:, 0:1] * cell[0] + steps[:, 1:2] * cell[1] + steps[:, 2:3] * cell[2]
+        self.shifts = self._lattice_vectors(images, cell)
         self.pairs = pairs
         self.reference_positions = positions.clone()
         self.reference_cell = cell.clone()
@@ -113,16 +112,38 @@ class EdgeList(torch.nn.Module):
         self.is_built = True
         self.rebuilds += 1
 
-    def _check_extent(self, positions: Tensor) -> None:
-        """Refuse what vesin's cell list ends the process for."""
-        if positions.size(0) > 0:
-            extent = float((positions - positions[0]).abs().max())
-            if extent > self.largest_open_extent:
-                raise ValueError(
-                    f"expected atoms within {self.largest_open_extent} Å of each other without a "
-                    f"periodic box, got {extent} Å; the run has become unstable, or atoms have "
-                    "evaporated"
-                )
+    def _search(self, wrapped: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Return pairs (2, L) no further apart than cutoff and skin, and their images (L, 3)."""
+        widths = 1.0 / torch.linalg.vector_norm(torch.linalg.inv(cell), dim=0)  # (3,)
+        face_distances: list[float] = widths.tolist()
+        reach = self.cutoff + self.skin
+        search_reach = search_cutoff(face_distances, reach)
+        found = NeighborList(search_reach, True).compute(wrapped, cell, True, "PS")
+        pairs = found[0].to(torch.int64).t()  # (2, L)
+        images = found[1].to(torch.int64)  # (L, 3), few when seen from inside the box
+        if search_reach > reach:
+            vectors = wrapped.index_select(0, pairs[1]) - wrapped.index_select(0, pairs[0])
+            vectors = vectors + self._lattice_vectors(images, cell)
+            x, y, z = vectors.unbind(1)
+            kept = torch.nonzero(x * x + y * y + z * z < reach * reach).squeeze(1)
+            pairs = pairs.index_select(1, kept)
+            images = images.index_select(0, kept)
+        return pairs, images
+
+    def _lattice_vectors(self, images: Tensor, cell: Tensor) -> Tensor:
+        """Return the shifts (L, 3) in Å of images; opposite images have opposite shifts."""
+        steps = images.to(cell.dtype)
+        # Written out: the rounding of a matrix product may depend on the place of a row in it.
+        return steps[:, 0:1] * cell[0] + steps[:, 1:2] * cell[1] + steps[:, 2:3] * cell[2]
+
+    def _check_extent(self, extent: Tensor) -> None:
+        widest = float(extent.max())
+        if widest > self.largest_open_extent:
+            raise ValueError(
+                f"expected atoms within {self.largest_open_extent} Å of each other without a "
+                f"periodic box, got {widest} Å; the run has become unstable, or atoms have "
+                "evaporated"
+            )
 
     def _key(self, centre: Tensor, neighbor: Tensor, images: Tensor, n_atoms: int) -> Tensor:
         """Return one integer per edge, ordered by centre, neighbour and image."""

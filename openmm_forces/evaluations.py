@@ -15,6 +15,9 @@ import openmm
 from openmm import unit
 
 PARAMETER = "mlip_forces"
+INNER_PARAMETER = "mlip_forces_inner"  # of two forces in two force groups
+OUTER_PARAMETER = "mlip_forces_outer"
+_NAMES = (PARAMETER, INNER_PARAMETER, OUTER_PARAMETER)
 
 
 class EvaluationCounts(NamedTuple):
@@ -25,6 +28,13 @@ class EvaluationCounts(NamedTuple):
     rms_correction: float  # eV/Å, |C - NC| root mean square over atoms, where both were known last
     max_correction: float  # eV/Å, its largest value there; both are NaN before the first time
     list_rebuilds: int  # of the neighbour list
+
+
+class HeadDisagreement(NamedTuple):
+    """How far the two kinds of forces are apart at one place."""
+
+    rms: float  # eV/Å, |C - NC| root mean square over atoms
+    max: float  # eV/Å, its largest value
 
 
 def evaluation_counts(context: openmm.Context) -> EvaluationCounts:
@@ -38,12 +48,17 @@ def evaluation_counts(context: openmm.Context) -> EvaluationCounts:
     ValueError
         If the System of the Context has no force from this package.
     """
-    with _request(context, 0):
-        baseline = _energy(context, -6)  # other forces of the System
-        answers = [_energy(context, -k) - baseline for k in (1, 2, 3, 4, 5)]
-    return EvaluationCounts(
-        round(answers[0]), round(answers[1]), answers[2], answers[3], round(answers[4])
-    )
+    _check_present(context)
+    with _parameters(context) as before:
+        names = sorted(before)
+        # Of two forces in two groups the outer one knows both kinds of forces.
+        knowing = [name for name in names if name != INNER_PARAMETER]
+        baseline = _answer(context, names, -6)  # other forces of the System
+        answers = [_answer(context, names, -k) for k in (1, 2, 5)]
+        _answer(context, names, -6)
+        correction = [_answer(context, knowing, -k) - baseline for k in (3, 4)]
+    counts = [round(answer - baseline) for answer in answers]
+    return EvaluationCounts(counts[0], counts[1], correction[0], correction[1], counts[2])
 
 
 def conservative_energy(context: openmm.Context) -> unit.Quantity:
@@ -57,30 +72,62 @@ def conservative_energy(context: openmm.Context) -> unit.Quantity:
     ValueError
         If the System of the Context has no force from this package.
     """
-    with _request(context, 0) as before:
-        if before > 0:
+    _check_present(context)
+    return conservative_state(context).getPotentialEnergy()
+
+
+def conservative_state(context: openmm.Context) -> openmm.State:
+    """Return a State with positions, velocities, and conservative energy and forces."""
+    with _parameters(context) as before:
+        if before.get(PARAMETER, 0.0) > 0.0:
             context.setParameter(PARAMETER, 3)
-        return context.getState(getEnergy=True).getPotentialEnergy()
+        return context.getState(positions=True, velocities=True, energy=True, forces=True)
+
+
+def head_disagreement(context: openmm.Context) -> HeadDisagreement:
+    """Return |C - NC| at the present positions.
+
+    Free after an outer step of r-RESPA, which knows both; an evaluation otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the System of the Context has no force from this package.
+    openmm.OpenMMException
+        If the model has no head for non-conservative forces.
+    """
+    _check_present(context)
+    with _parameters(context) as before:
+        if PARAMETER in before:
+            context.setParameter(PARAMETER, 3)
+        context.getState(getForces=True)
+    counts = evaluation_counts(context)
+    return HeadDisagreement(counts.rms_correction, counts.max_correction)
 
 
 @contextmanager
-def _request(context: openmm.Context, value: int) -> Iterator[float]:
-    """Set the global parameter, yield what it was, and set it back whatever happens."""
-    if PARAMETER not in context.getParameters():
-        raise ValueError(
-            f"expected a Context with the global parameter {PARAMETER!r}, got "
-            f"{sorted(context.getParameters()) or 'none'}; add a force from create_force to its "
-            "System"
-        )
-    before = context.getParameter(PARAMETER)
-    context.setParameter(PARAMETER, value)
+def _parameters(context: openmm.Context) -> Iterator[dict[str, float]]:
+    """Yield the values of the global parameters that are ours; set them back whatever happens."""
+    present = dict(context.getParameters())
+    before = {name: present[name] for name in _NAMES if name in present}
     try:
         yield before
     finally:
-        context.setParameter(PARAMETER, before)
+        for name, value in before.items():
+            context.setParameter(name, value)
 
 
-def _energy(context: openmm.Context, value: int) -> float:
-    context.setParameter(PARAMETER, value)
+def _check_present(context: openmm.Context) -> None:
+    present = set(dict(context.getParameters()))
+    if not present & set(_NAMES):
+        raise ValueError(
+            f"expected a Context with the global parameter {PARAMETER!r}, got "
+            f"{sorted(present) or 'none'}; add a force from create_force to its System"
+        )
+
+
+def _answer(context: openmm.Context, names: list[str], value: int) -> float:
+    for name in names:
+        context.setParameter(name, value)
     energy = context.getState(getEnergy=True).getPotentialEnergy()
     return energy.value_in_unit(unit.kilojoule_per_mole)

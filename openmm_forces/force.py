@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import io
-import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +15,11 @@ from openmm import unit
 from mlip_engines.contract import ModelContractError
 from mlip_engines.load import LoadedModel, load_model
 from mlip_engines.units import NM_TO_ANGSTROM
-from openmm_forces.evaluations import PARAMETER
+from openmm_forces.evaluations import INNER_PARAMETER, OUTER_PARAMETER, PARAMETER
 from openmm_forces.hosted import HostedModel
+from openmm_forces.hosts import hosted_force
+from openmm_forces.quantity import to_unit
 
-HOSTS = ("auto", "torch", "python")
 FORCES = {"conservative": 0, "non_conservative": 1}
 DEFAULT_SKIN_NM = 0.1
 
@@ -82,157 +80,115 @@ def create_force(
     Notes
     -----
     Positions reach the model in double precision on the platforms Reference and CPU. Every Context
-    has its own copy of a TorchForce's module; Contexts share that of a PythonForce. With openmmtorch
-    1.5 and OpenMM 8.6, XmlSerializer ends the process when it reads a TorchForce back: use
-    ``host="python"`` for Systems that are to be copied or written to XML.
+    has its own copy of a TorchForce's module; Contexts share that of a PythonForce. openmmtorch 1.5
+    was compiled against an OpenMM whose serialisation has another layout than that of 8.6: reading a
+    TorchForce back from XML, copying a System that has one, or putting one into a CustomCVForce
+    ends the process. Use ``host="python"`` there, or make the System anew and load state or
+    checkpoint into it.
     """
     if forces not in FORCES:
         raise ValueError(f"expected forces to be one of {tuple(FORCES)}, got {forces!r}")
-    if host not in HOSTS:
-        raise ValueError(f"expected host to be one of {HOSTS}, got {host!r}")
-    if unit.is_quantity(skin):
-        skin = skin.value_in_unit(unit.nanometer)
-    if not (np.isfinite(skin) and skin >= 0.0):
-        raise ValueError(f"expected a skin of at least 0 nm, got {skin}")
     loaded = model if isinstance(model, LoadedModel) else load_model(model)
-    numbers = _checked_atomic_numbers(atomic_numbers, loaded)
-    subset = None if particles is None else _checked_particles(particles, len(numbers))
-    has_head = loaded.metadata.has_non_conservative_forces
-    if forces == "non_conservative" and not has_head:
+    if forces == "non_conservative":
+        _check_head(loaded)
+    hosted = _hosted_model(
+        loaded, atomic_numbers, particles, skin, fixed_box=forces == "non_conservative"
+    )
+    return hosted_force(hosted, host, PARAMETER, FORCES[forces], periodic)
+
+
+def create_split_forces(
+    model: str | Path | LoadedModel,
+    atomic_numbers: Sequence[int],
+    *,
+    particles: Sequence[int] | None = None,
+    host: str = "auto",
+    periodic: bool = False,
+    skin: float | unit.Quantity = DEFAULT_SKIN_NM,
+    inner_group: int = 1,
+    outer_group: int = 0,
+) -> tuple[openmm.Force, openmm.Force]:
+    """Make two forces for OpenMM's own ``MTSIntegrator`` and ``MTSLangevinIntegrator``.
+
+    The inner force is the non-conservative one, the outer the conservative minus the
+    non-conservative one with the conservative energy; their sum is conservative. With M inner steps::
+
+        inner, outer = create_split_forces("water", atomic_numbers, periodic=True)
+        system.addForce(inner)
+        system.addForce(outer)
+        integrator = MTSIntegrator(2 * femtoseconds, [(0, 1), (1, 4)])
+
+    Nothing is shared between them: an outer step costs M evaluations of the non-conservative head
+    and one of everything, with its non-conservative forces a second time, instead of M - 1 and one.
+    Prefer :class:`openmm_forces.RespaIntegrator` wherever it fits.
+
+    Parameters
+    ----------
+    model, atomic_numbers, particles, host, periodic, skin
+        As for :func:`create_force`.
+    inner_group, outer_group : int
+        Force groups.
+
+    Returns
+    -------
+    inner, outer : TorchForce or PythonForce
+
+    Raises
+    ------
+    ValueError
+        If the groups are the same; else as :func:`create_force`.
+    FileNotFoundError, ModelContractError, ImportError
+        As :func:`create_force`; the model needs the head.
+    """
+    if inner_group == outer_group:
+        raise ValueError(f"expected two force groups, got {inner_group} twice")
+    loaded = model if isinstance(model, LoadedModel) else load_model(model)
+    _check_head(loaded)
+    forces = []
+    for group, parameter, request in (
+        (inner_group, INNER_PARAMETER, 4),
+        (outer_group, OUTER_PARAMETER, 2),
+    ):
+        hosted = _hosted_model(loaded, atomic_numbers, particles, skin, fixed_box=False)
+        force = hosted_force(hosted, host, parameter, request, periodic)
+        force.setForceGroup(group)
+        forces.append(force)
+    return forces[0], forces[1]
+
+
+def _check_head(loaded: LoadedModel) -> None:
+    if not loaded.metadata.has_non_conservative_forces:
         raise ModelContractError(
             f"{loaded.path}: expected a head for non-conservative forces, got heads "
             f"{loaded.metadata.heads}; use forces='conservative', or train a model with this head"
         )
+
+
+def _hosted_model(
+    loaded: LoadedModel,
+    atomic_numbers: Sequence[int],
+    particles: Sequence[int] | None,
+    skin: float | unit.Quantity,
+    *,
+    fixed_box: bool,
+) -> torch.jit.ScriptModule:
+    skin_nm = to_unit(skin, unit.nanometer)
+    if not 0.0 <= skin_nm < float("inf"):
+        raise ValueError(f"expected a skin of at least 0 nm, got {skin_nm}")
+    numbers = _checked_atomic_numbers(atomic_numbers, loaded)
     hosted = HostedModel(
         loaded.module,
         numbers,
-        subset,
+        None if particles is None else _checked_particles(particles, len(numbers)),
         loaded.metadata.cutoff,
-        skin * NM_TO_ANGSTROM,
-        has_head,
-        fixed_box=forces == "non_conservative",
+        skin_nm * NM_TO_ANGSTROM,
+        loaded.metadata.has_non_conservative_forces,
+        fixed_box=fixed_box,
     ).eval()
     with warnings.catch_warnings():
         # torch deprecates TorchScript from 2.10 on; TorchForce takes nothing else.
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        scripted = torch.jit.script(hosted)
-    if host == "torch" or (host == "auto" and _torch_host_failure() is None):
-        force = _torch_force(scripted, FORCES[forces])
-    else:
-        force = openmm.PythonForce(PythonHost(scripted), {PARAMETER: float(FORCES[forces])})
-    force.setUsesPeriodicBoundaryConditions(periodic)
-    return force
-
-
-class PythonHost:
-    """The computation of a PythonForce: the module of a TorchForce, called from Python."""
-
-    def __init__(self, module: torch.jit.ScriptModule):
-        self.module = module
-
-    def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
-        """Return energy (kJ/mol) and forces (n_particles, 3) in kJ/mol/nm."""
-        positions = torch.from_numpy(state.getPositions(asNumpy=True)._value)
-        wanted = torch.tensor(state.getParameters()[PARAMETER], dtype=torch.float64)
-        box = _box_vectors(state)
-        energy, forces = (
-            self.module(positions, wanted)
-            if box is None
-            else self.module(positions, torch.from_numpy(box), wanted)
-        )
-        return float(energy), forces.numpy()
-
-    def __getstate__(self) -> bytes:
-        """Serialise for XmlSerializer."""
-        buffer = io.BytesIO()
-        torch.jit.save(self.module, buffer)
-        return buffer.getvalue()
-
-    def __setstate__(self, archive: bytes) -> None:
-        """Restore from XmlSerializer."""
-        self.module = torch.jit.load(io.BytesIO(archive))
-
-
-def _box_vectors(state: openmm.State) -> np.ndarray | None:
-    """Return the box (3, 3) in nm, or None: OpenMM gives it to a force that uses it."""
-    try:
-        return state.getPeriodicBoxVectors(asNumpy=True)._value
-    except openmm.OpenMMException as e:
-        if "does not contain box vectors" not in str(e):
-            raise
-        return None
-
-
-def _torch_force(module: torch.jit.ScriptModule, default: int) -> openmm.Force:
-    failure = _torch_host_failure()
-    if failure is not None:
-        raise ImportError(
-            f"expected openmmtorch to work with torch {torch.__version__}, got: {failure}; "
-            "install openmmtorch 1.5 with torch 2.9, or use host='python'"
-        )
-    import openmmtorch
-
-    # TorchForce freezes a module, which frees the functions that it inlines; an error in one of them
-    # then ends the process (torch 2.9 looks for their names). Frozen here, saved and loaded by
-    # TorchForce, the module is a single function.
-    force = openmmtorch.TorchForce(torch.jit.freeze(module, optimize_numerics=False))
-    force.setOutputsForces(True)
-    force.addGlobalParameter(PARAMETER, float(default))
-    return force
-
-
-class _OneParticle(torch.nn.Module):
-    """A force on one particle, E = x^2."""
-
-    def forward(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return energy and forces."""
-        positions = positions.detach()
-        return (positions * positions).sum(), -2.0 * positions
-
-
-@functools.cache
-def _torch_host_failure() -> str | None:
-    """Return why TorchForce does not work here, or None: it is imported and evaluated once."""
-    root_logger = logging.getLogger()
-    root_logger.addFilter(_is_not_about_simtk)
-    try:
-        import openmmtorch
-
-        _load_torch_plugins()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            force = openmmtorch.TorchForce(torch.jit.script(_OneParticle()))
-        force.setOutputsForces(True)
-        system = openmm.System()
-        system.addParticle(1.0)
-        system.addForce(force)
-        platform = openmm.Platform.getPlatformByName("Reference")
-        context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
-        context.setPositions([openmm.Vec3(1.0, 0.0, 0.0)])
-        energy = context.getState(getEnergy=True).getPotentialEnergy()
-        if energy.value_in_unit(unit.kilojoule_per_mole) != 1.0:
-            return f"a wrong energy for a harmonic particle, {energy}"
-    except Exception as e:  # whatever a mismatch of binaries raises
-        return f"{type(e).__name__}: {e}"
-    finally:
-        root_logger.removeFilter(_is_not_about_simtk)
-    return None
-
-
-def _load_torch_plugins() -> None:
-    """Load what OpenMM could not load because it was imported before torch."""
-    failures = openmm.Platform.getPluginLoadFailures()
-    for library in Path(openmm.version.openmm_library_path, "plugins").glob("*OpenMMTorch*"):
-        if any(library.name in failure for failure in failures):
-            try:
-                openmm.Platform.loadPluginLibrary(str(library))
-            except openmm.OpenMMException as e:  # of a device that is not there
-                logging.getLogger(__name__).info("%s", e)
-
-
-def _is_not_about_simtk(record: logging.LogRecord) -> bool:
-    """Keep from the log that openmmtorch imports OpenMM by an old name."""
-    return "simtk.openmm" not in record.getMessage()
+        return torch.jit.script(hosted)
 
 
 def _checked_atomic_numbers(atomic_numbers: Sequence[int], loaded: LoadedModel) -> torch.Tensor:

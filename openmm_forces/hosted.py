@@ -19,12 +19,14 @@ class HostedModel(torch.nn.Module):
     1      non-conservative               none (NaN)                    non-conservative head
     2      conservative minus non-cons.   conservative                  both, one forward pass
     3      conservative                   conservative                  both, one forward pass
+    4      non-conservative               zero                          non-conservative head
     =====  =============================  ============================  ==========================
 
     The last evaluation is kept: a request at exactly the same positions and box costs nothing, or
     only what is not known yet. 3 is 0 for an integrator that will ask for 1 or 2 at the same
-    positions. Negative values evaluate nothing and return a number about the evaluations so far in
-    place of the energy, see :mod:`openmm_forces.evaluations`.
+    positions. 4 is the partner of a second force with 2: together they are conservative. Negative
+    values evaluate nothing and return a number about the evaluations so far in place of the energy,
+    see :mod:`openmm_forces.evaluations`.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class HostedModel(torch.nn.Module):
         The particles of the System that are these atoms; all of them, in order, by default.
     cutoff, skin : float, Å
     has_non_conservative : bool
-        Whether the model has a head for values 1, 2 and 3.
+        Whether the model has a head for values 1 to 4.
     fixed_box : bool
         Refuse a request for 1 in another box than that of the request before. Set where 1 is the
         default: without an energy a barostat would accept every trial.
@@ -118,10 +120,11 @@ class HostedModel(torch.nn.Module):
     def _answer(
         self, request: int, positions: Tensor, cell: Tensor, periodic: bool, n_particles: int
     ) -> tuple[Tensor, Tensor]:
-        if request > 3:
+        if request > 4:
             raise ValueError(
-                "expected mlip_forces to be 0 (conservative), 1 (non-conservative), 2 (correction) "
-                f"or 3 (conservative, the correction to follow), got {request}"
+                "expected mlip_forces to be 0 (conservative), 1 (non-conservative), 2 (correction), "
+                "3 (conservative, the correction to follow) or 4 (non-conservative without an "
+                f"energy), got {request}"
             )
         if request > 0 and not self.has_non_conservative:
             raise ValueError(
@@ -137,11 +140,12 @@ class HostedModel(torch.nn.Module):
                     "with RespaIntegrator for speed. If the box was changed by hand, call "
                     "conservative_energy(context) once before going on"
                 )
-        self._evaluate(positions, cell, periodic, request != 1, request != 0)
+        is_direct = request == 1 or request == 4
+        self._evaluate(positions, cell, periodic, not is_direct, request != 0)
         energy = self.energy
         forces = self.conservative
-        if request == 1:
-            energy = torch.full((), float("nan"), dtype=torch.float64, device=positions.device)
+        if is_direct:
+            energy = torch.full_like(energy, float("nan") if request == 1 else 0.0)
             forces = self.non_conservative
         elif request == 2:
             forces = self.correction

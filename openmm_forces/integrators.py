@@ -6,6 +6,8 @@ import openmm
 from openmm import unit
 
 from openmm_forces.evaluations import PARAMETER
+from openmm_forces.quantity import positive, to_unit
+from openmm_forces.thermostats import LangevinThermostat, RescalingThermostat
 
 
 class RespaIntegrator(openmm.CustomIntegrator):
@@ -42,7 +44,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
     Notes
     -----
     A model without a head for non-conservative forces is refused with an OpenMMException at the
-    first step.
+    first step. Read back from XML, the integrator is a ``CustomIntegrator`` with the same steps.
 
     References
     ----------
@@ -50,28 +52,24 @@ class RespaIntegrator(openmm.CustomIntegrator):
     """
 
     def __init__(self, outer_step: float | unit.Quantity, inner_steps: int):
-        if unit.is_quantity(outer_step):
-            outer_step = outer_step.value_in_unit(unit.picosecond)
-        if not 0.0 < outer_step < float("inf"):
-            raise ValueError(f"expected a positive outer step, got {outer_step} ps")
-        if isinstance(inner_steps, bool) or not hasattr(inner_steps, "__index__"):
-            raise TypeError(f"expected an integer number of inner steps, got {inner_steps!r}")
-        inner_steps = inner_steps.__index__()
-        if inner_steps < 1:
-            raise ValueError(f"expected at least 1 inner step, got {inner_steps}")
-        super().__init__(outer_step)
-        self.inner_steps = inner_steps
+        outer_step = to_unit(outer_step, unit.picosecond)
+        super().__init__(positive(outer_step, "a positive outer step", "ps"))
+        self.inner_steps = _checked_inner_steps(inner_steps)
         self.addPerDofVariable("unconstrained", 0)
-        self.addUpdateContextState()
+        self._add_update_of_context_state()
         self._add_boundary_kick()
-        for step in range(inner_steps):
-            self._add_drift()
-            if step < inner_steps - 1:
+        for step in range(self.inner_steps):
+            self._add_move()
+            if step < self.inner_steps - 1:
                 # The end of one inner step and the start of the next.
-                self.addComputePerDof("v", f"v + dt/{inner_steps}*f/m")
+                self.addComputePerDof("v", f"v + dt/{self.inner_steps}*f/m")
         self._add_boundary_kick()
         self.addConstrainVelocities()
+        self._add_end_of_step()
         self.addComputeGlobal(PARAMETER, "0")
+
+    def _add_update_of_context_state(self) -> None:
+        self.addUpdateContextState()
 
     def _add_boundary_kick(self) -> None:
         self.addComputeGlobal(PARAMETER, "3")
@@ -79,9 +77,173 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.addComputeGlobal(PARAMETER, "1")
         self.addComputePerDof("v", f"v + 0.5*(dt/{self.inner_steps} - dt)*f/m")
 
-    def _add_drift(self) -> None:
+    def _add_move(self) -> None:
+        """Move the particles over an inner step, between two kicks."""
         self.addConstrainVelocities()
-        self.addComputePerDof("x", f"x + dt/{self.inner_steps}*v")
-        self.addComputePerDof("unconstrained", "x")
-        self.addConstrainPositions()
-        self.addComputePerDof("v", f"v + (x - unconstrained)/(dt/{self.inner_steps})")
+        _add_drift(self, f"dt/{self.inner_steps}")
+
+    def _add_end_of_step(self) -> None:
+        """Do what comes after the last kick."""
+
+
+class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
+    """r-RESPA as in :class:`RespaIntegrator` with Langevin dynamics (BAOAB) in the inner loop.
+
+    One outer step dt with M inner steps h = dt/M::
+
+        v += dt/2 (C - NC)/m
+        M times:
+            v += h/2 NC/m;  x += h/2 v
+            v  = exp(-friction h) v + sqrt((1 - exp(-2 friction h)) kT/m) R
+            x += h/2 v;  v += h/2 NC/m
+        v += dt/2 (C - NC)/m
+
+    with Gaussian numbers R. The price is that of :class:`RespaIntegrator`. Constraints are kept after
+    each of these steps.
+
+    Parameters
+    ----------
+    temperature : float (K) or Quantity
+    friction : float (1/ps) or Quantity
+        The exact solution for any value; 0 gives the trajectory of :class:`RespaIntegrator`.
+    outer_step : float (ps) or Quantity
+    inner_steps : int
+        M.
+
+    Raises
+    ------
+    ValueError
+        If temperature or step are not positive, the friction is negative, or the number of inner
+        steps is below 1.
+    TypeError
+        If the number of inner steps is no integer.
+
+    References
+    ----------
+    Leimkuhler and Matthews, J. Chem. Phys. 138, 174102 (2013), for BAOAB; Leimkuhler and Matthews,
+    Proc. R. Soc. A 472, 20160138 (2016), with constraints; Tuckerman, Berne and Martyna, J. Chem.
+    Phys. 97, 1990 (1992), for r-RESPA.
+    """
+
+    def __init__(
+        self,
+        temperature: float | unit.Quantity,
+        friction: float | unit.Quantity,
+        outer_step: float | unit.Quantity,
+        inner_steps: int,
+    ):
+        super().__init__(outer_step, inner_steps)
+        self._add_langevin_bath(temperature, friction)
+
+    def _add_update_of_context_state(self) -> None:
+        super()._add_update_of_context_state()
+        self.addComputeGlobal("decay", f"exp(-friction*dt/{self.inner_steps})")
+
+    def _add_move(self) -> None:
+        self.addConstrainVelocities()
+        _add_drift(self, f"0.5*dt/{self.inner_steps}")
+        self.addConstrainVelocities()
+        self._add_friction_and_noise()
+        _add_drift(self, f"0.5*dt/{self.inner_steps}")
+
+
+class RespaBussiIntegrator(RescalingThermostat, RespaIntegrator):
+    """r-RESPA as in :class:`RespaIntegrator`, then one stochastic velocity rescaling per outer step.
+
+    The thermostat is that of :class:`BussiIntegrator`; the price is that of :class:`RespaIntegrator`.
+
+    Parameters
+    ----------
+    temperature : float (K) or Quantity
+    time_constant : float (ps) or Quantity
+        In which the kinetic energy forgets its value.
+    outer_step : float (ps) or Quantity
+    inner_steps : int
+        M.
+
+    Raises
+    ------
+    ValueError
+        If temperature, time constant or step are not positive, or the number of inner steps is
+        below 1.
+    TypeError
+        If the number of inner steps is no integer.
+
+    References
+    ----------
+    Bussi, Donadio and Parrinello, J. Chem. Phys. 126, 014101 (2007); Tuckerman, Berne and Martyna,
+    J. Chem. Phys. 97, 1990 (1992).
+    """
+
+    def __init__(
+        self,
+        temperature: float | unit.Quantity,
+        time_constant: float | unit.Quantity,
+        outer_step: float | unit.Quantity,
+        inner_steps: int,
+    ):
+        super().__init__(outer_step, inner_steps)
+        self._add_rescaling_bath(temperature, time_constant)
+
+    def _add_end_of_step(self) -> None:
+        self._add_rescaling()
+
+
+class BussiIntegrator(RescalingThermostat, openmm.CustomIntegrator):
+    """Velocity Verlet, then stochastic velocity rescaling; for any System.
+
+    All velocities are multiplied by one random factor per step, so that the kinetic energy has its
+    canonical distribution and diffusion is hardly disturbed. The centre of mass is left alone.
+    Particles at rest stay at rest: set velocities first.
+
+    Parameters
+    ----------
+    temperature : float (K) or Quantity
+    time_constant : float (ps) or Quantity
+        In which the kinetic energy forgets its value.
+    step_size : float (ps) or Quantity
+
+    Raises
+    ------
+    ValueError
+        If one of them is not positive.
+
+    References
+    ----------
+    Bussi, Donadio and Parrinello, J. Chem. Phys. 126, 014101 (2007).
+    """
+
+    def __init__(
+        self,
+        temperature: float | unit.Quantity,
+        time_constant: float | unit.Quantity,
+        step_size: float | unit.Quantity,
+    ):
+        step_size = to_unit(step_size, unit.picosecond)
+        super().__init__(positive(step_size, "a positive step", "ps"))
+        self._add_rescaling_bath(temperature, time_constant)
+        self.addPerDofVariable("unconstrained", 0)
+        self._add_update_of_context_state()
+        self.addComputePerDof("v", "v + 0.5*dt*f/m")
+        self.addConstrainVelocities()
+        _add_drift(self, "dt")
+        self.addComputePerDof("v", "v + 0.5*dt*f/m")
+        self.addConstrainVelocities()
+        self._add_rescaling()
+
+
+def _add_drift(integrator: openmm.CustomIntegrator, time: str) -> None:
+    """Move along the velocities and, where there are constraints, put both right again."""
+    integrator.addComputePerDof("x", f"x + {time}*v")
+    integrator.addComputePerDof("unconstrained", "x")
+    integrator.addConstrainPositions()
+    integrator.addComputePerDof("v", f"v + (x - unconstrained)/({time})")
+
+
+def _checked_inner_steps(inner_steps: int) -> int:
+    if isinstance(inner_steps, bool) or not hasattr(inner_steps, "__index__"):
+        raise TypeError(f"expected an integer number of inner steps, got {inner_steps!r}")
+    inner_steps = inner_steps.__index__()
+    if inner_steps < 1:
+        raise ValueError(f"expected at least 1 inner step, got {inner_steps}")
+    return inner_steps

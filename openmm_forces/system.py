@@ -47,17 +47,10 @@ def create_system(
     atoms = list(topology.atoms())
     if not atoms:
         raise ValueError("expected a topology with at least one atom, got none")
-    for atom in atoms:
-        if atom.element is None:
-            raise ValueError(
-                f"expected an element for every atom, got none for atom {atom.index} "
-                f"({atom.name} of residue {atom.residue.name}); virtual sites and Drude particles "
-                "cannot be part of a model: remove them, or use create_force(..., particles=...)"
-            )
     box = topology.getPeriodicBoxVectors()
     force = create_force(
         model,
-        [atom.element.atomic_number for atom in atoms],
+        [atomic_number(atom) for atom in atoms],
         host=host,
         forces=forces,
         periodic=box is not None,
@@ -72,3 +65,20 @@ def create_system(
     if remove_cm_motion:
         system.addForce(openmm.CMMotionRemover())
     return system
+
+
+def atomic_number(atom: app.topology.Atom) -> int:
+    """Return the atomic number of an atom of a topology.
+
+    Raises
+    ------
+    ValueError
+        If it has no element.
+    """
+    if atom.element is None:
+        raise ValueError(
+            f"expected an element for every atom, got none for atom {atom.index} "
+            f"({atom.name} of residue {atom.residue.name}); virtual sites and Drude particles "
+            "cannot be part of a model: remove them, or use create_force(..., particles=...)"
+        )
+    return atom.element.atomic_number

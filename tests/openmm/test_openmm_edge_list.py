@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 from openmm_forces import RespaIntegrator, evaluation_counts
@@ -34,6 +35,25 @@ def test_edges_equal_those_of_ase(name, skin):
     i, j, D = neighbor_list("ijD", atoms, CUTOFF)
     found = rows(*edge_index.numpy(), vectors.numpy())
     np.testing.assert_allclose(found, rows(i, j, D), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_pairs_far_apart_in_a_wide_flat_box(periodic):
+    """A gas in a slit: a cell list with a limited number of cells has less than one across it."""
+    rng = np.random.default_rng(3)
+    first = rng.uniform([0, 0, 0], [1600, 1600, 2], size=(100, 3))
+    positions = np.concatenate([first, first + rng.uniform(-2, 2, size=(100, 3)) * [1, 1, 0.2]])
+    atoms = Atoms("O200", positions, cell=[1600, 1600, 4.2], pbc=periodic)
+    edge_list = EdgeList(CUTOFF, 1.0)
+    edge_index, vectors, reverse = edges_of(edge_list, atoms)
+    i, j, D = neighbor_list("ijD", atoms, CUTOFF)
+    assert len(i) > 150
+    found = rows(*edge_index.numpy(), vectors.numpy())
+    np.testing.assert_allclose(found, rows(i, j, D), rtol=0, atol=1e-6)
+    assert torch.equal(vectors[reverse], -vectors)
+    # What the wider search found besides is not kept for the steps to come.
+    listed = neighbor_list("i", atoms, CUTOFF + 1.0)
+    assert edge_list.pairs.shape[1] == len(listed)
 
 
 @pytest.mark.parametrize("name", ["triclinic", "cell_smaller_than_cutoff", "self_images"])

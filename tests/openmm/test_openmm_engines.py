@@ -9,9 +9,18 @@ from ase import Atoms
 from openmm import app, unit
 from scipy.optimize import minimize_scalar
 
-from openmm_forces import RespaIntegrator, create_system, evaluation_counts, from_ase
+from openmm_forces import (
+    RespaBussiIntegrator,
+    RespaIntegrator,
+    RespaLangevinIntegrator,
+    create_force,
+    create_system,
+    evaluation_counts,
+    from_ase,
+)
 from pair_oracle import pair_sums
 from tests.openmm.argon import ARGON, argon, velocities, velocity_verlet
+from tests.openmm.conftest import BASELINE
 from tests.openmm.runner import (
     EV,
     energy_of,
@@ -22,7 +31,7 @@ from tests.openmm.runner import (
     total_energy_of,
     velocities_of,
 )
-from tolerances import EXACT, TOLERANCE
+from tolerances import TOLERANCE
 
 
 def structure_of(context: openmm.Context) -> Atoms:
@@ -98,13 +107,27 @@ def make_barostat(kind: str) -> openmm.Force:
     return openmm.MonteCarloFlexibleBarostat(3000 * unit.bar, kT, 1)
 
 
-@pytest.mark.parametrize("kind", ["isotropic", "anisotropic", "flexible"])
-@pytest.mark.parametrize("respa", [False, True], ids=["verlet", "respa"])
-def test_barostat_sees_the_energy_of_the_box(models, host, kind, respa):
+MAKERS = {
+    "verlet": lambda: openmm.VerletIntegrator(0.005),
+    "respa": lambda: RespaIntegrator(0.02, 4),
+    "langevin": lambda: RespaLangevinIntegrator(60, 5.0, 0.02, 4),
+    "bussi": lambda: RespaBussiIntegrator(60, 0.1, 0.02, 4),
+}
+
+
+@pytest.mark.parametrize(
+    "kind, engine",
+    [
+        *[(k, e) for k in ("isotropic", "anisotropic", "flexible") for e in ("verlet", "respa")],
+        ("isotropic", "langevin"),
+        ("isotropic", "bussi"),
+    ],
+)
+def test_barostat_sees_the_energy_of_the_box(models, host, kind, engine):
     atoms = argon()
     barostat = make_barostat(kind)
     barostat.setRandomNumberSeed(5)
-    integrator = RespaIntegrator(0.02, 4) if respa else openmm.VerletIntegrator(0.005)
+    integrator = MAKERS[engine]()
     context = make_context(
         atoms,
         models["argon"],
@@ -203,12 +226,70 @@ def test_respa_is_time_reversible(models, host):
     assert total_energy_of(context) == pytest.approx(before, abs=1e-7, rel=0)
 
 
-def test_python_host_survives_serialisation(models):
+def test_nose_hoover_sees_conservative_forces(models, host):
+    integrator = openmm.NoseHooverIntegrator(120 * unit.kelvin, 20 / unit.picosecond, 0.002)
+    context = make_context(
+        argon(), models["argon"], integrator, velocities=velocities(32), host=host
+    )
+    before = total_energy_of(context)
+    integrator.step(100)
+    state = context.getState(getEnergy=True, getForces=True)
+    energy, forces, _ = pair_sums(structure_of(context), **ARGON)
+    assert energy_of(state) == pytest.approx(energy + 32 * BASELINE["Ar"], abs=1e-6, rel=0)
+    np.testing.assert_allclose(forces_of(state), forces, rtol=0, atol=TOLERANCE["float64"].force)
+    bath = integrator.computeHeatBathEnergy().value_in_unit(unit.kilojoule_per_mole) / EV
+    gained = total_energy_of(context) - before
+    assert gained > 0.02
+    assert gained + bath == pytest.approx(0.0, abs=0.05 * gained)
+
+
+def test_model_as_a_collective_variable(models):
+    """Twice the energy, from a PythonForce: OpenMM copies a collective variable."""
     atoms = argon()
-    context = make_context(atoms, models["argon"], host="python")
-    system = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(context.getSystem()))
-    other = openmm.Context(system, openmm.VerletIntegrator(0.001))
-    other.setPositions(atoms.positions / 10.0)
-    states = [c.getState(getEnergy=True, getForces=True) for c in (context, other)]
-    assert energy_of(states[0]) == pytest.approx(energy_of(states[1]), abs=EXACT, rel=0)
-    np.testing.assert_allclose(forces_of(states[0]), forces_of(states[1]), rtol=0, atol=EXACT)
+    system = openmm.System()
+    system.setDefaultPeriodicBoxVectors(*[openmm.Vec3(*row) for row in atoms.cell.array / 10])
+    for _ in atoms:
+        system.addParticle(39.948)
+    doubled = openmm.CustomCVForce("2*model")
+    doubled.addCollectiveVariable(
+        "model", create_force(models["argon"], atoms.numbers, host="python", periodic=True)
+    )
+    system.addForce(doubled)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001))
+    context.setPositions(atoms.positions / 10.0)
+    state = context.getState(getEnergy=True, getForces=True)
+    energy, forces, _ = pair_sums(atoms, **ARGON)
+    assert energy_of(state) == pytest.approx(2 * (energy + 32 * BASELINE["Ar"]), abs=1e-6, rel=0)
+    np.testing.assert_allclose(
+        forces_of(state), 2 * forces, rtol=0, atol=2 * TOLERANCE["float64"].force
+    )
+
+
+def test_metadynamics_adds_its_bias_to_the_model(models, host):
+    """Along a distance, under r-RESPA: what is left without the bias is the model."""
+    structure = from_ase(argon())
+    system = create_system(structure.topology, models["argon"], host=host, remove_cm_motion=False)
+    distance = openmm.CustomBondForce("r")
+    distance.addBond(0, 1)
+    distance.setUsesPeriodicBoundaryConditions(True)
+    variable = app.BiasVariable(distance, 0.2, 0.8, 0.02)
+    metadynamics = app.Metadynamics(system, [variable], 60 * unit.kelvin, 5.0, 5.0, 4)
+    integrator = RespaIntegrator(0.008, 4)
+    simulation = app.Simulation(structure.topology, system, integrator)
+    simulation.context.setPositions(structure.positions)
+    simulation.context.setVelocities(velocities(32) / 10.0)
+    metadynamics.step(simulation, 12)
+    everything = simulation.context.getState(getEnergy=True, getForces=True)
+    model = simulation.context.getState(getEnergy=True, getForces=True, groups={0})
+    energy, forces, _ = pair_sums(structure_of(simulation.context), **ARGON)
+    assert energy_of(model) == pytest.approx(energy + 32 * BASELINE["Ar"], abs=1e-6, rel=0)
+    np.testing.assert_allclose(forces_of(model), forces, rtol=0, atol=TOLERANCE["float64"].force)
+    bias = energy_of(everything) - energy_of(model)
+    assert 0.0 < bias <= 15.0 / EV  # three hills of at most 5 kJ/mol
+    pull = forces_of(everything) - forces_of(model)
+    bond = structure_of(simulation.context).get_distance(0, 1, mic=True, vector=True)
+    along = bond / np.linalg.norm(bond)
+    assert abs(pull[0] @ along) > 1e-3
+    np.testing.assert_allclose(pull[0], (pull[0] @ along) * along, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(pull[1], -pull[0], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(pull[2:], 0.0, atol=1e-12)

@@ -18,8 +18,8 @@ from openmm_forces import (
     create_force,
     create_system,
     evaluation_counts,
-    force,
     from_ase,
+    hosts,
 )
 from structures import STRUCTURES
 from tests.openmm.argon import argon, velocities
@@ -170,8 +170,8 @@ def test_cell_without_volume():
 
 def test_unknown_request(models, host):
     context = make_context(argon(), models["argon"], host=host)
-    context.setParameter("mlip_forces", 4)
-    with pytest.raises(openmm.OpenMMException, match="expected mlip_forces to be 0 .* got 4"):
+    context.setParameter("mlip_forces", 5)
+    with pytest.raises(openmm.OpenMMException, match="expected mlip_forces to be 0 .* got 5"):
         context.getState(getEnergy=True)
 
 
@@ -203,7 +203,7 @@ def test_system_without_a_model():
 
 
 def test_auto_takes_python_where_torch_force_does_not_work(models, monkeypatch):
-    monkeypatch.setattr(force, "_torch_host_failure", lambda: "OSError: undefined symbol")
+    monkeypatch.setattr(hosts, "torch_host_failure", lambda: "OSError: undefined symbol")
     assert isinstance(create_force(models["argon"], [18]), openmm.PythonForce)
     message = "expected openmmtorch to work with torch .*, got: OSError: undefined symbol; install"
     with pytest.raises(ImportError, match=message):

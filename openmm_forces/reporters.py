@@ -1,0 +1,231 @@
+"""Reporters for ``Simulation.reporters``: what is conserved, how far the heads are apart, frames for ASE.
+
+OpenMM's own reporters work beside these. ``StateDataReporter`` (progress and remaining time included)
+shows conservative energies under r-RESPA; where the forces are non-conservative it stops at an energy
+that is NaN: use these reporters, or :func:`openmm_forces.conservative_energy`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import ase.io
+import ase.units
+import openmm
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from openmm import app, unit
+
+from mlip_engines.units import EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
+from openmm_forces.conserved import conserved_energy
+from openmm_forces.evaluations import conservative_state, evaluation_counts, head_disagreement
+
+
+class _Table:
+    """A CSV file that grows by one line every ``interval`` steps, and says so to OpenMM."""
+
+    columns: tuple[str, ...] = ()
+
+    def __init__(self, file: str | Path, interval: int, *, append: bool = False):
+        self.interval = _checked_interval(interval)
+        self._path = Path(file)
+        self._trims = append and self._path.exists()
+        if not self._trims:
+            self._path.write_text("", encoding="utf-8")
+            self._write(("step", "time_ps", *self.columns))
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict:
+        """Tell OpenMM when the next report is due."""
+        return _next_report(simulation, self.interval)
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        """Write one line."""
+        if self._trims:
+            _replace(self._path, self._lines_before(simulation.currentStep))
+            self._trims = False
+        time = state.getTime().value_in_unit(unit.picosecond)
+        self._write((simulation.currentStep, f"{time:.6f}", *self._row(simulation)))
+
+    def _lines_before(self, step: int) -> list[str]:
+        """Return header and whole lines up to a step; the last line of a killed run may be cut."""
+        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        header = ("step", "time_ps", *self.columns)
+        if not lines or lines[0].rstrip("\n").split(",") != list(header):
+            raise ValueError(
+                f"{self._path}: expected a file with the columns {', '.join(header)}, got "
+                f"{lines[0].strip() if lines else 'an empty one'}; write to another file"
+            )
+        kept = lines[:1]
+        for line in lines[1:]:
+            fields = line.split(",")
+            is_whole = line.endswith("\n") and len(fields) == len(header)
+            if is_whole and int(fields[0]) < step:
+                kept.append(line)
+        return kept
+
+    def _row(self, simulation: app.Simulation) -> tuple:
+        raise NotImplementedError
+
+    def _write(self, values: tuple) -> None:
+        # Whole lines: a run that is killed leaves a file that can be read.
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(",".join(str(value) for value in values) + "\n")
+
+
+class ConservedQuantityReporter(_Table):
+    """Energy that an exact integrator would conserve: potential and kinetic, less heat from a bath.
+
+    Columns: step, time (ps), potential, kinetic, heat, conserved (eV). The potential energy is the
+    conservative one, also where the forces are not: in that case, a full evaluation per line.
+
+    Parameters
+    ----------
+    file : str or Path
+    interval : int
+        Steps of the integrator between lines.
+    append : bool
+        Go on with an existing file; what it has from the first new step on is left out, so that a run
+        resumed from a checkpoint has every step once.
+
+    Raises
+    ------
+    ValueError
+        From the first report, if the quantity is not known: for an integrator with a bath of OpenMM's
+        own, a barostat, an AndersenThermostat.
+    """
+
+    columns = ("potential_eV", "kinetic_eV", "heat_eV", "conserved_eV")
+
+    def _row(self, simulation: app.Simulation) -> tuple:
+        terms = conserved_energy(simulation.context, simulation.integrator)
+        return tuple(f"{term:.8f}" for term in terms)
+
+
+class HeadDisagreementReporter(_Table):
+    """How far non-conservative and conservative forces are apart.
+
+    Columns: step, time (ps), root mean square and maximum over atoms of the length of C - NC (eV/Å),
+    evaluations so far of the non-conservative head alone and of everything. Free under r-RESPA, which
+    knows both kinds of forces at the end of a step; otherwise both are evaluated in one pass, which
+    serves the next step too.
+
+    Parameters
+    ----------
+    file : str or Path
+    interval : int
+        Steps of the integrator between lines.
+    append : bool
+        Go on with an existing file; what it has from the first new step on is left out, so that a run
+        resumed from a checkpoint has every step once.
+
+    Raises
+    ------
+    openmm.OpenMMException
+        From the first report, if the model has no head for non-conservative forces.
+    """
+
+    columns = (
+        "rms_eV_per_A",
+        "max_eV_per_A",
+        "non_conservative_evaluations",
+        "full_evaluations",
+    )
+
+    def _row(self, simulation: app.Simulation) -> tuple:
+        found = head_disagreement(simulation.context)
+        counts = evaluation_counts(simulation.context)
+        return f"{found.rms:.8f}", f"{found.max:.8f}", counts.non_conservative, counts.full
+
+
+class ExtendedXYZReporter:
+    """Frames in extended XYZ, which ASE reads: cell, energy, forces and momenta in ASE's units.
+
+    Energy and forces are conservative ones; where the forces in use are not, a full evaluation per
+    frame. Virtual sites and other particles without an element are left out.
+
+    Parameters
+    ----------
+    file : str or Path
+    interval : int
+        Steps of the integrator between frames.
+    append : bool
+        Go on with an existing file; what it has from the first new step on is left out, so that a run
+        resumed from a checkpoint has every step once.
+    """
+
+    def __init__(self, file: str | Path, interval: int, *, append: bool = False):
+        self.interval = _checked_interval(interval)
+        self._path = Path(file)
+        self._trims = append and self._path.exists()
+        if not self._trims:
+            self._path.write_text("", encoding="utf-8")
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict:
+        """Tell OpenMM when the next report is due."""
+        return _next_report(simulation, self.interval)
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        """Write one frame."""
+        if self._trims:
+            _replace(self._path, _frames_before(self._path, simulation.currentStep))
+            self._trims = False
+        context = simulation.context
+        state = conservative_state(context)
+        kept = [a.index for a in simulation.topology.atoms() if a.element is not None]
+        symbols = [a.element.symbol for a in simulation.topology.atoms() if a.element is not None]
+        atoms = Atoms(symbols, _in(state.getPositions(asNumpy=True), unit.angstrom)[kept])
+        if context.getSystem().usesPeriodicBoundaryConditions():
+            atoms.cell = _in(state.getPeriodicBoxVectors(asNumpy=True), unit.angstrom)
+            atoms.pbc = True
+        atoms.set_masses([_in(context.getSystem().getParticleMass(k), unit.dalton) for k in kept])
+        angstrom_per_ps = _in(state.getVelocities(asNumpy=True), unit.angstrom / unit.picosecond)
+        atoms.set_velocities(angstrom_per_ps[kept] / (1000.0 * ase.units.fs))
+        forces = _in(state.getForces(asNumpy=True), unit.kilojoule_per_mole / unit.nanometer)[kept]
+        atoms.calc = SinglePointCalculator(
+            atoms,
+            energy=_in(state.getPotentialEnergy(), unit.kilojoule_per_mole) / EV_TO_KJ_PER_MOL,
+            forces=forces / (EV_TO_KJ_PER_MOL * NM_TO_ANGSTROM),
+        )
+        atoms.info["step"] = simulation.currentStep
+        atoms.info["time_ps"] = _in(state.getTime(), unit.picosecond)
+        ase.io.write(self._path, atoms, format="extxyz", append=True)
+
+
+def _frames_before(path: Path, step: int) -> list[str]:
+    """Return the lines of whole frames before a step."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept: list[str] = []
+    start = 0
+    while start < len(lines):
+        frame = lines[start : start + int(lines[start]) + 2]
+        start += len(frame)
+        is_whole = len(frame) == int(frame[0]) + 2 and frame[-1].endswith("\n")
+        found = re.search(r"\bstep=(\d+)", frame[1]) if is_whole else None
+        if found and int(found.group(1)) < step:
+            kept += frame
+    return kept
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    """Write a file anew, whole or not at all."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text("".join(lines), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _checked_interval(interval: int) -> int:
+    if isinstance(interval, bool) or not hasattr(interval, "__index__") or interval < 1:
+        raise ValueError(f"expected an interval of at least 1 step, got {interval!r}")
+    return interval.__index__()
+
+
+def _next_report(simulation: app.Simulation, interval: int) -> dict:
+    """Say when the next report is due; the reporters here ask for what they need by themselves."""
+    steps = interval - simulation.currentStep % interval
+    return {"steps": steps, "periodic": None, "include": []}
+
+
+def _in(quantity: unit.Quantity, wanted: unit.Unit):
+    return quantity.value_in_unit(wanted)
