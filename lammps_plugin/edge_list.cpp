@@ -24,20 +24,42 @@ static int64_t pack_shift(int64_t a, int64_t b, int64_t c)
 
 /* ---------------------------------------------------------------------- */
 
-void EdgeList::rebuild(const NeighList &list, const Atom &atom, const Domain &domain)
+void EdgeList::rebuild(const NeighList &list, const Atom &atom, const Domain &domain,
+                       const std::vector<int64_t> &number_of_type)
 {
-  if (list.inum != atom.nlocal)
-    throw std::runtime_error("expected neighbors of all " + std::to_string(atom.nlocal) +
-                             " atoms, LAMMPS listed them for " + std::to_string(list.inum) +
-                             ". Remove 'neigh_modify include', and map every atom type to an "
-                             "element of the model");
+  choose_atoms(list, atom, number_of_type);
   find_owners(atom, domain);
-  collect_candidates(list, atom.nlocal);
+  collect_candidates(list);
   match_reverse(atom.x);
 
-  built_at_.assign(&atom.x[0][0], &atom.x[0][0] + 3 * static_cast<size_t>(atom.nlocal));
+  n_owned_ = atom.nlocal;
+  built_at_.assign(&atom.x[0][0],
+                   &atom.x[0][0] + 3 * static_cast<size_t>(atom.nlocal + atom.nghost));
   candidate_vectors_.resize(3 * candidates_.size());
   edge_of_.resize(candidates_.size());
+}
+
+/* ----------------------------------------------------------------------
+   the owned atoms that have an element; LAMMPS must have listed the neighbors of each
+------------------------------------------------------------------------- */
+
+void EdgeList::choose_atoms(const NeighList &list, const Atom &atom,
+                            const std::vector<int64_t> &number_of_type)
+{
+  std::vector<char> is_listed(atom.nlocal, 0);
+  for (int ii = 0; ii < list.inum; ii++) is_listed[list.ilist[ii]] = 1;
+
+  atoms_.clear();
+  index_.assign(atom.nlocal, -1);
+  for (int i = 0; i < atom.nlocal; i++) {
+    if (number_of_type[atom.type[i]] == 0) continue;
+    if (!is_listed[i])
+      throw std::runtime_error("LAMMPS lists no neighbors for atom " + std::to_string(atom.tag[i]) +
+                               ", whose type has an element of the model. Remove 'neigh_modify "
+                               "include', or give its type NULL in pair_coeff");
+    index_[i] = static_cast<int>(atoms_.size());
+    atoms_.push_back(i);
+  }
 }
 
 /* ----------------------------------------------------------------------
@@ -87,27 +109,24 @@ void EdgeList::find_owners(const Atom &atom, const Domain &domain)
    all pairs LAMMPS lists (cutoff plus skin), in an order that does not depend on its bins
 ------------------------------------------------------------------------- */
 
-void EdgeList::collect_candidates(const NeighList &list, int n_owned)
+void EdgeList::collect_candidates(const NeighList &list)
 {
-  first_.assign(n_owned + 1, 0);
-  for (int ii = 0; ii < list.inum; ii++) {
-    const int i = list.ilist[ii];
-    first_[i + 1] = list.numneigh[i];
-  }
-  for (int i = 0; i < n_owned; i++) first_[i + 1] += first_[i];
-
-  candidates_.resize(first_[n_owned]);
-  for (int i = 0; i < n_owned; i++) {
-    const auto begin = candidates_.begin() + first_[i];
-    const auto end = candidates_.begin() + first_[i + 1];
-    const int *neighbors = list.firstneigh[i];
-    for (auto candidate = begin; candidate != end; ++candidate) {
-      const int j = *neighbors++ & NEIGHMASK;
-      *candidate = {i, owner_[j], j, shift_[j], -1};
+  const int n_atoms = static_cast<int>(atoms_.size());
+  first_.assign(n_atoms + 1, 0);
+  candidates_.clear();
+  for (int k = 0; k < n_atoms; k++) {
+    const int i = atoms_[k];
+    const int *const neighbors = list.firstneigh[i];
+    for (int jj = 0; jj < list.numneigh[i]; jj++) {
+      const int j = neighbors[jj] & NEIGHMASK;
+      const int neighbor = index_[owner_[j]];
+      if (neighbor >= 0) candidates_.push_back({k, neighbor, i, j, shift_[j], -1});
     }
-    std::sort(begin, end, [](const Candidate &a, const Candidate &b) {
-      return a.neighbor != b.neighbor ? a.neighbor < b.neighbor : a.shift < b.shift;
-    });
+    first_[k + 1] = static_cast<int>(candidates_.size());
+    std::sort(candidates_.begin() + first_[k], candidates_.end(),
+              [](const Candidate &a, const Candidate &b) {
+                return a.neighbor != b.neighbor ? a.neighbor < b.neighbor : a.shift < b.shift;
+              });
   }
 }
 
@@ -138,7 +157,7 @@ void EdgeList::match_reverse(const double *const *x)
 
     double rsq = 0.0;
     for (int k = 0; k < 3; k++) {
-      const double d = x[candidate.image][k] - x[candidate.centre][k];
+      const double d = x[candidate.image][k] - x[candidate.origin][k];
       rsq += d * d;
     }
     if (std::sqrt(rsq) < cutoff_ * (1.0 - 1.0e-9))
@@ -161,7 +180,7 @@ void EdgeList::update(const double *const *x, LocalGraph &graph)
       if (candidate.reverse < 0) edge_of_[e] = -1;
       continue;
     }
-    const double *const from = x[candidate.centre];
+    const double *const from = x[candidate.origin];
     const double *const to = x[candidate.image];
     double *const d = &candidate_vectors_[3 * static_cast<size_t>(e)];
     d[0] = to[0] - from[0];
@@ -197,32 +216,36 @@ void EdgeList::update(const double *const *x, LocalGraph &graph)
 
 double EdgeList::largest_approach(const double *const *x) const
 {
-  double largest = 0.0, second = 0.0;    // squared
+  // a pair has an owned atom and another one, owned or an image: images also move with the box
+  double owned = 0.0, second = 0.0, image = 0.0;    // squared
   for (size_t i = 0; i < built_at_.size() / 3; i++) {
     double rsq = 0.0;
     for (int k = 0; k < 3; k++) {
       const double d = x[i][k] - built_at_[3 * i + k];
       rsq += d * d;
     }
-    if (rsq > largest) {
-      second = largest;
-      largest = rsq;
-    } else if (rsq > second) {
-      second = rsq;
+    if (i >= n_owned_) {
+      image = std::max(image, rsq);
+    } else if (rsq > owned) {
+      second = owned;
+      owned = rsq;
+    } else {
+      second = std::max(second, rsq);
     }
   }
-  return std::sqrt(largest) + std::sqrt(second);
+  return std::sqrt(owned) + std::sqrt(std::max(second, image));
 }
 
 /* ---------------------------------------------------------------------- */
 
 double EdgeList::memory_usage() const
 {
-  return static_cast<double>(candidates_.capacity() * sizeof(Candidate) +
-                             (first_.capacity() + owner_.capacity()) * sizeof(int) +
-                             (shift_.capacity() + edge_of_.capacity()) * sizeof(int64_t) +
-                             (built_at_.capacity() + candidate_vectors_.capacity()) *
-                                 sizeof(double));
+  return static_cast<double>(
+      candidates_.capacity() * sizeof(Candidate) +
+      (first_.capacity() + atoms_.capacity() + index_.capacity() + owner_.capacity()) *
+          sizeof(int) +
+      (shift_.capacity() + edge_of_.capacity()) * sizeof(int64_t) +
+      (built_at_.capacity() + candidate_vectors_.capacity()) * sizeof(double));
 }
 
 }    // namespace mlip

@@ -6,6 +6,7 @@
 #define MLIP_MODEL_H
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,14 +24,21 @@ struct LocalGraph {
   int64_t n_edges() const { return static_cast<int64_t>(reverse_edge.size()); }
 };
 
+/// What the non-conservative heads give.
+struct NonConservative {
+  std::vector<double> forces;    // (n_atoms, 3); zero net force
+  double virial[3][3] = {};      // -dE/d(strain) by meaning, eV; zero without the head for stress
+};
+
 /// Everything one full evaluation gives. Arrays that were not asked for are empty.
 struct Evaluation {
-  double energy = 0.0;                            // eV
-  std::vector<double> atomic_energies;            // (n_atoms)
-  std::vector<double> forces;                     // (n_atoms, 3); minus the gradient of the energy
-  double virial[3][3] = {};                       // -dE/d(strain), eV, not symmetrised
-  std::vector<double> non_conservative_forces;    // (n_atoms, 3); zero net force
-  std::vector<double> atomic_virials;             // (n_atoms, 3, 3)
+  double energy = 0.0;                     // eV
+  std::vector<double> atomic_energies;     // (n_atoms)
+  std::vector<double> forces;              // (n_atoms, 3); minus the gradient of the energy
+  double virial[3][3] = {};                // -dE/d(strain), eV, not symmetrised
+  NonConservative direct;                  // the non-conservative heads
+  std::vector<double> atomic_virials;      // (n_atoms, 3, 3); pairs share them equally
+  std::vector<double> centroid_virials;    // (n_atoms, 3, 3); models with one layer only
 };
 
 /// What the file says about the model.
@@ -42,7 +50,9 @@ struct ModelInfo {
   std::vector<std::string> species;    // chemical symbols
   double cutoff = 0.0;                 // length of the longest edge
   double interaction_range = 0.0;      // cutoff times message-passing layers
+  int message_passing_layers = 0;
   bool has_non_conservative_forces = false;
+  bool has_non_conservative_stress = false;
 };
 
 /// A loaded model. Every member function may throw std::exception with a message for the user.
@@ -55,12 +65,13 @@ class Model {
   virtual void evaluate(const LocalGraph &graph, bool with_non_conservative,
                         bool with_atomic_virials, Evaluation &result) = 0;
 
-  /// The predicted forces alone, (n_atoms, 3): no energy, no gradient.
-  virtual void non_conservative(const LocalGraph &graph, std::vector<double> &forces) = 0;
+  /// The predicted forces and stress alone: no energy, no gradient.
+  virtual void non_conservative(const LocalGraph &graph, NonConservative &result) = 0;
 };
 
-/// Read a model file. `device` is "cpu", "cuda" or "auto".
-Model *load_model(const std::string &path, const std::string &device, int n_threads);
+/// Read a model file. `device` is "cpu", "cuda", "cuda:N" or "auto".
+std::shared_ptr<Model> load_model(const std::string &path, const std::string &device,
+                                  int n_threads);
 
 }    // namespace mlip
 

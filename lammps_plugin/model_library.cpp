@@ -3,6 +3,8 @@
 #include "model.h"
 
 #include <dlfcn.h>
+#include <filesystem>
+#include <map>
 #include <stdexcept>
 
 namespace mlip {
@@ -32,10 +34,22 @@ static LoadFunction open_library()
   return reinterpret_cast<LoadFunction>(function);
 }
 
-Model *load_model(const std::string &path, const std::string &device, int n_threads)
+// the same file on the same device is loaded once, as for the sub-styles of a hybrid style
+std::shared_ptr<Model> load_model(const std::string &path, const std::string &device, int n_threads)
 {
   static const LoadFunction load = open_library();
-  return load(path, device, n_threads);
+  static std::map<std::string, std::weak_ptr<Model>> loaded;
+
+  std::error_code unreadable;    // then loading says why
+  const auto written = std::filesystem::last_write_time(path, unreadable).time_since_epoch();
+  const auto key = path + '\n' + device + '\n' + std::to_string(n_threads) + '\n' +
+                   std::to_string(written.count());
+  std::shared_ptr<Model> model = loaded[key].lock();
+  if (!model) {
+    model.reset(load(path, device, n_threads));
+    loaded[key] = model;
+  }
+  return model;
 }
 
 }    // namespace mlip

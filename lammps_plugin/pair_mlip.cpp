@@ -1,16 +1,19 @@
 /* ----------------------------------------------------------------------
-   Pair style mlip: commands, model and set-up. The forces are in pair_mlip_compute.cpp.
+   Pair style mlip: commands and set-up. The model and the elements are in
+   pair_mlip_model.cpp, the forces in pair_mlip_compute.cpp and pair_mlip_respa.cpp, what
+   watches over a run in pair_mlip_quality.cpp.
 ------------------------------------------------------------------------- */
 
 #include "pair_mlip_data.h"
 
-#include "elements.h"
+#include "fix_mlip.h"
 
 #include "comm.h"
 #include "domain.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "update.h"
 #include "utils.h"
@@ -25,15 +28,15 @@ using namespace LAMMPS_NS;
 PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data)
 {
   single_enable = 0;
-  restartinfo = 0;
+  restartinfo = 1;
   one_coeff = 1;
   manybody_flag = 1;
   respa_enable = 1;
   no_virial_fdotr_compute = 1;
-  centroidstressflag = CENTROID_NOTAVAIL;
+  centroidstressflag = CENTROID_NOTAVAIL;    // until a model has it
 
   nextra = N_EXTRA;
-  pvector = new double[N_EXTRA]();
+  pvector = new double[N_EXTRA + MAX_ELEMENTS]();
 }
 
 /* ---------------------------------------------------------------------- */
@@ -41,6 +44,10 @@ PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data)
 PairMLIP::~PairMLIP()
 {
   if (copymode) return;
+  if (data->guard) {
+    data->guard->pair = nullptr;
+    modify->delete_fix("MLIP_" + std::to_string(instance_me));
+  }
   delete data;
   delete[] pvector;
   if (allocated) {
@@ -50,10 +57,28 @@ PairMLIP::~PairMLIP()
 }
 
 /* ----------------------------------------------------------------------
-   pair_style mlip [forces conservative|non_conservative] [device auto|cpu|cuda]
+   words as one text that utils::split_lines() takes apart again; file names may have spaces
+------------------------------------------------------------------------- */
+
+static std::string join(int narg, char **arg)
+{
+  std::string text;
+  for (int i = 0; i < narg; i++) text += (i ? "\n" : "") + std::string(arg[i]);
+  return text;
+}
+
+/* ----------------------------------------------------------------------
+   pair_style mlip keyword value ...
 ------------------------------------------------------------------------- */
 
 void PairMLIP::settings(int narg, char **arg)
+{
+  apply_settings(join(narg, arg));
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::apply_settings(const std::string &text)
 {
   if (comm->nprocs > 1)
     error->all(FLERR,
@@ -71,38 +96,19 @@ void PairMLIP::settings(int narg, char **arg)
   else
     error->all(FLERR, "Pair style mlip needs 'units metal' or 'units real', got 'units {}'", units);
 
-  data->non_conservative = false;
-  std::string device = "auto";
-  for (int iarg = 0; iarg < narg; iarg += 2) {
-    const std::string keyword = arg[iarg];
-    if (keyword != "forces" && keyword != "device")
-      error->all(FLERR,
-                 "Unknown pair_style mlip keyword: expected 'forces conservative', 'forces "
-                 "non_conservative' or 'device auto|cpu|cuda', got '{}'",
-                 keyword);
-    if (iarg + 1 == narg) error->all(FLERR, "Pair style mlip keyword '{}' needs a value", keyword);
-    const std::string value = arg[iarg + 1];
-    if (keyword == "forces") {
-      if (value != "conservative" && value != "non_conservative")
-        error->all(FLERR,
-                   "Pair style mlip: expected forces conservative or non_conservative, got '{}'",
-                   value);
-      data->non_conservative = (value == "non_conservative");
-    } else {
-      if (value != "auto" && value != "cpu" && value != "cuda")
-        error->all(FLERR, "Pair style mlip: expected device auto, cpu or cuda, got '{}'", value);
-      device = value;
-    }
+  const std::string device = data->settings.device;
+  try {
+    data->settings = mlip::parse_settings(utils::split_lines(text));
+  } catch (const std::exception &e) {
+    error->all(FLERR, "{}", e.what());
   }
   data->warned_non_conservative = false;
+  data->evaluated_x.clear();
 
-  pvector[N_NON_CONSERVATIVE] = pvector[N_FULL] = 0.0;
-  pvector[RMS_DISAGREEMENT] = pvector[MAX_DISAGREEMENT] = NOT_EVALUATED;
+  for (int k = 0; k < nextra; k++) pvector[k] = k < RMS_DISAGREEMENT ? 0.0 : NOT_EVALUATED;
 
   // a repeated pair_style command keeps the model
-  const bool moves = data->model && device != data->device;
-  data->device = device;
-  if (moves) load_model(data->file);
+  if (data->model && device != data->settings.device) load_model(data->file);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -131,79 +137,19 @@ void PairMLIP::coeff(int narg, char **arg)
                ntypes);
   if (narg != 3 + ntypes)
     error->all(FLERR,
-               "Pair style mlip expects one element for each of the {} atom types after the file "
-               "name, got {}",
+               "Pair style mlip expects one element (or NULL) for each of the {} atom types after "
+               "the file name, got {}",
                ntypes, narg - 3);
 
   if (!allocated) allocate();
-  for (int i = 1; i <= ntypes; i++)
-    for (int j = i; j <= ntypes; j++) setflag[i][j] = 0;    // in case of an error from here on
-  load_model(arg[2]);
-  map_elements(arg + 3);
-  for (int i = 1; i <= ntypes; i++)
-    for (int j = i; j <= ntypes; j++) setflag[i][j] = 1;
-}
-
-/* ----------------------------------------------------------------------
-   the file by its name or without .pt, in the current folder or in LAMMPS_POTENTIALS
-------------------------------------------------------------------------- */
-
-void PairMLIP::load_model(const std::string &name)
-{
-  std::string path = utils::get_potential_file_path(name);
-  if (path.empty() || platform::path_is_directory(path)) {
-    const std::string with_suffix = utils::get_potential_file_path(name + ".pt");
-    if (!with_suffix.empty()) path = with_suffix;
-  }
-  if (path.empty())
-    error->all(FLERR,
-               "Pair style mlip cannot find the model file '{0}' (nor '{0}.pt'), neither as given "
-               "nor in the folders of the environment variable LAMMPS_POTENTIALS",
-               name);
-
-  data->file = path;
-  data->model.reset();
-  try {
-    data->model.reset(mlip::load_model(path, data->device, comm->nthreads));
-  } catch (const std::exception &e) {
-    error->all(FLERR, "Pair style mlip cannot use the model file {}: {}", path, e.what());
-  }
-
-  const auto &info = data->model->info();
-  data->edges = std::make_unique<mlip::EdgeList>(info.cutoff);
-  data->edges_are_stale = true;
-  data->evaluated_x.clear();
-  if (comm->me == 0)
-    utils::logmesg(lmp,
-                   "Pair style mlip: model {} from {}\n  {}, cutoff {:.4g} A, {}, {} thread(s), "
-                   "non-conservative forces: {}\n",
-                   info.name, path, info.dtype, info.cutoff, info.device, comm->nthreads,
-                   info.has_non_conservative_forces ? "yes" : "no");
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLIP::map_elements(char **symbols)
-{
-  const auto &species = data->model->info().species;
-  data->number_of_type.assign(atom->ntypes + 1, 0);
-  for (int type = 1; type <= atom->ntypes; type++) {
-    const std::string symbol = symbols[type - 1];
-    if (std::find(species.begin(), species.end(), symbol) == species.end()) {
-      std::string known;
-      for (const auto &name : species) known += " " + name;
-      error->all(FLERR,
-                 "Pair style mlip: atom type {} is given the element '{}', the model {} knows:{}",
-                 type, symbol, data->file, known);
-    }
-    data->number_of_type[type] = mlip::atomic_number_of(symbol);
-  }
+  apply_coeff(join(narg - 2, arg + 2));
 }
 
 /* ---------------------------------------------------------------------- */
 
 void PairMLIP::init_style()
 {
+  if (!data->restart_problem.empty()) error->all(FLERR, "{}", data->restart_problem);
   if (!atom->tag_enable)
     error->all(FLERR, "Pair style mlip needs atom IDs: remove 'atom_modify id no'");
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
@@ -217,27 +163,88 @@ void PairMLIP::init_style()
                    "Pair style mlip needs all neighbors of an atom, but special_bonds leaves out "
                    "1-{} neighbors. Use: special_bonds lj/coul 1.0 1.0 1.0",
                    k + 1);
+  check_masses();
 
-  if (data->non_conservative) {
-    if (!data->model->info().has_non_conservative_forces)
-      error->all(FLERR,
-                 "Pair style mlip forces non_conservative needs a model with non-conservative "
-                 "forces, {} has none. Use forces conservative",
-                 data->file);
-    if (update->whichflag == 2)
-      error->all(FLERR,
-                 "Cannot minimize with pair style mlip forces non_conservative: these forces have "
-                 "no energy. Use forces conservative");
-    if (!data->warned_non_conservative && comm->me == 0)
-      error->warning(FLERR,
-                     "Pair style mlip forces non_conservative: the forces are no gradient of an "
-                     "energy, expect drift and wrong temperatures (r-RESPA corrects this)");
-    data->warned_non_conservative = true;
+  data->pairs.assign(atom->ntypes + 1, std::vector<char>(atom->ntypes + 1, 0));
+  data->correction = data->non_conservative = nullptr;
+  if (data->is_correction()) {
+    init_correction();
+    return;    // it takes everything from the other sub-style
   }
+  if (data->is_non_conservative()) init_non_conservative();
 
   neighbor->add_request(this, NeighConst::REQ_FULL);
+  init_guard();
   data->edges_are_stale = true;
-  data->warned_skin = false;
+  data->warned_skin = data->warned_disagreement = false;
+}
+
+/* ----------------------------------------------------------------------
+   the non-conservative forces: of a whole simulation, or of the inner level of one
+------------------------------------------------------------------------- */
+
+void PairMLIP::init_non_conservative()
+{
+  const auto &info = data->model->info();
+  if (!info.has_non_conservative_forces)
+    error->all(FLERR,
+               "Pair style mlip forces non_conservative needs a model with non-conservative "
+               "forces, {} has none. Use forces conservative",
+               data->file);
+  if (data->settings.non_conservative_stress && !info.has_non_conservative_stress)
+    error->all(FLERR,
+               "Pair style mlip stress non_conservative needs a model with a head for the stress, "
+               "{} has none. Use stress conservative",
+               data->file);
+
+  PairMLIP *previous = nullptr;
+  for (int k = 1;; k++) {
+    auto *other = dynamic_cast<PairMLIP *>(force->pair_match("mlip", 1, k));
+    if (!other || other == previous) break;    // a single style is returned for every k
+    previous = other;
+    if (other->data->is_correction() && other->data->model == data->model &&
+        other->data->number_of_type == data->number_of_type)
+      data->correction = other;
+  }
+  if (data->correction) {    // together they are conservative
+    require_all_levels();
+    return;
+  }
+
+  if (update->whichflag == 2)
+    error->all(FLERR,
+               "Cannot minimize with pair style mlip forces non_conservative: these forces have "
+               "no energy. Use forces conservative");
+  if (data->warned_non_conservative || comm->me != 0) return;
+  data->warned_non_conservative = true;
+  error->warning(FLERR, "Pair style mlip forces non_conservative: the forces are no gradient of an "
+                        "energy, expect drift and wrong temperatures (r-RESPA corrects this)");
+  if (data->settings.non_conservative_stress)
+    error->warning(FLERR,
+                   "Pair style mlip stress non_conservative: the stress is no derivative of an "
+                   "energy, expect a wrong density and a barostat that does work on the system");
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::init_guard()
+{
+  const std::string id = "MLIP_" + std::to_string(instance_me);
+  Fix *fix = modify->get_fix_by_id(id);
+  if (!fix) fix = modify->add_fix(id + " all MLIP");
+  data->guard = dynamic_cast<FixMLIP *>(fix);
+  if (!data->guard) error->all(FLERR, "Pair style mlip needs the fix ID {} for itself", id);
+  data->guard->pair = this;
+  data->guard->next_reneighbor = -1;
+}
+
+/* ----------------------------------------------------------------------
+   somebody removed the fix: the next run adds it again
+------------------------------------------------------------------------- */
+
+void PairMLIP::lose_guard()
+{
+  data->guard = nullptr;
 }
 
 /* ---------------------------------------------------------------------- */
@@ -246,6 +253,7 @@ double PairMLIP::init_one(int i, int j)
 {
   if (setflag[i][j] == 0)
     error->all(FLERR, "Pair style mlip needs: pair_coeff * * FILE El1 El2 ...");
+  data->pairs[i][j] = data->pairs[j][i] = 1;
   return data->model->info().cutoff;
 }
 
@@ -253,6 +261,7 @@ double PairMLIP::init_one(int i, int j)
 
 void PairMLIP::setup()
 {
+  check_pairs();
   data->edges_are_stale = true;
 }
 
@@ -266,7 +275,8 @@ double PairMLIP::memory_usage()
   bytes += static_cast<double>((graph.atomic_numbers.capacity() + graph.edge_index.capacity() +
                                 graph.reverse_edge.capacity()) *
                                sizeof(int64_t));
-  bytes += static_cast<double>((graph.edge_vectors.capacity() + data->evaluated_x.capacity()) *
-                               sizeof(double));
+  bytes += static_cast<double>(
+      (graph.edge_vectors.capacity() + data->unturned.capacity() + data->evaluated_x.capacity()) *
+      sizeof(double));
   return bytes;
 }

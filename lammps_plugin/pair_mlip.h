@@ -32,26 +32,53 @@ class PairMLIP : public Pair {
   void compute_middle() override;
   void compute_outer(int, int) override;
 
+  void write_restart(FILE *) override;
+  void read_restart(FILE *) override;
+  void write_restart_settings(FILE *) override;
+  void read_restart_settings(FILE *) override;
+
   double memory_usage() override;
+
+  /// |C - NC| of each owned atom at the present positions, eV/A; 0 for atoms without an element
+  void atomic_disagreement(double *);
+  /// at the end of a step: stop if the heads disagreed by more than the limit
+  void stop_if_unsure();
+  /// the fix that asks for the above is gone
+  void lose_guard();
 
  private:
   struct Data;
   Data *data;    // the model, the graph, and the last evaluations
 
   void allocate();
+  void apply_settings(const std::string &);
+  void apply_coeff(const std::string &);
   void load_model(const std::string &);
-  void map_elements(char **);
+  void map_elements(const std::string *);
+  void check_masses() const;
+  void check_pairs() const;
+  void init_non_conservative();
+  void init_correction();
+  void init_guard();
+  void require_all_levels() const;
 
-  void gather();
+  bool gather();
   void evaluate(bool, bool);
   void evaluate_non_conservative();
   void scatter(const double *, double);
-  void tally();
+  void tally(const Data &);
+  void compute_non_conservative();
 
-  int inner_steps_of_integrator() const;
+  void apply_non_conservative(bool);
+  void apply_correction(PairMLIP &);
   void require_respa_support();
-  void require_finite(const double *, const char *) const;
+  int inner_steps_of_integrator() const;
+  void plan_rebuild();
+
+  void check_forces(const double *, const char *);
   void measure_disagreement();
+  [[noreturn]] void stop_at_atom(int, const double *, const std::string &);
+  std::string write_neighborhood(int, const double *) const;
 };
 
 }    // namespace LAMMPS_NS

@@ -1,19 +1,12 @@
 /* ----------------------------------------------------------------------
    Pair style mlip: forces. A step is gather (LAMMPS -> local graph), evaluate (the
    model), scatter (forces, energy, virial -> LAMMPS).
-
-   r-RESPA: the inner level applies the non-conservative forces NC, the outer level the
-   correction C - NC to the conservative forces C. The last inner call of an outer step
-   and the outer call that follows it see the same positions, so that inner call already
-   makes the full evaluation (C and NC together) that the outer call then takes over.
 ------------------------------------------------------------------------- */
 
 #include "pair_mlip_data.h"
 
-#include "comm.h"
 #include "domain.h"
 #include "error.h"
-#include "library.h"
 #include "neighbor.h"
 #include "update.h"
 
@@ -23,17 +16,16 @@
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   LAMMPS -> local graph
+   LAMMPS -> local graph; false if there is no atom in it
 ------------------------------------------------------------------------- */
 
-void PairMLIP::gather()
+bool PairMLIP::gather()
 {
   double **x = atom->x;
-  const int nlocal = atom->nlocal;
 
-  for (int i = 0; i < nlocal; i++)
-    if (!std::isfinite(x[i][0] + x[i][1] + x[i][2]))
-      error->one(FLERR,
+  for (int i = 0; i < atom->nlocal; i++)
+    if (data->number_of_type[atom->type[i]] && !std::isfinite(x[i][0] + x[i][1] + x[i][2]))
+      error->all(FLERR,
                  "Pair style mlip: the position of atom {} is not a number: ({}, {}, {}). The "
                  "simulation is unstable or the input is wrong",
                  atom->tag[i], x[i][0], x[i][1], x[i][2]);
@@ -42,52 +34,65 @@ void PairMLIP::gather()
   if (data->edges_are_stale || update->setupflag || neighbor->ncalls != data->seen_ncalls ||
       neighbor->lastcall != data->seen_lastcall) {
     try {
-      data->edges->rebuild(*list, *atom, *domain);
+      data->edges->rebuild(*list, *atom, *domain, data->number_of_type);
     } catch (const std::exception &e) {
-      error->one(FLERR, "Pair style mlip: {}", e.what());
+      error->all(FLERR, "Pair style mlip: {}", e.what());
     }
     data->seen_ncalls = neighbor->ncalls;
     data->seen_lastcall = neighbor->lastcall;
     data->edges_are_stale = false;
-  } else if (!data->warned_skin) {
-    const double approach = data->edges->largest_approach(x);
-    if (approach > neighbor->skin) {
-      data->warned_skin = true;
-      error->warning(FLERR,
-                     "Pair style mlip: two atoms moved {:.3g} Angstrom since the neighbor list was "
-                     "built, more than the skin of {:.3g}. Neighbors may be missed: increase it "
-                     "with the neighbor command (r-RESPA rebuilds between outer steps only)",
-                     approach, neighbor->skin);
-    }
   }
+  const auto &atoms = data->edges->atoms();
+  const double approach = data->edges->largest_approach(x);
+  if (approach > neighbor->skin)
+    error->all(FLERR,
+               "Pair style mlip: two atoms may have come closer by {:.3g} Angstrom since the "
+               "neighbor list was built, more than the skin of {:.3g}: neighbors may be missing. "
+               "Use a larger skin (neighbor command), a shorter time step or, with r-RESPA, fewer "
+               "inner steps",
+               approach, neighbor->skin);
 
   data->edges->update(x, data->graph);
   auto &numbers = data->graph.atomic_numbers;
-  numbers.resize(nlocal);
-  for (int i = 0; i < nlocal; i++) numbers[i] = data->number_of_type[atom->type[i]];
+  numbers.resize(atoms.size());
+  for (size_t k = 0; k < atoms.size(); k++) numbers[k] = data->number_of_type[atom->type[atoms[k]]];
+
+  // a minimizer needs one and the same energy
+  if (data->settings.rotate && update->whichflag != 2) {
+    data->unturned.swap(data->graph.edge_vectors);
+    mlip::Rotation(data->settings.seed, update->ntimestep)
+        .turn(data->unturned, data->graph.edge_vectors);
+  } else {
+    data->unturned.clear();
+  }
+  return !atoms.empty();
 }
 
 /* ----------------------------------------------------------------------
-   energy, conservative forces, virial; on request the non-conservative forces as well
+   energy, conservative forces, virial; on request the non-conservative heads as well
 ------------------------------------------------------------------------- */
 
 void PairMLIP::evaluate(bool with_non_conservative, bool with_atomic_virials)
 {
   data->evaluated_x.clear();
+  auto &full = data->full;
   try {
-    data->model->evaluate(data->graph, with_non_conservative, with_atomic_virials, data->full);
+    data->model->evaluate(data->graph, with_non_conservative, with_atomic_virials, full);
   } catch (const std::exception &e) {
-    error->one(FLERR, "Pair style mlip, model {}: {}", data->file, e.what());
+    error->all(FLERR, "Pair style mlip, model {}: {}", data->file, e.what());
   }
+  if (!data->unturned.empty())
+    mlip::Rotation(data->settings.seed, update->ntimestep).turn_back(full);
   pvector[N_FULL] += 1.0;
 
-  if (!std::isfinite(data->full.energy))
-    for (int i = 0; i < atom->nlocal; i++)
-      if (!std::isfinite(data->full.atomic_energies[i]))
-        error->one(FLERR, "Pair style mlip: the energy of atom {} is not a number", atom->tag[i]);
-  require_finite(data->full.forces.data(), "conservative");
+  const auto &atoms = data->edges->atoms();
+  if (!std::isfinite(full.energy))
+    for (size_t k = 0; k < atoms.size(); k++)
+      if (!std::isfinite(full.atomic_energies[k]))
+        stop_at_atom(static_cast<int>(k), full.forces.data(), "the energy is not a number");
+  check_forces(full.forces.data(), "conservative");
   if (with_non_conservative) {
-    require_finite(data->full.non_conservative_forces.data(), "non-conservative");
+    check_forces(full.direct.forces.data(), "non-conservative");
     measure_disagreement();
     data->remember_positions(atom);
   }
@@ -97,193 +102,129 @@ void PairMLIP::evaluate(bool with_non_conservative, bool with_atomic_virials)
 
 void PairMLIP::evaluate_non_conservative()
 {
+  auto &direct = data->direct;
   try {
-    data->model->non_conservative(data->graph, data->non_conservative_forces);
+    data->model->non_conservative(data->graph, direct);
   } catch (const std::exception &e) {
-    error->one(FLERR, "Pair style mlip, model {}: {}", data->file, e.what());
+    error->all(FLERR, "Pair style mlip, model {}: {}", data->file, e.what());
+  }
+  if (!data->unturned.empty()) {
+    const mlip::Rotation rotation(data->settings.seed, update->ntimestep);
+    rotation.turn_back(direct.forces);
+    rotation.turn_back(direct.virial);
   }
   pvector[N_NON_CONSERVATIVE] += 1.0;
-  require_finite(data->non_conservative_forces.data(), "non-conservative");
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLIP::require_finite(const double *forces, const char *which) const
-{
-  for (int i = 0; i < atom->nlocal; i++)
-    if (!std::isfinite(forces[3 * i] + forces[3 * i + 1] + forces[3 * i + 2]))
-      error->one(FLERR,
-                 "Pair style mlip: the {} force on atom {} is not a number. Are two atoms at the "
-                 "same place?",
-                 which, atom->tag[i]);
+  check_forces(direct.forces.data(), "non-conservative");
 }
 
 /* ----------------------------------------------------------------------
-   |C - NC| of the atoms, in eV/A whatever the units of the simulation
-------------------------------------------------------------------------- */
-
-void PairMLIP::measure_disagreement()
-{
-  double sum = 0.0, largest = 0.0;
-  for (int i = 0; i < atom->nlocal; i++) {
-    double square = 0.0;
-    for (int k = 0; k < 3; k++) {
-      const double d = data->full.forces[3 * i + k] - data->full.non_conservative_forces[3 * i + k];
-      square += d * d;
-    }
-    sum += square;
-    largest = std::max(largest, square);
-  }
-  pvector[RMS_DISAGREEMENT] = atom->nlocal ? std::sqrt(sum / atom->nlocal) : 0.0;
-  pvector[MAX_DISAGREEMENT] = std::sqrt(largest);
-}
-
-/* ----------------------------------------------------------------------
-   add forces times sign to those of the owned atoms
+   add forces (n_atoms, 3) times sign to those of the owned atoms
 ------------------------------------------------------------------------- */
 
 void PairMLIP::scatter(const double *forces, double sign)
 {
   const double scale = sign * data->from_ev;
   double **f = atom->f;
-  for (int i = 0; i < atom->nlocal; i++)
-    for (int k = 0; k < 3; k++) f[i][k] += scale * forces[3 * i + k];
+  for (const int i : data->edges->atoms())
+    for (int k = 0; k < 3; k++) f[i][k] += scale * *forces++;
 }
 
 /* ----------------------------------------------------------------------
-   energy and virial of the last full evaluation, as far as they are wanted this step
+   energy and virial of the last full evaluation of a sub-style, as far as they are wanted
 ------------------------------------------------------------------------- */
 
-void PairMLIP::tally()
+void PairMLIP::tally(const Data &source)
 {
   const double scale = data->from_ev;
-  const auto &full = data->full;
+  const auto &full = source.full;
 
-  // LAMMPS order: xx, yy, zz, xy, xz, yz
-  static constexpr int ROW[6] = {0, 1, 2, 0, 0, 1};
-  static constexpr int COLUMN[6] = {0, 1, 2, 1, 2, 2};
+  // LAMMPS order: xx, yy, zz, xy, xz, yz, and for centroids also yx, zx, zy
+  static constexpr int ROW[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2};
+  static constexpr int COLUMN[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
 
   if (eflag_global) eng_vdwl += scale * full.energy;
   if (vflag_global)
     for (int k = 0; k < 6; k++)
       virial[k] += 0.5 * scale * (full.virial[ROW[k]][COLUMN[k]] + full.virial[COLUMN[k]][ROW[k]]);
-  if (eflag_atom)
-    for (int i = 0; i < atom->nlocal; i++) eatom[i] += scale * full.atomic_energies[i];
-  if (vflag_atom)
-    for (int i = 0; i < atom->nlocal; i++) {
-      const double *w = &full.atomic_virials[9 * static_cast<size_t>(i)];
-      for (int k = 0; k < 6; k++)
-        vatom[i][k] += 0.5 * scale * (w[3 * ROW[k] + COLUMN[k]] + w[3 * COLUMN[k] + ROW[k]]);
+
+  const auto &atoms = source.edges->atoms();
+  if (cvflag_atom && full.centroid_virials.size() != 9 * atoms.size())
+    error->all(FLERR,
+               "Pair style mlip: the model file {} gives no centroid virials. Export the model "
+               "again with mlip-export",
+               source.file);
+  for (size_t k = 0; k < atoms.size(); k++) {
+    const int i = atoms[k];
+    if (eflag_atom) eatom[i] += scale * full.atomic_energies[k];
+    if (vflag_atom) {
+      const double *w = &full.atomic_virials[9 * k];
+      for (int c = 0; c < 6; c++)
+        vatom[i][c] += 0.5 * scale * (w[3 * ROW[c] + COLUMN[c]] + w[3 * COLUMN[c] + ROW[c]]);
     }
+    if (cvflag_atom) {
+      const double *w = &full.centroid_virials[9 * k];
+      for (int c = 0; c < 9; c++) cvatom[i][c] += scale * w[3 * ROW[c] + COLUMN[c]];
+    }
+  }
 }
 
 /* ----------------------------------------------------------------------
    all forces at once: run_style verlet, minimize, and respa without inner and outer.
-   The energy and virial of a trajectory with non-conservative forces are still those of
-   the energy head; they cost a full evaluation in the steps that ask for them.
+   As a sub-style of a hybrid style, one of the two forces of r-RESPA.
 ------------------------------------------------------------------------- */
 
 void PairMLIP::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  if (atom->nlocal == 0) return;
-  gather();
-
-  if (!data->non_conservative) {
-    evaluate(false, vflag_atom != 0);
+  if (data->is_correction())
+    apply_correction(*data->non_conservative);
+  else if (data->correction)
+    apply_non_conservative(vflag_atom || cvflag_atom);
+  else if (data->is_non_conservative())
+    compute_non_conservative();
+  else if (gather()) {
+    const bool watches = data->settings.on_disagreement != mlip::OnDisagreement::IGNORE;
+    evaluate(watches && data->model->info().has_non_conservative_forces, vflag_atom || cvflag_atom);
     scatter(data->full.forces.data(), 1.0);
-    tally();
-  } else if (eflag_either || vflag_either) {
-    evaluate(true, vflag_atom != 0);
-    scatter(data->full.non_conservative_forces.data(), 1.0);
-    tally();
-  } else {
-    evaluate_non_conservative();
-    scatter(data->non_conservative_forces.data(), 1.0);
+    tally(*data);
+    plan_rebuild();
   }
 }
 
 /* ----------------------------------------------------------------------
-   r-RESPA, fast level: the non-conservative forces
+   The energy and virial of a trajectory with non-conservative forces are those of the
+   energy head; they cost a full evaluation in the steps that ask for them. The stress of
+   the non-conservative head costs none.
 ------------------------------------------------------------------------- */
 
-void PairMLIP::compute_inner()
+void PairMLIP::compute_non_conservative()
 {
-  // during setup each level is called once, at the same positions
-  if (update->setupflag) {
-    require_respa_support();
-    data->inner_steps = inner_steps_of_integrator();
-    data->calls_since_outer = 0;
-  }
-  data->calls_since_outer++;
-  if (atom->nlocal == 0) return;
-
-  gather();
-  if (update->setupflag || data->calls_since_outer >= data->inner_steps) {
-    evaluate(true, update->vflag_atom == update->ntimestep);
-    scatter(data->full.non_conservative_forces.data(), 1.0);
-  } else {
-    evaluate_non_conservative();
-    scatter(data->non_conservative_forces.data(), 1.0);
-  }
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLIP::compute_middle()
-{
-  error->all(FLERR,
-             "Pair style mlip has two r-RESPA levels, inner and outer: remove 'middle' from the "
-             "run_style respa command");
-}
-
-/* ----------------------------------------------------------------------
-   r-RESPA, slow level: the correction to the conservative forces. Energy and virial are
-   the conservative ones.
-------------------------------------------------------------------------- */
-
-void PairMLIP::compute_outer(int eflag, int vflag)
-{
-  ev_init(eflag, vflag);
-
-  // the number of inner calls seen in a cycle is right even where the integrator has more levels
-  if (!update->setupflag) data->inner_steps = std::max(1, data->calls_since_outer);
-  data->calls_since_outer = 0;
-  if (atom->nlocal == 0) return;
-
-  if (!data->has_full(atom, vflag_atom != 0)) {
-    gather();
-    evaluate(true, vflag_atom != 0);
-  }
-  scatter(data->full.forces.data(), 1.0);
-  scatter(data->full.non_conservative_forces.data(), -1.0);
-  tally();
-}
-
-/* ----------------------------------------------------------------------
-   M of `run_style respa 2 M`, from the time steps of its outermost and innermost levels
-------------------------------------------------------------------------- */
-
-int PairMLIP::inner_steps_of_integrator() const
-{
-  const auto *n_levels = static_cast<int *>(lammps_extract_global(lmp, "respa_levels"));
-  const auto *dt = static_cast<double *>(lammps_extract_global(lmp, "respa_dt"));
-  if (!n_levels || !dt || *n_levels < 1) return 1;
-  return std::max(1, static_cast<int>(std::lround(dt[*n_levels - 1] / dt[0])));
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLIP::require_respa_support()
-{
-  if (!data->model->info().has_non_conservative_forces)
-    error->all(
-        FLERR,
-        "run_style respa with inner and outer needs a model with non-conservative forces, {} "
-        "has none. Use run_style verlet, or a model that has them",
-        data->file);
-  if (data->non_conservative)
+  if (!gather()) return;
+  const bool own_stress = data->settings.non_conservative_stress;
+  if (own_stress && (vflag_atom || cvflag_atom))
     error->all(FLERR,
-               "run_style respa with inner and outer integrates the conservative forces of pair "
-               "style mlip: remove 'forces non_conservative' from the pair_style command");
+               "Pair style mlip stress non_conservative has no per-atom form: remove the computes "
+               "of per-atom stress, or use stress conservative");
+
+  const bool wants_virial = vflag_global && own_stress;
+  if (wants_virial) vflag_global = 0;
+  const double (*predicted)[3] = data->direct.virial;
+  if (eflag_either || vflag_global || vflag_atom || cvflag_atom) {
+    evaluate(true, vflag_atom || cvflag_atom);
+    scatter(data->full.direct.forces.data(), 1.0);
+    tally(*data);
+    predicted = data->full.direct.virial;
+  } else {
+    evaluate_non_conservative();
+    scatter(data->direct.forces.data(), 1.0);
+  }
+  if (wants_virial) {
+    vflag_global = 1;
+    static constexpr int ROW[6] = {0, 1, 2, 0, 0, 1};
+    static constexpr int COLUMN[6] = {0, 1, 2, 1, 2, 2};
+    for (int k = 0; k < 6; k++)
+      virial[k] +=
+          0.5 * data->from_ev * (predicted[ROW[k]][COLUMN[k]] + predicted[COLUMN[k]][ROW[k]]);
+  }
+  plan_rebuild();
 }

@@ -7,6 +7,8 @@
 
 #include "edge_list.h"
 #include "model.h"
+#include "rotation.h"
+#include "settings.h"
 
 #include "atom.h"
 
@@ -17,31 +19,44 @@
 
 namespace LAMMPS_NS {
 
-// entries of pvector, which `compute ID all pair mlip` shows
+class FixMLIP;
+
+// entries of pvector, which `compute ID all pair mlip` shows; one per element follows them
 enum { N_NON_CONSERVATIVE, N_FULL, RMS_DISAGREEMENT, MAX_DISAGREEMENT, N_EXTRA };
+static constexpr int MAX_ELEMENTS = 118;
 
 // the disagreement of the heads before any evaluation of both
 static constexpr double NOT_EVALUATED = -1.0;
 
 struct PairMLIP::Data {
-  std::string file;    // as found
-  std::string device = "auto";
-  bool non_conservative = false;    // pair_style mlip forces non_conservative
-  bool warned_non_conservative = false, warned_skin = false;
+  mlip::Settings settings;
   double from_ev = 1.0;    // eV -> energy unit of this simulation
 
-  std::unique_ptr<mlip::Model> model;
-  std::vector<int64_t> number_of_type;    // (n_types + 1) atomic numbers
+  // pair_coeff
+  std::string coeff;    // file and elements as given, for restart files
+  std::string file;     // as found
+  std::shared_ptr<mlip::Model> model;
+  std::vector<int64_t> number_of_type;     // (n_types + 1) atomic numbers, 0 = no atom of the model
+  std::vector<int> element_of_type;        // (n_types + 1) place among the elements
+  std::vector<std::string> elements;       // in the order of pair_coeff
+  std::vector<std::vector<char>> pairs;    // pairs of types that are this style's
+  std::string checksum_of_restart;         // of the model that wrote a restart file
+  std::string restart_problem;             // why the model of a restart file cannot be used
+
+  // beside a sub-style with `forces correction`: the two share what the other one evaluates
+  PairMLIP *correction = nullptr;
+  PairMLIP *non_conservative = nullptr;
 
   // gather
   std::unique_ptr<mlip::EdgeList> edges;
   mlip::LocalGraph graph;
+  std::vector<double> unturned;    // edge vectors in the frame of the simulation, if it is rotated
   bool edges_are_stale = true;
   bigint seen_ncalls = -1, seen_lastcall = -1;    // identify a build of the neighbor list
 
   // evaluate
   mlip::Evaluation full;
-  std::vector<double> non_conservative_forces;    // of the last NC-only evaluation
+  mlip::NonConservative direct;    // of the last NC-only evaluation
 
   // what the last full evaluation belongs to
   std::vector<double> evaluated_x;     // (n_owned + n_ghost, 3)
@@ -50,15 +65,25 @@ struct PairMLIP::Data {
   // r-RESPA
   int inner_steps = 1;    // inner calls in one outer step
   int calls_since_outer = 0;
+  int corrections_since_inner = 0;
+
+  // what users are told once in a run
+  bool warned_non_conservative = false, warned_skin = false, warned_disagreement = false;
+
+  FixMLIP *guard = nullptr;
+  std::string unsure;    // why to stop at the end of this step
+
+  bool is_correction() const { return settings.forces == mlip::Forces::CORRECTION; }
+  bool is_non_conservative() const { return settings.forces == mlip::Forces::NON_CONSERVATIVE; }
 
   // is `full` an evaluation at exactly the present positions, with everything that is needed?
   bool has_full(const Atom *atom, bool with_atomic_virials) const
   {
     const size_t n_values = 3 * static_cast<size_t>(atom->nlocal + atom->nghost);
-    const size_t n_owned = atom->nlocal;
-    return n_owned > 0 && evaluated_x.size() == n_values && evaluated_types.size() == n_owned &&
-           full.non_conservative_forces.size() == 3 * n_owned &&
-           (!with_atomic_virials || full.atomic_virials.size() == 9 * n_owned) &&
+    const size_t n_owned = atom->nlocal, n_atoms = graph.atomic_numbers.size();
+    return n_atoms > 0 && evaluated_x.size() == n_values && evaluated_types.size() == n_owned &&
+           full.direct.forces.size() == 3 * n_atoms &&
+           (!with_atomic_virials || full.atomic_virials.size() == 9 * n_atoms) &&
            std::equal(evaluated_types.begin(), evaluated_types.end(), atom->type) &&
            std::equal(evaluated_x.begin(), evaluated_x.end(), &atom->x[0][0]);
   }

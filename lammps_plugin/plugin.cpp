@@ -1,8 +1,10 @@
-// Registers pair style mlip. Nothing here needs libtorch: it is loaded by the first
+// Registers pair style mlip, and the fix and the compute that go with it. Nothing here needs libtorch: it is loaded by the first
 // `pair_style mlip`, so that other runs of LAMMPS neither pay for it nor can fail because of it.
 
 #include "plugin_abi.h"
 
+#include "compute_mlip_disagreement_atom.h"
+#include "fix_mlip.h"
 #include "pair_mlip.h"
 
 #include "library.h"
@@ -23,6 +25,17 @@ static void *create_pair_mlip(void *lmp)
   return new LAMMPS_NS::PairMLIP(static_cast<LAMMPS_NS::LAMMPS *>(lmp));
 }
 
+static void *create_fix_mlip(void *lmp, int narg, char **arg)
+{
+  return new LAMMPS_NS::FixMLIP(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
+}
+
+static void *create_compute_disagreement(void *lmp, int narg, char **arg)
+{
+  return new LAMMPS_NS::ComputeMLIPDisagreementAtom(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg,
+                                                    arg);
+}
+
 /* ----------------------------------------------------------------------
    refuse any other LAMMPS: its classes may be laid out differently, so this check uses
    only the C interface, which does not change
@@ -40,13 +53,27 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
     return;
   }
 
+  const auto announce = reinterpret_cast<mlip::RegisterFunction>(regfunc);
   mlip::Registration plugin;
   plugin.version = MLIP_LAMMPS_VERSION_NAME;
+  plugin.author = "mlip-engines";
+  plugin.handle = handle;
+
   plugin.style = "pair";
   plugin.name = "mlip";
   plugin.info = "pair style mlip: machine-learned interatomic potentials";
-  plugin.author = "mlip-engines";
   plugin.creator.simple = &create_pair_mlip;
-  plugin.handle = handle;
-  (*reinterpret_cast<mlip::RegisterFunction>(regfunc))(&plugin, lmp);
+  announce(&plugin, lmp);
+
+  plugin.style = "fix";
+  plugin.name = "MLIP";
+  plugin.info = "fix MLIP: neighbor lists and limits of pair style mlip, which adds it";
+  plugin.creator.with_arguments = &create_fix_mlip;
+  announce(&plugin, lmp);
+
+  plugin.style = "compute";
+  plugin.name = "mlip/disagreement/atom";
+  plugin.info = "compute mlip/disagreement/atom: |C - NC| of each atom";
+  plugin.creator.with_arguments = &create_compute_disagreement;
+  announce(&plugin, lmp);
 }

@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
@@ -25,7 +26,11 @@
 
 namespace mlip {
 
+#ifdef MLIP_JSON_OF_LAMMPS
 using Json = nlohmann_lmp::json;
+#else
+using Json = nlohmann::json;
+#endif
 
 static constexpr int CONTRACT_VERSION = 1;
 static constexpr const char *METADATA_RECORD = "extra/metadata.json";
@@ -140,7 +145,9 @@ ModelInfo parse_metadata(const std::string &text)
   const auto has = [&heads](const char *head) {
     return std::find(heads.begin(), heads.end(), head) != heads.end();
   };
+  info.message_passing_layers = entry<int>(metadata, "message_passing_layers");
   info.has_non_conservative_forces = has("non_conservative_forces");
+  info.has_non_conservative_stress = has("non_conservative_stress");
 
   if (!has("energy")) fail("the model has no energy head");
   if (!(info.cutoff > 0.0))
@@ -180,13 +187,30 @@ void copy(const torch::Tensor &tensor, std::vector<double> &values)
   values.assign(data, data + tensor.numel());
 }
 
+// processes that share the GPUs of a machine, as with mpiexec and -partition, take one each
+int local_rank()
+{
+  for (const char *name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"})
+    if (const char *value = std::getenv(name)) return std::max(0, std::atoi(value));
+  return 0;
+}
+
 torch::Device choose_device(const std::string &name)
 {
   if (name == "cpu") return torch::kCPU;
-  const bool available = torch::cuda::is_available();
-  if (name == "cuda" && !available)
-    fail("device cuda was asked for, but this libtorch finds no usable GPU. Use device cpu");
-  return available ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  const int n_gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count())
+                                                 : 0;
+  if (n_gpus == 0) {
+    if (name == "auto") return torch::kCPU;
+    fail("device " + name +
+         " was asked for, but this libtorch finds no usable GPU. Use device cpu");
+  }
+  if (name == "auto" || name == "cuda") return torch::Device(torch::kCUDA, local_rank() % n_gpus);
+  const int index = std::atoi(name.c_str() + 5);    // cuda:N
+  if (index >= n_gpus)
+    fail("device " + name + " was asked for, but this libtorch finds " + std::to_string(n_gpus) +
+         " GPU(s), counted from 0");
+  return torch::Device(torch::kCUDA, index);
 }
 
 // inputs of both entry points of the exported module
@@ -243,27 +267,38 @@ class TorchModel : public Model {
       copy(output(outputs, "forces", {n_atoms, 3}), result.forces);
       const torch::Tensor virial = output(outputs, "virial", {3, 3});
       std::memcpy(result.virial, virial.const_data_ptr<double>(), sizeof(result.virial));
-      result.non_conservative_forces.clear();
-      if (with_non_conservative)
-        copy(output(outputs, "non_conservative_forces", {n_atoms, 3}),
-             result.non_conservative_forces);
+      result.direct.forces.clear();
+      if (with_non_conservative) copy_non_conservative(outputs, n_atoms, result.direct);
       result.atomic_virials.clear();
-      if (with_atomic_virials)
+      result.centroid_virials.clear();
+      if (with_atomic_virials) {
         copy(output(outputs, "atomic_virials", {n_atoms, 3, 3}), result.atomic_virials);
+        if (outputs.find("centroid_virials") != outputs.end())
+          copy(output(outputs, "centroid_virials", {n_atoms, 3, 3}), result.centroid_virials);
+      }
     });
   }
 
-  void non_conservative(const LocalGraph &graph, std::vector<double> &forces) override
+  void non_conservative(const LocalGraph &graph, NonConservative &result) override
   {
     translated("the evaluation of the non-conservative forces failed", [&] {
       const torch::NoGradGuard no_gradient;
       const auto outputs =
           module_.get_method("non_conservative")(inputs_of(graph, device_)).toGenericDict();
-      copy(output(outputs, "non_conservative_forces", {graph.n_atoms(), 3}), forces);
+      copy_non_conservative(outputs, graph.n_atoms(), result);
     });
   }
 
  private:
+  void copy_non_conservative(const c10::Dict<c10::IValue, c10::IValue> &outputs, int64_t n_atoms,
+                             NonConservative &result) const
+  {
+    copy(output(outputs, "non_conservative_forces", {n_atoms, 3}), result.forces);
+    if (!info_.has_non_conservative_stress) return;
+    const torch::Tensor virial = output(outputs, "non_conservative_virial", {3, 3});
+    std::memcpy(result.virial, virial.const_data_ptr<double>(), sizeof(result.virial));
+  }
+
   ModelInfo info_;
   torch::Device device_;
   torch::jit::Module module_;

@@ -10,8 +10,8 @@
 
 extern "C" {
 
-/// Read and check a model file. `device` is "cpu", "cuda" or "auto". The caller owns the result.
-/// Throws std::exception with a message for the user.
+/// Read and check a model file. `device` is "cpu", "cuda", "cuda:N" or "auto". The caller owns the
+/// result. Throws std::exception with a message for the user.
 __attribute__((visibility("default"))) mlip::Model *
 mlip_load_model(const std::string &path, const std::string &device, int n_threads);
 }

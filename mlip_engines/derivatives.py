@@ -85,6 +85,29 @@ def atomic_virials_from_edges(
     return virials.index_add(0, edge_index[0], half).index_add(0, edge_index[1], half)
 
 
+def centroid_virials_from_edges(
+    edge_index: Tensor, edge_vectors: Tensor, edge_gradients: Tensor, n_atoms: int
+) -> Tensor:
+    """Per-atom virials, each edge given to its neighbour; they sum to the virial.
+
+    W_j = -sum_{e to j} r_e (x) g_e. If the energy of an atom depends on the edges from it only (one
+    message-passing layer), sum_j W_j v_j is the potential part of the heat flux, which virials
+    shared equally give for pair potentials only.
+
+    Returns
+    -------
+    (n_atoms, 3, 3) tensor, eV
+
+    References
+    ----------
+    Surblys, Matsubara, Kikugawa, Ohara, Phys. Rev. E 99, 051301 (2019); Fan, Pereira, Wang, Zheng,
+    Donadio, Harju, Phys. Rev. B 92, 094301 (2015).
+    """
+    whole = -edge_vectors[:, :, None] * edge_gradients[:, None, :]  # (E, 3, 3)
+    virials = torch.zeros((n_atoms, 3, 3), dtype=whole.dtype, device=whole.device)
+    return virials.index_add(0, edge_index[1], whole)
+
+
 def remove_net_force(forces: Tensor, owned: Tensor) -> Tensor:
     """Subtract the mean force over the owned atoms, so that momentum is conserved.
 

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlip_engines import lammps
 from mlip_engines.archive import read_metadata
@@ -164,7 +165,21 @@ def _lammps() -> list[Finding]:
     except lammps.PluginError as error:
         advice = f"{error}; run: {lammps.BUILD_COMMAND} --force"
         return [*findings, Finding("wrong", "pair_style mlip", advice)]
-    return [*findings, Finding("ok", "pair_style mlip", str(folder))]
+    return [*findings, Finding("ok", "pair_style mlip", str(folder)), *_plugins_on_path(folder)]
+
+
+def _plugins_on_path(own: Path) -> list[Finding]:
+    """Try every other plugin that LAMMPS would load because of LAMMPS_PLUGIN_PATH."""
+    findings = []
+    for entry in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(os.pathsep):
+        if not (Path(entry) / lammps.PLUGIN_NAME).is_file() or Path(entry) == own:
+            continue
+        try:
+            lammps.check_plugin(Path(entry))
+        except lammps.PluginError as error:
+            advice = "; take it out of LAMMPS_PLUGIN_PATH, or start the LAMMPS it was compiled for"
+            findings.append(Finding("wrong", "LAMMPS_PLUGIN_PATH", f"{error}{advice}"))
+    return findings
 
 
 def _lmp_failure() -> str | None:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mlip_engines.derivatives import (
     atomic_virials_from_edges,
+    centroid_virials_from_edges,
     energy_gradient,
     forces_from_edges,
     remove_net_force,
@@ -29,6 +30,7 @@ class ExportedModel(nn.Module):
         self.network = network
         self.scale = float(scale)
         self.has_non_conservative = "non_conservative_forces" in network.heads
+        self.has_centroid_virials = network.message_passing_layers == 1
         self.dtype = next(
             (p.dtype for p in [*network.parameters(), *network.buffers()] if p.is_floating_point()),
             torch.float64,
@@ -77,7 +79,8 @@ class ExportedModel(nn.Module):
         dict
             ``energy`` () eV, ``atomic_energies`` (N,) eV, ``forces`` (N, 3) eV/Å, ``virial`` (3, 3) eV;
             on request ``non_conservative_forces`` (N, 3) eV/Å with no net force, ``non_conservative_virial``
-            (3, 3) eV where the head for stress exists, and ``atomic_virials`` (N, 3, 3) eV. All float64.
+            (3, 3) eV where the head for stress exists, and ``atomic_virials`` (N, 3, 3) eV, with
+            ``centroid_virials`` (N, 3, 3) eV for networks of one layer. All float64.
         """
         if with_non_conservative and not self.has_non_conservative:
             raise RuntimeError(
@@ -111,6 +114,10 @@ class ExportedModel(nn.Module):
             output["atomic_virials"] = atomic_virials_from_edges(
                 edge_index, edge_vectors, gradients, n_atoms
             )
+            if self.has_centroid_virials:
+                output["centroid_virials"] = centroid_virials_from_edges(
+                    edge_index, edge_vectors, gradients, n_atoms
+                )
         if with_non_conservative:
             self._collect_non_conservative(predicted, owned, output)
         return output

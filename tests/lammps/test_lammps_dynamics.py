@@ -7,24 +7,14 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from tests.lammps.argon import argon
 from tests.lammps.closed_form import ClosedForm
-from tests.lammps.runner import read_thermo, run_script, run_structure, write_data
+from tests.lammps.runner import LammpsError, run_structure
 from tolerances import TOLERANCE
 
 CLOSED_FORM = ClosedForm(6.0, epsilon=0.0104, sigma=3.4, curl=0.004)
 TIME_STEP = 0.004  # ps, inner
 DRIFT_LIMIT = 0.05  # meV/atom/ps
-
-
-def argon(temperature=80.0, size=3):
-    """A warm, slightly disordered crystal with velocities."""
-    atoms = bulk("Ar", a=5.3, cubic=True).repeat(size)
-    generator = np.random.default_rng(7)
-    atoms.rattle(0.1, rng=generator)
-    width = np.sqrt(ase.units.kB * temperature / atoms.get_masses())[:, None]
-    velocities = width * generator.standard_normal((len(atoms), 3))
-    atoms.set_velocities(velocities - velocities.mean(axis=0))
-    return atoms
 
 
 def respa(inner_steps, outer_steps, thermo=1):
@@ -80,29 +70,6 @@ def test_counters_with_three_levels(models, tmp_path):
     thermo = run_structure(argon(), models["argon"], tmp_path, commands=commands).thermo
     assert np.diff(thermo["c_mlip[1]"])[:5].tolist() == [7] * 5
     assert np.diff(thermo["c_mlip[2]"])[:5].tolist() == [1] * 5
-
-
-def test_overlay_with_another_pair_style_adds_up(models, tmp_path):
-    write_data(tmp_path / "argon.data", argon(), ["Ar"])
-    script = f"""
-units metal
-atom_style atomic
-read_data argon.data
-thermo_modify format float %.17g
-pair_style hybrid/overlay mlip lj/cut 6.0
-pair_coeff * * mlip {models["argon"]} Ar
-pair_coeff 1 1 lj/cut 0.01 3.0
-run 0
-pair_style mlip
-pair_coeff * * {models["argon"]} Ar
-run 0
-pair_style lj/cut 6.0
-pair_coeff 1 1 0.01 3.0
-run 0
-"""
-    both, model, other = read_thermo(run_script(script, tmp_path))["E_pair"]
-    assert abs(other) > 0.1
-    assert abs(both - model - other) < TOLERANCE["float64"].energy
 
 
 def test_forces_can_be_chosen_again_between_runs(models, tmp_path):
@@ -229,10 +196,28 @@ def test_neighbour_rebuilds_do_not_change_the_trajectory(models, tmp_path, inner
     assert np.abs(results[0].positions - results[1].positions).max() < TOLERANCE["float64"].position
 
 
-def test_warns_when_the_skin_is_too_small_for_the_inner_steps(models, tmp_path):
+def test_skin_that_inner_steps_outrun_is_told_before_it_is_an_error(models, tmp_path):
     commands = "neighbor 0.2 bin\n" + respa(20, 10)
-    result = run_structure(argon(300.0), models["argon"], tmp_path, commands=commands)
-    assert "more than the skin" in result.log
+    with pytest.raises(LammpsError) as caught:
+        run_structure(argon(300.0), models["argon"], tmp_path, commands=commands)
+    output = caught.value.output
+    assert re.search(r"WARNING: .*in one \(outer\) time step of 0.08, more than the skin", output)
+    assert re.search(r"ERROR: .*more than the skin of 0.2: neighbors may be missing. Use", output)
+
+
+@pytest.mark.parametrize("delay", ["delay 0", "delay 40 every 20"])
+@pytest.mark.parametrize("inner_steps", [1, 8])
+def test_list_is_rebuilt_before_atoms_outrun_the_skin(models, tmp_path, inner_steps, delay):
+    """What LAMMPS would not notice in time: long outer steps, and lists kept for many steps."""
+    atoms = argon(temperature=300.0, size=2)
+    results = {}
+    for skin, setting in ((0.7, delay), (3.0, "delay 0")):
+        commands = f"neighbor {skin} bin\nneigh_modify {setting}\n"
+        commands += respa(inner_steps, 320 // inner_steps, thermo=1000)
+        results[skin] = run_structure(atoms, models["argon"], tmp_path, commands=commands)
+    assert "WARNING" not in results[0.7].log
+    difference = np.abs(results[0.7].positions - results[3.0].positions).max()
+    assert difference < TOLERANCE["float64"].position
 
 
 def test_constant_pressure_run_keeps_its_conserved_quantity(models, tmp_path):

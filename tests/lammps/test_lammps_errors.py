@@ -134,8 +134,22 @@ def test_pair_coeff_without_wildcards(attempt):
     [
         ("cutoff 5.0", "got 'cutoff'"),
         ("forces", "'forces' needs a value"),
-        ("forces direct", "expected forces conservative or non_conservative, got 'direct'"),
-        ("device tpu", "expected device auto, cpu or cuda, got 'tpu'"),
+        (
+            "forces direct",
+            "expected forces conservative, non_conservative or correction, got 'direct'",
+        ),
+        ("device cuda:x", "expected device auto, cpu, cuda or cuda:N, got 'cuda:x'"),
+        ("stress none", "expected stress conservative or non_conservative, got 'none'"),
+        ("stress non_conservative", "belongs to forces non_conservative"),
+        ("rotate maybe", "expected rotate yes or no, got 'maybe'"),
+        ("seed -1", "expected a whole number after 'seed', got '-1'"),
+        ("check_masses off", "expected check_masses yes or no, got 'off'"),
+        ("max_force 0", "expected a positive number after 'max_force', got '0'"),
+        ("max_force nan", "expected a positive number after 'max_force', got 'nan'"),
+        ("max_force 5x", "expected a positive number after 'max_force', got '5x'"),
+        ("disagreement loud 1", "expected disagreement ignore, warn or stop, got 'loud'"),
+        ("disagreement warn", "'disagreement' needs a value"),
+        ("device tpu", "expected device auto, cpu, cuda or cuda:N, got 'tpu'"),
     ],
 )
 def test_wrong_keyword(attempt, keywords, message):
@@ -183,7 +197,7 @@ def test_respa_of_direct_forces(attempt):
         keywords="forces non_conservative",
         commands="run_style respa 2 4 inner 1 2.0 3.0 outer 2\nrun 1",
     )
-    assert "remove 'forces non_conservative'" in output
+    assert "remove 'forces' from the pair_style command" in output
 
 
 def test_minimization_of_direct_forces(attempt):

@@ -1,6 +1,7 @@
 """The input scripts in examples/lammps, run as a user runs them."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_water_respa_refuses_another_mode(run_example):
 
 
 def test_minimise_lowers_the_energy(run_example):
-    thermo = read_thermo(run_example("minimise.in", steps=5).stdout)
+    thermo = read_thermo(run_example("minimise.in", steps=5, style="cg").stdout)
     assert thermo["PotEng"][1] < thermo["PotEng"][0] - 0.1
 
 
@@ -64,3 +65,71 @@ def test_sampled_frames_can_be_matched_on(run_example, tmp_path):
     moved = np.abs(frames[2].get_scaled_positions() - frames[1].get_scaled_positions())
     assert 0.0 < np.median(moved) < 0.1
     assert all(frame.calc is None for frame in frames)
+
+
+def test_barostat_with_the_predicted_stress_works_on_the_system(run_example, models):
+    """What the warnings say: with heads that are no derivatives, energy is not conserved."""
+    settings = {"ensemble": "nph_iso", "M": 0, "steps": 400, "every": 10, "taup": 1.0}
+    settings |= {"model": models["stress"], "inner": 0.0002}
+    exact = run_example("ensembles.in", **settings)
+    heads = run_example(
+        "ensembles.in", **settings, forces="non_conservative", stress="non_conservative"
+    )
+    assert "WARNING: Pair style mlip" not in exact.stdout
+    for what in ("forces are no gradient", "stress is no derivative"):
+        lines = [line for line in heads.stdout.splitlines() if what in line]
+        assert len(lines) == 1
+        assert "WARNING: Pair style mlip" in lines[0]
+    conserved = [np.ptp(read_thermo(done.stdout)["Econserve"]) for done in (exact, heads)]
+    assert conserved[1] > 5.0 * conserved[0], conserved
+
+
+def test_overlay_shares_the_evaluation_and_conserves_energy(run_example):
+    thermo = read_thermo(run_example("overlay.in", M=4, steps=400).stdout)
+    evaluations = [np.diff(thermo[f"c_mlip[{k}]"]) for k in (1, 2)]
+    assert evaluations[0].tolist() == [30] * 10
+    assert evaluations[1].tolist() == [10] * 10
+    assert np.abs(thermo["c_d3"]).min() > 1e-3
+    assert np.ptp(thermo["TotEng"]) < 0.05 * np.ptp(thermo["PotEng"])
+
+
+def test_production_run_goes_on_from_its_restart_file(run_example, tmp_path):
+    options = {"deuterium": "yes", "rotate": "yes", "device": "cpu"}
+    whole = run_example("production.in", steps=200, **options)
+    part = run_example("production.in", steps=100, **options, **{"continue": "yes"})
+    reference, again = read_thermo(whole.stdout), read_thermo(part.stdout)
+    for column in ("PotEng", "Econserve", "c_mlip[3]"):
+        np.testing.assert_allclose(again[column][-1], reference[column][-1], rtol=1e-6)
+    frame = np.loadtxt(tmp_path / "run.dump", skiprows=9, max_rows=24)
+    assert frame[:, 5].max() > 0.0
+
+
+def test_production_run_stops_where_the_heads_disagree(run_example, tmp_path):
+    done = run_example("production.in", check=False, steps=100, disagreement=1e-4)
+    assert done.returncode != 0
+    assert "The state is in mlip_disagreement_0.restart" in done.stdout
+    assert (tmp_path / "mlip_disagreement_0.restart").exists()
+
+
+def test_production_run_of_heavy_water_says_nothing_of_masses(run_example):
+    assert "has the mass" not in run_example("production.in", steps=1, deuterium="yes").stdout
+
+
+def test_strides_run_side_by_side_in_python(models, tmp_path):
+    """LAMMPS as a library with mpi4py: beside each other, strides do what they do alone."""
+    write_data(tmp_path / "water.data", STRUCTURES["orthogonal"](), ["O", "H"])
+
+    def table(processes, strides):
+        command = [str(Path(sys.executable).parent / "mpiexec"), "-n", str(processes)]
+        command += [sys.executable, str(EXAMPLES / "strides.py"), "--strides", *strides]
+        command += ["--picoseconds", "0.1", "--model", str(models["curl"]), "--data", "water.data"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return dict(line.split() for line in done.stdout.splitlines()[1:])
+
+    together = table(2, ["1", "4", "8"])
+    assert list(together) == ["1", "4", "8"]
+    assert table(1, ["8"]) == {"8": together["8"]}
+    assert len(set(together.values())) == 3

