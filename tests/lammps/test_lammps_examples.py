@@ -133,3 +133,13 @@ def test_strides_run_side_by_side_in_python(models, tmp_path):
     assert list(together) == ["1", "4", "8"]
     assert table(1, ["8"]) == {"8": together["8"]}
     assert len(set(together.values())) == 3
+
+
+def test_copper_keeps_its_energy_at_an_outer_step_of_16_fs(run_example):
+    done = run_example("copper.in", M=8, ps=0.4, cells=3)
+    first, second = done.stdout.split("Loop time")[:2]
+    energy = np.array(read_thermo(first + "Loop time")["TotEng"])
+    # settled after the first quarter, in which half of the kinetic energy goes into vibrations
+    assert np.ptp(energy[len(energy) // 4 :]) / 108 < 2e-4  # eV/atom
+    pressure = np.array(read_thermo(second + "Loop time")["Press"])
+    assert abs(pressure).max() < 2e4  # bar: the barostat holds what thermal expansion asks for
