@@ -65,7 +65,7 @@ def validate(
     from mlip_engines.diagnostics.report import write_report
     from mlip_engines.diagnostics.runner import Runner
 
-    diagnostics = chosen(only)
+    diagnostics = chosen(only, quick=case.settings.quick)
     case.model.check_elements(set(case.atoms.get_chemical_symbols()))
     makers = engines if any(d.needs_engine for d in diagnostics) else []
     processes = ranks()

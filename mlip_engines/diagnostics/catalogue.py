@@ -8,6 +8,7 @@ from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.closed_loop import ClosedLoop
 from mlip_engines.diagnostics.cost import Cost
 from mlip_engines.diagnostics.dynamics import Dynamics
+from mlip_engines.diagnostics.engine import Engine
 from mlip_engines.diagnostics.jacobian_asymmetry import JacobianAsymmetry
 from mlip_engines.diagnostics.npt import ConstantPressure
 from mlip_engines.diagnostics.nve import ConstantEnergy
@@ -35,8 +36,16 @@ class Diagnostic(Protocol):
         """Return the trajectories it needs from an engine that has these ensembles."""
         ...
 
+    def evaluations(self, case: Case) -> float:
+        """Return roughly what it costs beside trajectories, in full evaluations of the structure."""
+        ...
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Return numbers and series."""
         ...
@@ -65,8 +74,12 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
 }
 
 
-def chosen(only: list[str] | None) -> list[Diagnostic]:
-    """Return the diagnostics of these names with those they build on; all for None.
+# What a fraction of a picosecond says nothing about; a quick look runs them only if they are named.
+NOT_QUICK = ("dynamics", "npt")
+
+
+def chosen(only: list[str] | None, *, quick: bool = False) -> list[Diagnostic]:
+    """Return the diagnostics of these names with those they build on; all that make sense for None.
 
     Raises
     ------
@@ -74,7 +87,7 @@ def chosen(only: list[str] | None) -> list[Diagnostic]:
         If there is no diagnostic of a name.
     """
     if not only:
-        return list(DIAGNOSTICS.values())
+        return [d for name, d in DIAGNOSTICS.items() if not (quick and name in NOT_QUICK)]
     names: set[str] = set()
     waiting = list(only)
     while waiting:

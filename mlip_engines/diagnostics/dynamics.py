@@ -16,7 +16,7 @@ Yeh, Hummer, J. Phys. Chem. B 108, 15873 (2004), for the size of the box.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ from mlip_engines.diagnostics.structure import (
     mean_of_blocks,
     trajectories_with_frames,
 )
+
+if TYPE_CHECKING:
+    from mlip_engines.diagnostics.engine import Engine
 
 THZ_TO_PER_CM = 33.35640951981521  # exact: 1e10 / c
 LARGEST_WAVENUMBER = 4500.0  # 1/cm
@@ -138,8 +141,16 @@ class Dynamics:
         """Return the trajectories of ``nvt`` that have frames."""
         return trajectories_with_frames(case, ensembles, earlier)
 
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Spectrum and diffusion of each element."""
         atoms, arrays = case.atoms, {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.diagnostics.simulation import Forces, Simulation, Trajectory
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
 
 if TYPE_CHECKING:
@@ -64,6 +64,46 @@ class Engine(Protocol):
             If it does not have the ensemble.
         """
         ...
+
+    def time_steps(
+        self,
+        choices: list[Forces],
+        atoms: Atoms,
+        inner_step_fs: float,
+        inner_steps: int,
+        turns: int,
+    ) -> dict[str, list[float]]:
+        """Take the time of kinds of forces that take turns in one process, at constant energy.
+
+        Parameters
+        ----------
+        choices : list of Forces
+        atoms : ase.Atoms
+        inner_step_fs : float
+        inner_steps : int
+            In one turn, rounded to whole outer steps.
+        turns : int
+
+        Returns
+        -------
+        dict of str to list of float, ms per inner step
+            By ``file_name`` of the forces, one value for each turn; NaN where the process did not get.
+
+        Raises
+        ------
+        EngineError
+            If it fails before the first measurement.
+        """
+        ...
+
+
+def complete_turns(
+    found: dict[str, list[float]], choices: list[Forces], turns: int
+) -> dict[str, list[float]]:
+    """Fill up with NaN the turns that a process did not reach."""
+    return {
+        f.file_name: (found.get(f.file_name, []) + [float("nan")] * turns)[:turns] for f in choices
+    }
 
 
 def make_engine(name: str, model: Path) -> Engine:

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _STRIDE_COLOURS = {
-    "M2": "#9ecae1",
-    "M3": "#6baed6",
-    "M4": "#2171b5",
+    "M2": "#6baed6",
+    "M3": "#4292c6",
+    "M4": "#08519c",
     "M5": "#74c476",
     "M6": "#41ab5d",
     "M7": "#238b45",

@@ -33,6 +33,8 @@ from mlip_engines.diagnostics.statistics import Estimate
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.diagnostics.engine import Engine
+
 # Theirs, bulk water: what the reader compares with.
 LITERATURE = {"PET-NC": 0.004, "ORB": 0.015, "EquiformerV2": 0.017, "SOAP-BPNN-NC": 0.032}
 
@@ -145,7 +147,11 @@ class JacobianAsymmetry:
         return 20.0 + 7.0 * case.settings.probes + 2.0 * rows
 
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Exact where small, stochastic in any case."""
         atoms, settings = case.atoms, case.settings

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from mlip_engines.diagnostics.engine import EngineError, child_process, initial_state
+from mlip_engines.diagnostics.engine import (
+    EngineError,
+    child_process,
+    complete_turns,
+    initial_state,
+)
 from mlip_engines.diagnostics.kinetics import species_of
-from mlip_engines.diagnostics.simulation import ENSEMBLES, Simulation, Trajectory
+from mlip_engines.diagnostics.simulation import ENSEMBLES, Forces, Simulation, Trajectory
 from mlip_engines.diagnostics.thermostats import (
     HIGH_PASS_FREQUENCY,
     high_pass_matrix,
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SKIN = 2.0  # Å
+WARM_UP = 4  # outer steps before each measurement of time
 PADDING = 10.0  # Å of empty space around a structure without periodicity
 _CELL = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi", "xy", "xz", "yz")
 # What a run says that has gone wrong, unlike one that never could go right.
@@ -83,6 +90,46 @@ class LammpsEngine:
             break
         return Trajectory.join(chunks)
 
+    def time_steps(
+        self,
+        choices: list[Forces],
+        atoms: Atoms,
+        inner_step_fs: float,
+        inner_steps: int,
+        turns: int,
+    ) -> dict[str, list[float]]:
+        """Take times, see :class:`~mlip_engines.diagnostics.engine.Engine`."""
+        species = species_of(atoms)
+        found: dict[str, list[float]] = {}
+        last_words = "no message"
+        with tempfile.TemporaryDirectory(prefix="mlip-timing-") as scratch:
+            folder = Path(scratch)
+            simulation = Simulation(choices[0], 1.0, inner_step_fs=inner_step_fs)
+            _write_data(folder / "start.data", initial_state(atoms, simulation), species)
+            periodic = bool(atoms.pbc.all())
+            lines = _preamble("read_data start.data", "mlip", self.model, species, periodic)
+            lines += ["thermo_style custom step", "fix move all nve"]
+            lines += _turns(choices, self.model, species, inner_step_fs, inner_steps, turns)
+            (folder / "run.in").write_text("\n".join(lines) + "\n")
+            command = [*lammps_command(), "-in", "run.in", "-log", "none"]
+            name, m = "", 1
+            try:
+                with child_process(command, folder, folder / "lammps.out") as output:
+                    for line in output:
+                        if line.startswith("turn "):
+                            name, m = line.split()[1], int(line.split()[2])
+                        elif name and line.startswith("Loop time of"):
+                            words = line.split()
+                            ms = 1000.0 * float(words[3]) / (int(words[words.index("for") + 1]) * m)
+                            found.setdefault(name, []).append(ms)
+                            name = ""
+                        elif "ERROR" in line:
+                            last_words = line.strip()
+            except subprocess.CalledProcessError as e:
+                if not found:
+                    raise EngineError(f"LAMMPS failed: {last_words}") from e
+        return complete_turns(found, choices, turns)
+
     def _execute(self, folder: Path, progress: Callable[[int], None]) -> str:
         """Run the input; return why it ended early, empty if it did not."""
         command = [*lammps_command(), "-in", "run.in", "-log", "none"]
@@ -125,6 +172,57 @@ def _write_data(path: Path, atoms: Atoms, species: list[str]) -> None:
     draft.replace(path)
 
 
+def _preamble(start: str, style: str, model: Path, species: list[str], periodic: bool) -> list[str]:
+    """Return the commands from the units to the neighbour list."""
+    return [
+        "units metal",
+        "atom_style atomic",
+        "atom_modify map yes",
+        f"boundary {'p p p' if periodic else 'f f f'}",
+        start,
+        f"pair_style {style}",
+        _pair_coeff(model, species),
+        # a cluster is too small for bins if the cutoff is large
+        f"neighbor {SKIN} {'bin' if periodic else 'nsq'}",
+        "neigh_modify every 1 delay 0 check yes",
+    ]
+
+
+def _pair_coeff(model: Path, species: list[str]) -> str:
+    return f'pair_coeff * * "{model}" {" ".join(species)}'
+
+
+def _turns(
+    choices: list[Forces],
+    model: Path,
+    species: list[str],
+    inner_step_fs: float,
+    inner_steps: int,
+    turns: int,
+) -> list[str]:
+    """Return the runs in which kinds of forces take turns, each after a warm-up that is not counted."""
+    lines, style = [], "mlip"
+    for _ in range(turns):
+        for forces in choices:
+            m = forces.inner_steps
+            alone = forces.kind == "non_conservative"
+            wanted = "mlip forces non_conservative" if alone else "mlip"
+            lines.append("run_style verlet")
+            if wanted != style:
+                lines += [f"pair_style {wanted}", _pair_coeff(model, species)]
+                style = wanted
+            if forces.kind == "respa":
+                lines.append(f"run_style respa 2 {m} inner 1 4.0 5.0 outer 2")
+            lines += [
+                f"timestep {m * inner_step_fs / 1000.0:.12g}",
+                "velocity all create 1.0 4711",  # cold: nothing blows up at any stride
+                f"run {WARM_UP}",
+                f'print "turn {forces.file_name} {m}"',
+                f"run {max(1, round(inner_steps / m))}",
+            ]
+    return lines
+
+
 def _script(
     simulation: Simulation, model: Path, species: list[str], first: int, periodic: bool
 ) -> str:
@@ -142,15 +240,7 @@ def _script(
     columns = ["step", "pe", *(f"c_k{k + 1}" for k in range(len(species))), "econserve"]
     columns += ["press", *_CELL, "c_mlip[1]", "c_mlip[2]"]
     lines = [
-        "units metal",
-        "atom_style atomic",
-        "atom_modify map yes",
-        f"boundary {'p p p' if periodic else 'f f f'}",
-        start,
-        f"pair_style {style}",
-        f'pair_coeff * * "{model}" {" ".join(species)}',
-        f"neighbor {SKIN} bin",
-        "neigh_modify every 1 delay 0 check yes",
+        *_preamble(start, style, model, species, periodic),
         f"timestep {step:.12g}",
         *groups,
         *kinetic,

@@ -12,7 +12,7 @@ Bigi, Langer, Ceriotti, ICML 2025 (arXiv:2412.11569), figure 10; Martyna, Tobias
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from mlip_engines.diagnostics.result import Result, Section, Table, with_error
 from mlip_engines.diagnostics.simulation import Simulation, Trajectory
 from mlip_engines.diagnostics.statistics import mean_and_error
 from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_BAR, MEV_PER_EV
+
+if TYPE_CHECKING:
+    from mlip_engines.diagnostics.engine import Engine
 
 BAROSTAT_FS = 200.0
 
@@ -47,7 +50,7 @@ class ConstantPressure:
         self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
     ) -> dict[str, Simulation]:
         """Return the trajectories it needs; none without periodicity."""
-        if not case.atoms.pbc.all() or case.settings.quick:
+        if not case.atoms.pbc.all():
             return {}
         wanted = {}
         stress = "non_conservative_stress" in case.model.metadata.heads
@@ -68,8 +71,16 @@ class ConstantPressure:
                 )
         return wanted
 
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Mean edge, its fluctuation, drift of the enthalpy."""
         rows: list[dict[str, Any]] = []
@@ -113,7 +124,9 @@ class ConstantPressure:
         """Words, a table and a figure."""
         v, section = result.values, Section()
         if not v["runs"]:
-            section.paragraphs.append("Not run: a quick look, or no periodicity.")
+            section.paragraphs.append(
+                "The structure is not periodic, or the engine has no barostat here: nothing was run."
+            )
             return section
         rows = [
             [

@@ -33,6 +33,8 @@ from mlip_engines.units import MEV_PER_EV
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.diagnostics.engine import Engine
+
 
 def energy_drift(time_ps: np.ndarray, energy_eV: np.ndarray, n_atoms: int) -> Estimate:
     """Slope of the energy.
@@ -72,9 +74,13 @@ def summary(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") -> dict
     for run in runs:
         if len(run.time_ps) < 4:
             continue
-        drifts.append(energy_drift(run.time_ps, run.conserved_eV, len(atoms)))
-        line = np.polyval(np.polyfit(run.time_ps, run.conserved_eV, 1), run.time_ps)
-        fluctuations.append(MEV_PER_EV * float(np.std(run.conserved_eV - line)) / len(atoms))
+        # drawn velocities do not know where the atoms are: the first tenth of a run is left out
+        time, energy = (
+            series[len(run.time_ps) // 10 :] for series in (run.time_ps, run.conserved_eV)
+        )
+        drifts.append(energy_drift(time, energy, len(atoms)))
+        line = np.polyval(np.polyfit(time, energy, 1), time)
+        fluctuations.append(MEV_PER_EV * float(np.std(energy - line)) / len(atoms))
         by_element = temperatures(atoms, run, ensemble)
         heatings.append(slope_and_error(run.time_ps, by_element["all"]))
         n_last = max(2, len(run.time_ps) // 5)
@@ -121,8 +127,16 @@ class ConstantEnergy:
             )
         return wanted
 
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Drift and heating of each."""
         atoms, values, arrays = case.atoms, {}, {}

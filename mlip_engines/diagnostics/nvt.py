@@ -27,6 +27,8 @@ from mlip_engines.diagnostics.statistics import combine, mean_and_error
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.diagnostics.engine import Engine
+
 LITERATURE = (
     "Bigi, Langer and Ceriotti, water at 300 K, all/H/O: with SVR (10 fs) C 0.1/-0.4/1.0, NC 0.3/-4.4/9.9, M = 8 "
     "0.0/-0.1/0.1 K; NC with white noise 12.8/11.2/16.2 (1000 fs), 1.4/1.3/1.6 (100 fs), 0.1/0.0/0.2 K (10 fs); NC "
@@ -97,8 +99,16 @@ class ConstantTemperature:
                     )
         return wanted
 
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Excess of each."""
         rows: list[dict[str, Any]] = []

@@ -6,13 +6,19 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mlip_engines.diagnostics.engine import EngineError, child_process, initial_state
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.diagnostics.engine import (
+    EngineError,
+    child_process,
+    complete_turns,
+    initial_state,
+)
+from mlip_engines.diagnostics.simulation import Forces, Simulation, Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -67,6 +73,46 @@ class OpenmmEngine:
         while (path := folder / f"chunk_{len(chunks)}.npz").exists():
             chunks.append(Trajectory.load(path))
         return Trajectory.join(chunks)
+
+    def time_steps(
+        self,
+        choices: list[Forces],
+        atoms: Atoms,
+        inner_step_fs: float,
+        inner_steps: int,
+        turns: int,
+    ) -> dict[str, list[float]]:
+        """Take times, see :class:`~mlip_engines.diagnostics.engine.Engine`."""
+        import ase.io
+
+        job = {
+            "choices": [asdict(forces) for forces in choices],
+            "model": str(self.model),
+            "start": "start.traj",
+            "inner_step_fs": inner_step_fs,
+            "inner_steps": inner_steps,
+            "turns": turns,
+        }
+        found: dict[str, list[float]] = {}
+        last_words = "no message"
+        with tempfile.TemporaryDirectory(prefix="mlip-timing-") as scratch:
+            folder = Path(scratch)
+            simulation = Simulation(choices[0], 1.0, inner_step_fs=inner_step_fs)
+            ase.io.write(folder / "start.traj", initial_state(atoms, simulation))
+            (folder / "job.json").write_text(json.dumps(job))
+            command = [sys.executable, "-m", "openmm_forces.timing", "job.json"]
+            try:
+                with child_process(command, folder, folder / "timing.out") as lines:
+                    for line in lines:
+                        words = line.split()
+                        if words[:1] == ["turn"]:
+                            found.setdefault(words[1], []).append(float(words[2]))
+                        elif words:
+                            last_words = line.strip()
+            except subprocess.CalledProcessError as e:
+                if not found:
+                    raise EngineError(f"OpenMM failed: {last_words}") from e
+        return complete_turns(found, choices, turns)
 
     @staticmethod
     def _last(folder: Path, n_chunks: int) -> Trajectory:

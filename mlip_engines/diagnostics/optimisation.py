@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
+    from mlip_engines.diagnostics.engine import Engine
+
 MINIMISERS = ("FIRE", "LBFGS")
 THRESHOLD = {"gas": 1e-5, "condensed": 1e-4}  # eV/Å, largest force on an atom
 RATTLE = 0.05  # Å, standard deviation of displacements from the given structure
@@ -145,7 +147,11 @@ class Optimisation:
         return 2.0 * 1.5 * max(1, s.optimisations // 2) * min(s.optimisation_steps, 300)
 
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Minimise the same structures in every way."""
         from mlip_engines.calculator import MlipCalculator
@@ -220,6 +226,11 @@ class Optimisation:
                 rows,
             )
         )
+        if not any(r["converged"] for r in v["runs"] if r["forces"] == "C"):
+            section.warnings.append(
+                "No minimisation with conservative forces converged in the steps allowed: success rates do not compare "
+                "the two kinds of forces here. Allow more steps (leave out --quick)."
+            )
         section.paragraphs.append(
             f"At most {v['allowed_steps']} steps each. {_words(v['runs'])} Bigi, Langer and Ceriotti, {LITERATURE}."
         )

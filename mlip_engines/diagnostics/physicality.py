@@ -30,6 +30,8 @@ from mlip_engines.diagnostics.structure import trajectories_with_frames
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.diagnostics.engine import Engine
+
 LOCAL_LIMIT, GLOBAL_LIMIT = 0.25, 0.2
 OVERLAP = 0.5  # of the smallest distance at the start
 HOTTER = (1.0, 1.5, 2.0)  # temperatures, in units of that of the case
@@ -154,8 +156,16 @@ class Physicality:
                     )
         return wanted
 
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Judge each trajectory."""
         groups = molecules(case.atoms) if is_molecular(case.atoms) else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.catalogue import Diagnostic
+from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, Diagnostic
 from mlip_engines.diagnostics.engine import Engine
 from mlip_engines.diagnostics.ranks import Alone, Ranks
 from mlip_engines.diagnostics.result import Result
@@ -139,18 +139,19 @@ class Runner:
             for engine in self.engines if diagnostic.needs_engine else [None]:
                 if self._part(diagnostic, engine).with_suffix(".json").exists():
                     continue
+                total += self._cost_of_model(diagnostic)
                 if engine is None:
-                    total += self._cost_of_model(diagnostic)
                     continue
-                for simulation in diagnostic.simulations(self.case, engine.ensembles, {}).values():
+                earlier = self._finished(engine)
+                wanted = diagnostic.simulations(self.case, engine.ensembles, earlier)
+                for simulation in wanted.values():
                     seen[self._series(engine, simulation)] = self._cost(simulation)
         total += sum(seconds for path, seconds in seen.items() if not path.exists())
         return total / self.ranks.size
 
     def run(self, progress: Progress = lambda text, seconds: None) -> dict[str, Result]:
-        """Run what is missing and return all parts, ``NAME`` or ``ENGINE/NAME``."""
+        """Run what is missing; return all parts that are there then, ``NAME`` or ``ENGINE/NAME``."""
         self.equilibrated(progress)
-        parts: dict[str, Result] = {}
         for turn, diagnostic in enumerate(d for d in self.diagnostics if not d.needs_engine):
             path = self._part(diagnostic, None)
             if turn % self.ranks.size == self.ranks.rank and not path.with_suffix(".json").exists():
@@ -163,10 +164,12 @@ class Runner:
                 earlier[diagnostic.name] = self._part_of_engine(
                     diagnostic, engine, earlier, progress
                 )
-                parts[f"{engine.name}/{diagnostic.name}"] = earlier[diagnostic.name]
         self.ranks.barrier()
-        for diagnostic in (d for d in self.diagnostics if not d.needs_engine):
-            parts[diagnostic.name] = Result.load(self._part(diagnostic, None))
+        parts = self._finished(None)
+        for engine in self.engines:
+            parts |= {
+                f"{engine.name}/{name}": part for name, part in self._finished(engine).items()
+            }
         return parts
 
     def _part_of_engine(
@@ -182,7 +185,9 @@ class Runner:
             self.ranks.barrier()
             if self.ranks.rank == 0:
                 runs = {k: Trajectory.load(self._series(engine, s)) for k, s in wanted.items()}
-                self._save(diagnostic.measure(self.case, runs, earlier), path)
+                progress(f"{engine.name} {diagnostic.title}", 0.0)
+                self._save(diagnostic.measure(self.case, runs, earlier, engine), path)
+                progress(f"{engine.name} {diagnostic.title}", self._cost_of_model(diagnostic))
             self.ranks.barrier()
         return Result.load(path)
 
@@ -211,6 +216,18 @@ class Runner:
 
     def _cost_of_model(self, diagnostic: Diagnostic) -> float:
         return diagnostic.evaluations(self.case) * self.conservative_ms / 1000.0
+
+    def _finished(self, engine: Engine | None) -> dict[str, Result]:
+        """Return the parts of an engine, or of the model alone, that are there."""
+        found = {}
+        for name, diagnostic in DIAGNOSTICS.items():
+            path = self._part(diagnostic, engine)
+            if (
+                diagnostic.needs_engine == (engine is not None)
+                and path.with_suffix(".json").exists()
+            ):
+                found[name] = Result.load(path)
+        return found
 
     def _series(self, engine: Engine, simulation: Simulation) -> Path:
         return self.folder / "series" / engine.name / f"{simulation.name}.npz"

@@ -12,7 +12,7 @@ Ceriotti, ICML 2025 (arXiv:2412.11569).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from mlip_engines.diagnostics.figures import panels
 from mlip_engines.diagnostics.nve import nve_simulation, summary
 from mlip_engines.diagnostics.result import Result, Section, Table, number, with_error
 from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+
+if TYPE_CHECKING:
+    from mlip_engines.diagnostics.engine import Engine
 
 DRIFT = "drift_meV_per_atom_per_ps"
 
@@ -39,14 +42,17 @@ def largest_stride(strides: dict[int, tuple[float, float]], limit: float) -> tup
     int
         1 (conservative forces in every step) if none passes.
     list of int
-        Those whose drift is below the limit but whose error reaches beyond: longer runs would tell.
+        Those before the first that fails whose error reaches across the limit: longer runs would tell.
     """
     best, undecided, open_end = 1, [], True
     for m in sorted(strides):
         drift, error = strides[m]
         error = 0.0 if not np.isfinite(error) else error
         passes = np.isfinite(drift) and abs(drift) + error <= limit
-        if not passes and np.isfinite(drift) and abs(drift) - error <= limit:
+        fails = not np.isfinite(drift) or abs(drift) - error > limit
+        if fails:
+            break
+        if not passes:
             undecided.append(m)
         open_end = open_end and passes
         if open_end:
@@ -73,8 +79,16 @@ class Stride:
             if forces.kind != "non_conservative"
         }
 
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Compare each drift with the limit."""
         limit = case.settings.drift_limit_meV_per_atom_per_ps
@@ -89,7 +103,6 @@ class Stride:
                 "inner_steps": forces.inner_steps,
                 DRIFT: float("nan") if blown_up else found.get(DRIFT, float("nan")),
                 f"{DRIFT}_error": found.get(f"{DRIFT}_error", float("nan")),
-                "heating_K_per_ps": found.get("heating_K_per_ps", float("nan")),
                 "blown_up": blown_up,
             }
         strides = {
@@ -147,12 +160,9 @@ class Stride:
                     name.replace("M", "M = "),
                     number(s["inner_steps"] * v["inner_step_fs"], 1),
                     drift,
-                    number(s["heating_K_per_ps"], 1, sign=True),
                 ]
             )
-        section.tables.append(
-            Table(["forces", "outer step, fs", "drift, meV/atom/ps", "heating, K/ps"], rows)
-        )
+        section.tables.append(Table(["forces", "outer step, fs", "drift, meV/atom/ps"], rows))
         section.figures.append(
             (
                 "Size of the drift against the outer step. Peaks are resonances with vibrations of twice the outer "
@@ -173,11 +183,14 @@ class Stride:
         for outer, drift, error, name in points:
             low = min(error, 0.9 * drift) if drift > 0 else 0.0
             axes.errorbar(outer, drift, [[low], [error]], fmt="o", color="black", capsize=2, ms=4)
+            above = len(axes.texts) % 2 == 0  # labels of close points would overlap
             axes.annotate(
                 name.replace("M", "M = "),
-                (outer, drift),
-                xytext=(4, 5),
+                (outer, drift + error if above else drift - low),
+                xytext=(0, 4 if above else -4),
                 textcoords="offset points",
+                ha="center",
+                va="bottom" if above else "top",
                 fontsize=8,
             )
         if points:

@@ -29,6 +29,8 @@ from mlip_engines.diagnostics.simulation import Simulation, Trajectory
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.diagnostics.engine import Engine
+
 BIN = 0.1  # Å
 BLOCKS = 5
 LEFT_OUT = 5  # the first of so many parts of a trajectory
@@ -134,8 +136,16 @@ class Structure:
         """Return the trajectories of ``nvt`` that have frames."""
         return trajectories_with_frames(case, ensembles, earlier)
 
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Functions of each kind of forces, and how far they are from those of C."""
         atoms, arrays = case.atoms, {}

@@ -24,6 +24,8 @@ from mlip_engines.units import MEV_PER_EV
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.diagnostics.engine import Engine
+
 # A float32 network repeats itself to about 1e-5 eV/Å in another orientation.
 ROUND_OFF_MEV_PER_ANGSTROM = {"float32": 0.5, "float64": 1e-6}
 
@@ -83,7 +85,11 @@ class Symmetry:
         return 1.3 * case.settings.rotations
 
     def measure(
-        self, case: Case, trajectories: dict[str, Trajectory], earlier: dict[str, Result]
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
     ) -> Result:
         """Evaluate in random orientations."""
         from mlip_engines.calculator import MlipCalculator

@@ -60,10 +60,15 @@ def _stride_words(
             f"{name}: use conservative forces in every step ({v['inner_step_fs']:g} fs); their energy drifts by "
             f"{measured} meV/atom/ps. No stride of r-RESPA that was tried stays below {limit:g}."
         )
+    open_questions = ""
+    if v["undecided_inner_steps"]:
+        listed = ", ".join(str(m) for m in v["undecided_inner_steps"])
+        open_questions = f" M = {listed} may do as well: longer runs would tell."
     faster = f", {number(speed)} times as fast as conservative forces" if speed else ""
     return (
         f"{name}: use r-RESPA with M = {best} (inner step {v['inner_step_fs']:g} fs, outer step "
         f"{v['outer_step_fs']:g} fs). The energy drifts by {measured} meV/atom/ps (limit {limit:g}){faster}."
+        f"{open_questions}"
     )
 
 

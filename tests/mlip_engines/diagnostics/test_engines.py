@@ -16,6 +16,7 @@ from mlip_engines.diagnostics.simulation import (
 )
 from tests.mlip_engines.diagnostics.conftest import CURL, K
 
+pytestmark = pytest.mark.slow
 NAMES = [
     pytest.param("lammps", marks=pytest.mark.lammps),
     pytest.param("openmm", marks=pytest.mark.openmm),
@@ -64,11 +65,11 @@ def test_energies_and_counts(engine, argon, tmp_path):
     assert 3 * outer <= head_only <= 3 * outer + 4 and outer <= full <= outer + 4
 
 
-@pytest.mark.parametrize("ensemble", ["langevin", "svr"])
-@pytest.mark.parametrize("forces", [CONSERVATIVE, NON_CONSERVATIVE, Forces("respa", 2)])
+@pytest.mark.parametrize(
+    ("ensemble", "forces"),
+    [("langevin", NON_CONSERVATIVE), ("svr", NON_CONSERVATIVE), ("svr", Forces("respa", 2))],
+)
 def test_thermostats_reach_their_temperature(engine, argon, tmp_path, ensemble, forces):
-    if forces.kind == "respa" and ensemble == "langevin":
-        pytest.skip("tested with the other forces: the same code")
     from mlip_engines.diagnostics.kinetics import temperatures
 
     simulation = Simulation(
@@ -141,12 +142,20 @@ def test_a_run_that_blows_up_is_a_result(engine, argon, tmp_path):
     assert again.stopped == run.stopped and len(again.time_ps) == len(run.time_ps)
 
 
+def test_kinds_of_forces_take_turns(engine, argon):
+    choices = [CONSERVATIVE, Forces("respa", 4), NON_CONSERVATIVE]
+    found = engine.time_steps(choices, argon, 2.0, inner_steps=8, turns=3)
+    assert list(found) == ["C", "M4", "NC"]
+    assert all(len(times) == 3 and min(times) > 0.0 for times in found.values())
+
+
 @pytest.mark.lammps
 def test_more_ensembles_in_lammps(argon_model, argon, tmp_path):
     engine = engine_of("lammps", argon_model)
     for ensemble in ("rescaled", "gle", "nph", "npt"):
         forces = NON_CONSERVATIVE if ensemble == "rescaled" else Forces("respa", 2)
-        simulation = Simulation(forces, 0.256, ensemble=ensemble, pressure_bar=500.0, **SHORT)
+        settings = {**SHORT, "inner_step_fs": 1.0}
+        simulation = Simulation(forces, 0.256, ensemble=ensemble, pressure_bar=500.0, **settings)
         run = engine.run(simulation, argon, tmp_path / ensemble)
         assert run.stopped == "" and len(run.time_ps) == 9
         total = run.potential_eV + run.kinetic_eV.sum(axis=1)

@@ -29,8 +29,9 @@ def test_a_swirl_has_no_minimum(argon_model, minimiser):
     assert not minimise(pair, calculator, minimiser, 1e-5, 100)["converged"]
 
 
-def test_success_is_counted(argon_model, argon):
-    case = Case(load_model(argon_model), argon, quick(optimisation_steps=150))
+def test_success_is_counted(argon_model):
+    pair = Atoms("Ar2", [[0.0, 0.0, 0.0], [3.9, 0.3, 0.2]])
+    case = Case(load_model(argon_model), pair, quick(optimisation_steps=150))
     result = Optimisation().measure(case, {}, {})
     runs = {(r["forces"], r["minimiser"]): r for r in result.values["runs"]}
     assert all(r["phase"] == "condensed" for r in runs.values())  # no molecules
@@ -38,6 +39,7 @@ def test_success_is_counted(argon_model, argon):
     assert runs["NC", "LBFGS"]["converged"] == 0
     assert runs["NC", "LBFGS"]["median_steps"] is None
     words = Optimisation().render(result).paragraphs[0]
+    assert "2 of 2 minimisations with C forces converged" in words
     assert "0 of 2 minimisations with NC forces converged" in words
 
 

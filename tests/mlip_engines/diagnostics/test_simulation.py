@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlip_engines.diagnostics.case import Case, full, quick
-from mlip_engines.diagnostics.cost import shared_cost, time_per_step
+from mlip_engines.diagnostics.cost import relative_times, shared_cost
 from mlip_engines.diagnostics.kinetics import degrees_of_freedom, temperatures
 from mlip_engines.diagnostics.nve import ConstantEnergy, energy_drift, summary
 from mlip_engines.diagnostics.nvt import excess
@@ -159,22 +159,27 @@ def test_the_largest_stride_is_the_end_of_an_unbroken_row():
     strides = {2: (0.01, 0.01), 4: (-0.1, 0.05), 6: (0.9, 0.1), 8: (0.05, 0.01)}
     assert largest_stride(strides, 0.3) == (4, [])  # 8 is an island behind a resonance
     assert largest_stride({2: (0.01, 0.5)}, 0.3) == (1, [2])  # not known well enough
+    # what comes after a clear failure is no question any more
+    assert largest_stride({2: (0.1, 0.1), 3: (0.4, 0.2), 4: (9.0, 0.1), 8: (0.1, 0.9)}, 0.3) == (
+        2,
+        [3],
+    )
     assert largest_stride({2: (0.0, np.nan)}, 0.3) == (2, [])
     assert largest_stride({2: (np.nan, 0.1), 4: (0.0, 0.0)}, 0.3) == (1, [])
     assert largest_stride({}, 0.3) == (1, [])
 
 
-def test_times_leave_out_the_chunk_that_warms_up():
-    run = trajectory(
-        [0.0, 0.1],
-        [1.0, 1.0],
-        [0.0, 0.0],
-        seconds=np.array([9.0, 1.0, 1.2, 1.1]),
-        n_steps=np.full(4, 100),
-    )
-    median, scatter = time_per_step(run)
-    assert median == pytest.approx(11.0) and 0.0 < scatter < 1.0
-    assert np.isnan(time_per_step(trajectory([0.0], [1.0], [0.0]))[0])
+def test_a_load_that_comes_and_goes_does_not_change_the_ratios():
+    slow = np.array([1.0, 3.0, 1.0, 2.0])  # what else the machine does in each turn
+    turns = {
+        "C": list(30.0 * slow),
+        "NC": list(10.0 * slow),
+        "M4": [15.0, float("nan"), 15.0, 33.0],
+    }
+    found = relative_times(turns, "NC")
+    assert found["C"] == pytest.approx((3.0, 0.0)) and found["NC"] == pytest.approx((1.0, 0.0))
+    assert found["M4"][0] == pytest.approx(1.5) and found["M4"][1] > 0.0
+    assert np.isnan(relative_times({"NC": [1.0], "M16": [float("nan")]}, "NC")["M16"][0])
 
 
 def test_a_high_pass_thermostat_leaves_slow_motions_alone():
