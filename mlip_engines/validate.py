@@ -92,8 +92,8 @@ def validate(
 
             parts = runner.run(report)
             bar.set_description_str("done", refresh=False)
-    except BaseException:
-        processes.abort()
+    except BaseException as e:
+        processes.abort(str(e) or type(e).__name__)
         raise
     if processes.rank != 0:
         return {}

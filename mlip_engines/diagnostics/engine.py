@@ -143,8 +143,23 @@ def initial_state(atoms: Atoms, simulation: Simulation) -> Atoms:
 def child_process(command: list[str], folder: Path, output: Path) -> Iterator[Iterator[str]]:
     """Run a command, and yield its lines while they come; they are also appended to a file.
 
-    The process ends with the block, whatever happens in it. Afterwards ``returncode`` is known to
-    :func:`subprocess.Popen.wait` only, so a failure raises :class:`subprocess.CalledProcessError`.
+    The process ends with the block, whatever happens in it.
+
+    Parameters
+    ----------
+    command : list of str
+    folder : Path
+        Where it runs.
+    output : Path
+
+    Yields
+    ------
+    iterator of str
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        At the end of the block, if it exits with anything but 0.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(_MPI_PREFIXES)}
     process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Protocol
 
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -18,8 +19,8 @@ class Ranks(Protocol):
         """Wait for all."""
         ...
 
-    def abort(self) -> None:
-        """End all processes."""
+    def abort(self, reason: str) -> None:
+        """End all processes; the reason is said first."""
         ...
 
 
@@ -31,8 +32,8 @@ class Alone:
     def barrier(self) -> None:
         """Nobody to wait for."""
 
-    def abort(self) -> None:
-        """Nobody to end."""
+    def abort(self, reason: str) -> None:
+        """Nobody to end: the caller raises."""
 
 
 class MpiRanks:
@@ -48,8 +49,9 @@ class MpiRanks:
         """Wait for all."""
         self._world.Barrier()
 
-    def abort(self) -> None:
+    def abort(self, reason: str) -> None:
         """End all processes: they would wait for this one forever."""
+        print(f"mlip-validate: process {self.rank}: {reason}", file=sys.stderr, flush=True)
         self._world.Abort(1)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS
 from mlip_engines.diagnostics.figures import image
-from mlip_engines.diagnostics.result import Result, Section, Table, _finite
+from mlip_engines.diagnostics.result import Result, Section, Table, as_json
 from mlip_engines.diagnostics.verdict import ENGINE_NAMES, commands, verdict
 
 SCHEMA = 1  # of report.json; anything that changes a meaning raises it
@@ -66,7 +66,7 @@ def write_report(
                 "wide, and slow failures do not show. Leave out --quick before you rely on it.",
             },
         )
-    data = _finite(
+    data = as_json(
         {
             "schema": SCHEMA,
             **description,

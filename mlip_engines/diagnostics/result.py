@@ -34,7 +34,7 @@ class Result:
         with draft.open("wb") as file:
             np.savez_compressed(file, **self.arrays)
         draft.replace(path.with_suffix(".npz"))
-        draft.write_text(json.dumps(_finite(self.values), indent=1, allow_nan=False) + "\n")
+        draft.write_text(json.dumps(as_json(self.values), indent=1, allow_nan=False) + "\n")
         draft.replace(path.with_suffix(".json"))
 
     @classmethod
@@ -45,14 +45,14 @@ class Result:
             return cls(values, {name: data[name] for name in data.files})
 
 
-def _finite(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Return plain numbers and lists; what is not finite becomes null, as JSON has it."""
     if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
+        return {str(k): as_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [as_json(v) for v in value]
     if isinstance(value, np.ndarray):
-        return _finite(value.tolist())
+        return as_json(value.tolist())
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, np.integer):

