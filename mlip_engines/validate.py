@@ -68,7 +68,8 @@ def validate(
 
     diagnostics = chosen(only, quick=case.settings.quick)
     case.model.check_elements(set(case.atoms.get_chemical_symbols()))
-    makers = engines if any(d.needs_engine for d in diagnostics) else []
+    needed = case.settings.equilibrate_ps > 0.0 or any(d.needs_engine for d in diagnostics)
+    makers = engines if needed else []
     processes = ranks()
     runner = Runner(
         case,

@@ -28,6 +28,7 @@ Progress = Callable[[str, float], None]  # what runs, and its seconds (as estima
 class Runner:
     """Runs diagnostics of a case in a folder.
 
+    ``folder/start.extxyz`` is the structure after equilibration,
     ``folder/series/ENGINE/NAME.npz`` holds each trajectory, ``folder/parts/[ENGINE-]NAME.json`` and ``.npz``
     each result, ``folder/work`` what a trajectory that was stopped goes on from.
 
@@ -98,25 +99,30 @@ class Runner:
 
     def equilibrated(self, progress: Progress) -> None:
         """Replace the structure of the case by one that has been at its temperature for a while."""
-        settings = self.case.settings
-        if settings.equilibrate_ps <= 0.0 or not self.engines:
+        import ase.io
+
+        if self.case.settings.equilibrate_ps <= 0.0:
             return
-        simulation = self._equilibration()
-        path = self._series(self.engines[0], simulation)
+        path = self.folder / "start.extxyz"
         if self.ranks.rank == 0 and not path.exists():
-            self._run(self.engines[0], simulation, self.case.atoms, progress)
+            self._run(self.engines[0], self._equilibration(), self.case.atoms, progress)
+            run = Trajectory.load(self._series(self.engines[0], self._equilibration()))
+            if run.stopped:
+                raise ValueError(
+                    f"the equilibration with conservative forces stopped: {run.stopped}; give a structure that this "
+                    "model knows, or --equilibrate 0"
+                )
+            start = self.case.atoms.copy()
+            if start.pbc.any():
+                start.set_cell(run.frame_cell[-1])
+            start.positions = run.positions[-1]
+            draft = path.with_name("draft.extxyz")
+            ase.io.write(draft, start, columns=["symbols", "positions"])
+            draft.replace(path)
         self.ranks.barrier()
-        run = Trajectory.load(path)
-        if run.stopped:
-            raise ValueError(
-                f"the equilibration with conservative forces stopped: {run.stopped}; give a structure that this "
-                "model knows, or --equilibrate 0"
-            )
-        start = self.case.atoms.copy()
-        if start.pbc.any():
-            start.set_cell(run.frame_cell[-1])
-        start.positions = run.positions[-1]
-        self.case.atoms = start
+        masses = self.case.atoms.get_masses()
+        self.case.atoms = ase.io.read(path)
+        self.case.atoms.set_masses(masses)
 
     def _equilibration(self) -> Simulation:
         ps = self.case.settings.equilibrate_ps
@@ -132,7 +138,7 @@ class Runner:
         """Seconds that all that is missing should take on this process."""
         seen: dict[Path, float] = {}
         total = 0.0
-        if self.case.settings.equilibrate_ps > 0.0 and self.engines:
+        if self.case.settings.equilibrate_ps > 0.0 and not (self.folder / "start.extxyz").exists():
             simulation = self._equilibration()
             seen[self._series(self.engines[0], simulation)] = self._cost(simulation)
         for diagnostic in self.diagnostics:

@@ -55,6 +55,11 @@ def _stride_words(
     name, best = ENGINE_NAMES[engine], v["largest_inner_steps"]
     measured = with_error(drift.get(DRIFT), drift.get(f"{DRIFT}_error"), 3, sign=True)
     limit = v["limit_meV_per_atom_per_ps"]
+    if len(v["strides"]) == 1:
+        return (
+            f"{name}: the model has no head for non-conservative forces, and so no stride. Its energy drifts by "
+            f"{measured} meV/atom/ps with a step of {v['inner_step_fs']:g} fs."
+        )
     if best == 1:
         return (
             f"{name}: use conservative forces in every step ({v['inner_step_fs']:g} fs); their energy drifts by "

