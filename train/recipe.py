@@ -12,7 +12,6 @@ from train.losses import TERMS, LossWeights
 from train.precision import PRECISIONS
 from train.sampling import BatchLimits
 
-
 OPTIMIZERS = ("muon", "adamw")
 
 
