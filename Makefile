@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CXX_SOURCES := $(foreach folder,lammps_plugin mlip_engines/operators,$(wildcard $(folder)/*.cpp $(folder)/*.h))
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: env demo test lint format clean check-tools
+.PHONY: env demo bench test lint format clean check-tools
 
 env: $(VENV)/.installed
 
@@ -30,6 +30,9 @@ check-tools:
 
 demo: env
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python examples/demo.py --output demo
+
+bench: env
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python benchmarks/speed.py --output speed
 
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from mlip_engines.contract import DTYPES, ModelMetadata
 from mlip_engines.load import find_model, read_metadata
@@ -27,7 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.checkpoint is None or options.output is None:
             raise ValueError("expected CHECKPOINT -o MODEL to export, or --info MODEL")
-        metadata = export_checkpoint(options.checkpoint, options.output, options.dtype)
+        metadata = export_checkpoint(
+            options.checkpoint,
+            options.output,
+            options.dtype,
+            inner=options.inner,
+            name=options.name,
+        )
     except (ValueError, OSError) as e:
         print(f"mlip-export: {e}", file=sys.stderr)
         return 1
@@ -39,7 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def export_checkpoint(
-    checkpoint: str | Path, output: str | Path, dtype: str = "float32"
+    checkpoint: str | Path,
+    output: str | Path,
+    dtype: str = "float32",
+    *,
+    inner: str | Path | None = None,
+    name: str | None = None,
 ) -> ModelMetadata:
     """Turn a checkpoint of mlip-train into a model file.
 
@@ -49,6 +61,10 @@ def export_checkpoint(
     output : str or Path
     dtype : {"float32", "float64"}
         In which the network computes; sums and derivatives are float64 in either.
+    inner : str or Path, optional
+        Checkpoint of a second network, whose non-conservative forces take the place of the first one's.
+    name : str, optional
+        Of the model; by default that of the recipe.
 
     Returns
     -------
@@ -60,7 +76,7 @@ def export_checkpoint(
     FileNotFoundError
         If there is no such checkpoint.
     ValueError
-        If it is no checkpoint, or the file does not compute what the network does.
+        If it is no checkpoint, the two networks do not fit each other, or the file does not compute what they do.
     """
     import torch
 
@@ -73,6 +89,10 @@ def export_checkpoint(
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     network, fields, reference_energies, scale = load_network(checkpoint)
     network = network.to(getattr(torch, dtype))
+    if inner is not None:
+        network, fields = _with_inner_force(network, fields, scale, inner, dtype)
+    if name is not None:
+        fields["name"] = name
     metadata = ModelMetadata(
         **fields,
         cutoff=network.cutoff,
@@ -86,6 +106,33 @@ def export_checkpoint(
     )
 
 
+def _with_inner_force(
+    network: Any, fields: dict[str, Any], scale: float, inner: str | Path, dtype: str
+) -> tuple[Any, dict[str, Any]]:
+    """Return the network with another's non-conservative forces, and the metadata of both."""
+    import torch
+
+    from mlip_engines.inner_force import WithInnerForce
+    from train.checkpoint import load_network
+
+    small, of_small, _, its_scale = load_network(inner)
+    missing = sorted(set(fields["species"]) - set(of_small["species"]))
+    if missing:
+        raise ValueError(
+            f"{inner}: the inner network does not know {', '.join(missing)}; train it on all of "
+            f"{', '.join(fields['species'])}"
+        )
+    both = WithInnerForce(network, small.to(getattr(torch, dtype)), its_scale / scale)
+    training = {**fields.get("training", {}), "inner": of_small.get("training", {})}
+    # Errors of the replaced head, and its distance from C, say nothing about this model.
+    kept = {
+        key: value
+        for key, value in fields.get("errors", {}).items()
+        if "non_conservative" not in key and "c_minus_nc" not in key
+    }
+    return both, {**fields, "training": training, "errors": kept}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mlip-export",
@@ -93,6 +140,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="of mlip-train")
     parser.add_argument("-o", "--output", metavar="MODEL", type=Path, help="model file to write")
+    parser.add_argument(
+        "--inner",
+        metavar="CHECKPOINT",
+        type=Path,
+        help="take the non-conservative forces from this network instead: a small one that was trained on the forces "
+        "of the first, see mlip-label",
+    )
+    parser.add_argument("--name", help="of the model (default: that of the recipe)")
     parser.add_argument(
         "--dtype",
         choices=DTYPES,

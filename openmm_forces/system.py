@@ -18,12 +18,13 @@ def create_system(
     host: str = "auto",
     forces: str = "conservative",
     remove_cm_motion: bool = True,
+    hydrogen_mass: float | unit.Quantity | None = None,
     skin: float | unit.Quantity = DEFAULT_SKIN_NM,
 ) -> openmm.System:
     """Make a System in which a model gives all energies and forces.
 
-    Periodic if the topology has box vectors, in vacuum if not. Masses are those of the elements; no
-    constraints.
+    Periodic if the topology has box vectors, in vacuum if not. Masses are those of the elements, unless
+    hydrogens are made heavier; no constraints.
 
     Parameters
     ----------
@@ -35,12 +36,17 @@ def create_system(
         As for :func:`openmm_forces.create_force`.
     remove_cm_motion : bool
         Add a CMMotionRemover, as ``ForceField.createSystem`` does.
+    hydrogen_mass : float (g/mol) or Quantity, optional
+        Of every hydrogen atom; what it gains, the heavy atom that it is bonded to loses (Feenstra, Hess, Berendsen,
+        J. Comput. Chem. 20, 786 (1999)). Structure and thermodynamics of classical nuclei do not depend on masses, and
+        slower bonds carry a longer outer step of r-RESPA; dynamics do change. Bonds are those of the topology.
 
     Raises
     ------
     ValueError
         If the topology has no atoms, a particle without an element, or an element that the model
-        does not know.
+        does not know; if hydrogens shall be heavier and one has no bond to a heavy atom, or that atom would have no
+        mass left.
     FileNotFoundError, ModelContractError, ImportError
         As :func:`openmm_forces.create_force`.
     """
@@ -61,10 +67,42 @@ def create_system(
         system.setDefaultPeriodicBoxVectors(*box)
     for atom in atoms:
         system.addParticle(atom.element.mass)
+    if hydrogen_mass is not None:
+        repartition_masses(system, topology, hydrogen_mass)
     system.addForce(force)
     if remove_cm_motion:
         system.addForce(openmm.CMMotionRemover())
     return system
+
+
+def repartition_masses(
+    system: openmm.System, topology: app.Topology, hydrogen_mass: float | unit.Quantity
+) -> None:
+    """Give all hydrogens a mass, at the cost of the heavy atoms that they are bonded to; see :func:`create_system`."""
+    if not unit.is_quantity(hydrogen_mass):
+        hydrogen_mass = hydrogen_mass * unit.dalton
+    waiting = {a.index: a for a in topology.atoms() if a.element is app.element.hydrogen}
+    for bond in topology.bonds():
+        for hydrogen, heavy in (bond, bond[::-1]):
+            if hydrogen.index not in waiting or heavy.element is app.element.hydrogen:
+                continue
+            del waiting[hydrogen.index]
+            gain = hydrogen_mass - system.getParticleMass(hydrogen.index)
+            left = system.getParticleMass(heavy.index) - gain
+            if left <= 0 * unit.dalton:
+                raise ValueError(
+                    f"hydrogen_mass: atom {heavy.index} ({heavy.name}) would have {left} left; take less than "
+                    f"{hydrogen_mass}"
+                )
+            system.setParticleMass(hydrogen.index, hydrogen_mass)
+            system.setParticleMass(heavy.index, left)
+    if waiting:
+        first = next(iter(waiting.values()))
+        raise ValueError(
+            f"hydrogen_mass: expected a bond of every hydrogen to a heavy atom in the topology, got none for "
+            f"{len(waiting)}, the first atom {first.index} ({first.name} of residue {first.residue.name}); add bonds "
+            "(Topology.createStandardBonds, CONECT records) or set masses with System.setParticleMass"
+        )
 
 
 def atomic_number(atom: app.topology.Atom) -> int:

@@ -20,6 +20,7 @@ CONFINED = {
         "calculator.py",
         "neighbors.py",
         "evaluate.py",
+        "label.py",
         "export.py",
         "conformance.py",
     },

@@ -12,6 +12,8 @@ from train.losses import TERMS, LossWeights
 from train.precision import PRECISIONS
 from train.sampling import BatchLimits
 
+OPTIMIZERS = ("muon", "adamw")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -45,6 +47,7 @@ class Recipe:
     batch_edges: int = 0  # likewise, edges, those of the skin for perturbations included
     augment: bool = False  # turn each structure at random in each step, as PET needs it
     precision: str = "float32"  # float64, float32, tf32, bfloat16 (of matrix products)
+    optimizer: str = "muon"  # muon (with adamw for what is not a matrix), adamw
     refit_composition: bool = False  # with a run to start from: reference energies of these data
     warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
@@ -135,6 +138,10 @@ def _check(recipe: Recipe, path: Path) -> None:
                 )
     if recipe.batch_size < 1:
         raise ValueError(f"{path}: batch_size must be positive, got {recipe.batch_size}")
+    if recipe.optimizer not in OPTIMIZERS:
+        raise ValueError(
+            f"{path}: optimizer must be one of {list(OPTIMIZERS)}, got {recipe.optimizer!r}"
+        )
     if recipe.precision not in PRECISIONS:
         raise ValueError(
             f"{path}: precision must be one of {list(PRECISIONS)}, got {recipe.precision!r}"

@@ -60,11 +60,13 @@ def read_start(path: str | Path) -> Start:
             "run, or export that again"
         )
     module = load_model(path).module
+    # Of a model with the inner force of another network, the one that has the energy.
+    network = module.network.outer if "inner" in metadata.training else module.network
     return Start(
         metadata.training["network"],
         dict(metadata.reference_energies),
         float(module.scale),
-        dict(module.network.state_dict()),
+        dict(network.state_dict()),
     )
 
 

@@ -19,6 +19,7 @@ from train.history import write_history
 from train.loading import PreparedStructures
 from train.losses import loss
 from train.metrics import evaluate
+from train.optimizer import Optimizers, build_optimizer
 from train.precision import PRECISIONS, matmul_precision
 from train.prediction import predict
 from train.processes import Processes
@@ -148,15 +149,12 @@ class Trainer:
             self.optimizer = self._start_stage()
             self.optimizer.load_state_dict(state["optimizer"])
 
-    def _start_stage(self) -> torch.optim.Optimizer:
+    def _start_stage(self) -> Optimizers:
         """Freeze what this stage does not train; return a fresh optimiser for the rest."""
         trained = self.stage.trained
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not trained or name.split(".")[0] in trained)
-        # AMSGrad: gradients of forces are heavy-tailed, and a step after a quiet stretch would be too long.
-        return torch.optim.AdamW(
-            self._trained(), lr=0.0, weight_decay=self.recipe.weight_decay, amsgrad=True
-        )
+        return build_optimizer(self.recipe, self.network)
 
     def _check(self, stage: Stage) -> None:
         """Refuse a stage that the network has not the parts for, before anything is trained."""

@@ -45,6 +45,18 @@ def test_water_respa_covers_the_same_time_in_every_mode(run_example, mode):
         assert thermo["c_mlip[1]"][-1] == 70
 
 
+def test_heavier_hydrogens_begin_at_the_same_temperature_and_move_more_slowly(run_example):
+    options = {"mode": "conservative", "steps": 1, "every": 1}
+    light = read_thermo(run_example("water_respa.in", seed=1, **options).stdout)
+    heavy = read_thermo(run_example("water_respa.in", hydrogen=3.024, **options).stdout)
+    assert heavy["Temp"][0] == pytest.approx(300.0, abs=1e-6)
+    assert heavy["PotEng"][0] == pytest.approx(light["PotEng"][0], abs=1e-6)
+    # The first step changes the potential energy by about v F dt, and v goes with 1/sqrt(m).
+    assert abs(heavy["PotEng"][1] - heavy["PotEng"][0]) < abs(
+        light["PotEng"][1] - light["PotEng"][0]
+    )
+
+
 def test_water_respa_refuses_another_mode(run_example):
     done = run_example("water_respa.in", check=False, mode="direct")
     assert done.returncode != 0
