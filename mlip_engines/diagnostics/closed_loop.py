@@ -215,7 +215,7 @@ class ClosedLoop:
                 f"their own, with another path, Bigi, Langer and Ceriotti report {others} meV."
             )
         section.paragraphs.append(words)
-        figure, axes = panels(len(kinds))
+        figure, (*axes, last) = panels(len(kinds) + 1)
         for kind, ax in zip(kinds, axes, strict=True):
             sums = result.arrays[f"work_so_far_{kind}_meV"]
             line = {**style_of(kind), "label": None, "lw": 0.9}
@@ -223,9 +223,14 @@ class ClosedLoop:
             ax.plot(np.ones(len(sums)), sums[:, -1], "o", color=line["color"], ms=4)
             ax.axhline(0.0, color="0.7", lw=0.8, zorder=0)
             ax.set(xlabel="part of the loop", ylabel="work so far, meV", title=kind)
+            numbers = np.arange(1, len(sums) + 1)
+            last.plot(numbers, sums[:, -1], "o", color=line["color"], ms=4, label=kind)
+        last.axhline(0.0, color="0.7", lw=0.8, zorder=0)
+        last.set(xlabel="loop", ylabel="work at the end, meV", title="closed")
+        last.legend(frameon=False, fontsize="small")
         section.figures.append(
             (
-                "Work along each loop. All lines of C come back to zero at its end; dots are the ends.",
+                "Work along each loop, and at its end: lines of C come back to zero.",
                 figure,
             )
         )

@@ -246,6 +246,9 @@ class Dynamics:
                 draw_with_difference(grid[0, k], grid[1, k], x, result.arrays, name, shown)
                 grid[0, k].set_title("all" if name == "c_vv" else name.removeprefix("c_vv_"))
                 grid[1, k].set_xlabel("wavenumber, 1/cm")
+            densities = [result.arrays[f"{n}_C"] for n in names]
+            filled = x[np.max([d > 1e-3 * d.max() for d in densities], axis=0)]
+            grid[0, 0].set_xlim(0.0, 1.2 * max(filled[-1], x[1]))
             grid[0, 0].set_ylabel("density, cm")
             grid[1, 0].set_ylabel("difference to C, cm")
             grid[0, 0].legend(frameon=False, fontsize="small")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -170,6 +171,7 @@ def child_process(command: list[str], folder: Path, output: Path) -> Iterator[It
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        start_new_session=True,  # a group of its own: lmp is a child of what is started here
     )
     try:
         with output.open("a") as log:
@@ -184,11 +186,11 @@ def child_process(command: list[str], folder: Path, output: Path) -> Iterator[It
         if process.wait() != 0:
             raise subprocess.CalledProcessError(process.returncode, command)
     finally:
+        process.stdout.close()
         if process.poll() is None:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             try:
                 process.wait(timeout=5)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        process.stdout.close()

@@ -148,9 +148,13 @@ class LammpsEngine:
                     if "ERROR" in line or "is not available" in line:
                         last_words = last_words or line.strip()
         except subprocess.CalledProcessError as e:
-            message = (
-                re.sub(r"\s*\(src/.*|\(/.*", "", last_words) or f"it exited with {e.returncode}"
-            )
+            # without "ERROR:" and the place in the sources
+            message = re.sub(r"^ERROR: |\s*\([^()]*:\d+\)$", "", last_words)
+            if not message:  # LAMMPS did not end by itself: nothing to learn about the model
+                raise EngineError(
+                    f"LAMMPS ended with status {e.returncode} and no error message, as when it is killed; its output "
+                    f"is {folder / 'lammps.out'}. The same command goes on from its last restart file"
+                ) from e
             ran = first_row is not None and row > first_row
             if ran or (first_row is not None and _BLOWN_UP.search(message)):
                 return message

@@ -28,7 +28,7 @@ from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_BAR, MEV_PER_EV
 if TYPE_CHECKING:
     from mlip_engines.diagnostics.engine import Engine
 
-BAROSTAT_FS = 200.0
+BAROSTAT_FS = 1000.0  # a faster one is not stable with long outer steps
 
 
 def enthalpy(trajectory: Trajectory, pressure_bar: float) -> np.ndarray:

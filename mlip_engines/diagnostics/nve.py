@@ -268,10 +268,12 @@ def _words(modes: dict[str, Any]) -> str:
     nc = modes.get(NON_CONSERVATIVE.file_name)
     if nc is None:
         return words + "."
+    alone = with_error(nc.get(key), nc.get(f"{key}_error"), 1, sign=True)
+    key = "heating_K_per_ps"
+    heating = with_error(nc.get(key), nc.get(f"{key}_error"), 0, sign=True)
     return (
-        f"{words}, with non-conservative forces alone by "
-        f"{with_error(nc.get(key), nc.get(key + '_error'), 1, sign=True)} meV/atom/ps, which heats the atoms by "
-        f"{with_error(nc.get('heating_K_per_ps'), nc.get('heating_K_per_ps_error'), 0, sign=True)} K/ps."
+        f"{words}, with non-conservative forces alone by {alone} meV/atom/ps; the kinetic temperature then changes by "
+        f"{heating} K/ps."
     )
 
 

@@ -1,6 +1,9 @@
 """The same simulations through the real engines."""
 
+import os
+import signal
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,7 +89,7 @@ def test_thermostats_reach_their_temperature(engine, argon, tmp_path, ensemble, 
 
 
 def test_a_run_that_is_stopped_goes_on(engine, argon, tmp_path):
-    simulation = Simulation(Forces("respa", 2), 0.512, frame_every_fs=64.0, **SHORT)
+    simulation = Simulation(Forces("respa", 2), 4.096, frame_every_fs=1024.0, **SHORT)
     whole = engine.run(simulation, argon, tmp_path / "whole")
 
     class Stop(Exception):
@@ -186,6 +189,27 @@ def test_a_high_pass_thermostat_runs_under_respa(argon_model, argon, tmp_path):
     # argon has no motions above 1000 / cm: the thermostat hardly acts, the energy stays
     total = run.potential_eV + run.kinetic_eV.sum(axis=1)
     assert np.ptp(total) < 0.2 * np.ptp(run.potential_eV)
+
+
+@pytest.mark.lammps
+def test_lammps_that_is_killed_is_no_result(argon_model, argon, tmp_path):
+    """Unlike one that stops with an error of its own, it says nothing about the model."""
+    engine = engine_of("lammps", argon_model)
+    simulation = Simulation(CONSERVATIVE, 4000.0, **{**SHORT, "chunks": 1000})
+
+    def kill(steps):
+        """End the lmp that works in this folder, and no other."""
+        for entry in Path("/proc").iterdir() if steps > 0 else []:
+            try:
+                here = (entry / "cwd").resolve() == tmp_path
+                if entry.name.isdigit() and here and (entry / "exe").resolve().name == "lmp":
+                    os.kill(int(entry.name), signal.SIGKILL)
+            except OSError:
+                continue
+
+    with pytest.raises(EngineError, match="no error message"):
+        engine.run(simulation, argon, tmp_path, kill)
+    assert not (tmp_path / "stopped").exists()
 
 
 @pytest.mark.openmm
