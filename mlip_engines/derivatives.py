@@ -159,7 +159,7 @@ def vector_jacobian(forces: Tensor, positions: Tensor, vector: Tensor) -> Tensor
     """
     if not forces.requires_grad:
         return torch.zeros_like(positions)
-    product = torch.autograd.grad(forces, positions, vector, retain_graph=True, allow_unused=True)[
-        0
-    ]
+    (product,) = torch.autograd.grad(
+        forces, positions, vector, retain_graph=True, allow_unused=True
+    )
     return torch.zeros_like(positions) if product is None else product

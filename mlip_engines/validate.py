@@ -84,7 +84,13 @@ def validate(
     quiet = not progress or processes.rank != 0
     layout = "{desc:32.32} {percentage:3.0f} % |{bar:24}| {elapsed} gone, {remaining} left"
     try:
-        with tqdm(total=runner.estimate(), bar_format=layout, smoothing=0.05, disable=quiet) as bar:
+        seconds_left = runner.estimate()
+        with tqdm(
+            total=seconds_left,
+            bar_format=layout,
+            smoothing=0.05,
+            disable=quiet or seconds_left == 0.0,
+        ) as bar:
 
             def report(text: str, seconds: float) -> None:
                 bar.set_description_str(text, refresh=False)

@@ -69,6 +69,7 @@ def power_spectrum(
     ValueError
         If there are less than eight frames.
     """
+    from scipy.integrate import trapezoid
     from scipy.signal import welch
 
     if len(velocities) < 8:
@@ -80,7 +81,7 @@ def power_spectrum(
     )
     total = density @ np.repeat(masses, 3)
     wavenumber = frequency * THZ_TO_PER_CM
-    return wavenumber, total / np.trapezoid(total, wavenumber)
+    return wavenumber, total / trapezoid(total, wavenumber)
 
 
 def mean_square_displacement(positions: NDArray[np.float64]) -> NDArray[np.float64]:
