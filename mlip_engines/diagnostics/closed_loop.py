@@ -227,6 +227,7 @@ class ClosedLoop:
             last.plot(numbers, sums[:, -1], "o", color=line["color"], ms=4, label=kind)
         last.axhline(0.0, color="0.7", lw=0.8, zorder=0)
         last.set(xlabel="loop", ylabel="work at the end, meV", title="closed")
+        last.xaxis.get_major_locator().set_params(integer=True)
         last.legend(frameon=False, fontsize="small")
         section.figures.append(
             (
