@@ -124,3 +124,42 @@ def remove_net_force(forces: Tensor, owned: Tensor) -> Tensor:
     weight = owned.to(forces.dtype)[:, None]  # (N, 1)
     count = weight.sum().clamp(min=1.0)
     return (forces - (forces * weight).sum(dim=0, keepdim=True) / count) * weight
+
+
+def differentiable_gradient(energy: Tensor, positions: Tensor) -> Tensor:
+    """Gradient of an energy that can itself be differentiated; not for the exported file.
+
+    Parameters
+    ----------
+    energy : () tensor, eV
+    positions : (N, 3) tensor, Å
+        Must require grad.
+
+    Returns
+    -------
+    (N, 3) tensor, eV/Å
+    """
+    gradient = torch.autograd.grad(energy, positions, create_graph=True, allow_unused=True)[0]
+    return torch.zeros_like(positions) if gradient is None else gradient
+
+
+def vector_jacobian(forces: Tensor, positions: Tensor, vector: Tensor) -> Tensor:
+    """Return J^T v, with J the derivative of the forces with respect to the positions.
+
+    Parameters
+    ----------
+    forces : (N, 3) tensor, eV/Å
+        With a graph, which is kept.
+    positions : (N, 3) tensor, Å
+    vector : (N, 3) tensor
+
+    Returns
+    -------
+    (N, 3) tensor, eV/Å^2
+    """
+    if not forces.requires_grad:
+        return torch.zeros_like(positions)
+    (product,) = torch.autograd.grad(
+        forces, positions, vector, retain_graph=True, allow_unused=True
+    )
+    return torch.zeros_like(positions) if product is None else product

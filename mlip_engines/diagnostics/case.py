@@ -1,0 +1,98 @@
+"""What is validated, and how thoroughly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlip_engines.diagnostics.simulation import (
+    CONSERVATIVE,
+    NON_CONSERVATIVE,
+    Forces,
+    Simulation,
+)
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from mlip_engines.load import LoadedModel
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How thoroughly; :func:`quick` and :func:`full` give the two usual answers."""
+
+    quick: bool
+    temperature_K: float = 300.0
+    inner_step_fs: float = 0.5
+    drift_limit_meV_per_atom_per_ps: float = 0.3
+    nve_ps: float = 10.0
+    nvt_ps: float = 10.0
+    npt_ps: float = 10.0
+    equilibrate_ps: float = 2.0
+    runs: int = 1  # independent trajectories of each kind, from different velocities
+    strides: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
+    probes: int = 32  # random vectors of stochastic traces
+    exact_atoms: int = 200  # up to which the Jacobian is exact
+    loops: int = 16
+    loop_points: int = 96
+    optimisations: int = 10
+    optimisation_steps: int = 1000
+    rotations: int = 20
+    seed: int = 1
+
+
+def quick(**changes: object) -> Settings:
+    """Return settings for minutes."""
+    values = {
+        "quick": True,
+        "nve_ps": 0.4,
+        "nvt_ps": 0.4,
+        "npt_ps": 0.2,
+        "equilibrate_ps": 0.0,
+        "strides": (2, 3, 4, 6, 8, 16),
+        "probes": 8,
+        "exact_atoms": 24,
+        "loops": 3,
+        "loop_points": 32,
+        "optimisations": 2,
+        "optimisation_steps": 200,
+        "rotations": 6,
+    }
+    return Settings(**{**values, **changes})
+
+
+def full(**changes: object) -> Settings:
+    """Return settings for hours."""
+    return Settings(quick=False, **changes)
+
+
+@dataclass
+class Case:
+    """A model, a structure, and how thoroughly."""
+
+    model: LoadedModel
+    atoms: Atoms
+    settings: Settings
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the model predicts non-conservative forces."""
+        return self.model.metadata.has_non_conservative_forces
+
+    def force_choices(self, strides: tuple[int, ...]) -> list[Forces]:
+        """Return C, NC and r-RESPA; C alone for a model without the head."""
+        if not self.has_head:
+            return [CONSERVATIVE]
+        return [CONSERVATIVE, NON_CONSERVATIVE, *(Forces("respa", m) for m in strides)]
+
+    def simulation(self, forces: Forces, duration_ps: float, **changes: object) -> Simulation:
+        """Return a simulation with the settings of this case."""
+        s = self.settings
+        values = {
+            "temperature_K": s.temperature_K,
+            "inner_step_fs": s.inner_step_fs,
+            "seed": s.seed,
+            **changes,
+        }
+        return Simulation(forces, duration_ps, **values)

@@ -1,0 +1,272 @@
+r"""Do atoms move as they should? Velocity power spectrum and diffusion coefficient.
+
+c_vv(nu) is the power spectrum of the velocities by Welch's method (:func:`scipy.signal.welch`), mass-weighted and
+summed over the atoms of an element, so that its integral is a constant times the kinetic energy: it is normalised to
+one, a density of vibrations. D is the slope of the mean square displacement, <|r(t) - r(0)|^2> = 6 D t, relative to the
+centre of mass of
+the system, over the second half of the time that is averaged. A periodic box of edge L lets particles diffuse too
+slowly: D(infinity) = D(L) + 2.837297 kB T/(6 pi eta L), the same shift for C, NC and r-RESPA, so that
+their differences are not concerned. The trajectories have a global thermostat (SVR), which hardly disturbs diffusion.
+
+References
+----------
+Bigi, Langer, Ceriotti, ICML 2025 (arXiv:2412.11569), figure 17; Welch, IEEE Trans. Audio Electroacoust. 15, 70 (1967);
+Yeh, Hummer, J. Phys. Chem. B 108, 15873 (2004), for the size of the box.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlip_engines.diagnostics.case import Case
+from mlip_engines.diagnostics.figures import panels
+from mlip_engines.diagnostics.kinetics import species_of
+from mlip_engines.diagnostics.result import Result, Section, Table, with_error
+from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.diagnostics.statistics import Estimate, combine
+from mlip_engines.diagnostics.structure import (
+    BLOCKS,
+    LEFT_OUT,
+    draw_with_difference,
+    grouped,
+    in_blocks,
+    mean_of_blocks,
+    trajectories_with_frames,
+)
+
+if TYPE_CHECKING:
+    from mlip_engines.diagnostics.engine import Engine
+
+THZ_TO_PER_CM = 33.35640951981521  # exact: 1e10 / c
+LARGEST_WAVENUMBER = 4500.0  # 1/cm
+CM2_PER_S = 1e-4  # 1 Å^2/ps
+SEGMENT_PS = 1.0  # of Welch's method: a resolution of about 33 / cm
+
+
+def power_spectrum(
+    velocities: NDArray[np.float64], masses: NDArray[np.float64], interval_ps: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mass-weighted power spectrum of velocities, normalised to one.
+
+    Parameters
+    ----------
+    velocities : (F, n, 3) array, Å/ps
+    masses : (n,) array, amu
+    interval_ps : float, ps
+        Between frames.
+
+    Returns
+    -------
+    wavenumber : (k,) array, 1/cm
+    density : (k,) array, cm
+        Its integral over the wavenumber is one.
+
+    Raises
+    ------
+    ValueError
+        If there are less than eight frames.
+    """
+    from scipy.integrate import trapezoid
+    from scipy.signal import welch
+
+    if len(velocities) < 8:
+        raise ValueError(f"expected at least 8 frames for a spectrum, got {len(velocities)}")
+    series = velocities.reshape(len(velocities), -1)  # (F, 3n)
+    segment = min(len(series), max(8, round(SEGMENT_PS / interval_ps)))
+    frequency, density = welch(
+        series, fs=1.0 / interval_ps, nperseg=segment, axis=0, detrend=False, scaling="density"
+    )
+    total = density @ np.repeat(masses, 3)
+    wavenumber = frequency * THZ_TO_PER_CM
+    return wavenumber, total / trapezoid(total, wavenumber)
+
+
+def mean_square_displacement(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Mean over atoms and time origins of |r(t + s) - r(t)|^2, for all lags s at once.
+
+    Parameters
+    ----------
+    positions : (F, n, 3) array, Å
+        Not wrapped.
+
+    Returns
+    -------
+    (F,) array, Å^2
+
+    References
+    ----------
+    Calandrini, Pellegrini, Calligari, Hinsen, Kneller, Collect. SFN 12, 201 (2011), for the sum by FFT.
+    """
+    n_frames = len(positions)
+    x = positions.reshape(n_frames, -1)
+    size = 1 << (2 * n_frames - 1).bit_length()
+    spectrum = np.fft.rfft(x, size, axis=0)
+    products = np.fft.irfft(np.abs(spectrum) ** 2, size, axis=0)[:n_frames].sum(axis=1)
+    squares = (x**2).sum(axis=1)
+    # sum over origins of |r(t + s)|^2 + |r(t)|^2 for lag s: from both ends
+    ahead = np.cumsum(squares[::-1])[::-1]
+    behind = np.cumsum(squares)[::-1]
+    counts = np.arange(n_frames, 0, -1)
+    return np.maximum((ahead + behind - 2.0 * products) / counts / positions.shape[1], 0.0)
+
+
+def diffusion_coefficient(time_ps: NDArray[np.float64], positions: NDArray[np.float64]) -> float:
+    """Slope of the mean square displacement / 6, Å^2/ps, over lags of a quarter to half of the time."""
+    displacement = mean_square_displacement(positions)
+    lags = slice(max(1, len(time_ps) // 4), max(3, len(time_ps) // 2))
+    return float(np.polyfit(time_ps[lags] - time_ps[0], displacement[lags], 1)[0] / 6.0)
+
+
+def relative_to_centre(
+    positions: NDArray[np.float64], masses: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Positions (F, N, 3) less the path of their centre of mass."""
+    centre = np.einsum("fni,n->fi", positions, masses / masses.sum())
+    return positions - centre[:, None]
+
+
+class Dynamics:
+    """Spectra and diffusion, from the trajectories with SVR."""
+
+    name: ClassVar[str] = "dynamics"
+    title: ClassVar[str] = "Dynamics"
+    needs_engine: ClassVar[bool] = True
+    after: ClassVar[tuple[str, ...]] = ("stride",)
+
+    def simulations(
+        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
+    ) -> dict[str, Simulation]:
+        """Return the trajectories of ``nvt`` that have frames."""
+        return trajectories_with_frames(case, ensembles, earlier)
+
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
+    def measure(
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
+    ) -> Result:
+        """Spectrum and diffusion of each element."""
+        atoms, arrays = case.atoms, {}
+        symbols, masses = np.array(atoms.get_chemical_symbols()), atoms.get_masses()
+        elements = species_of(atoms)
+        names = ["c_vv", *(f"c_vv_{e}" for e in elements)]
+        diffusion: dict[str, Any] = {}
+        by_forces = grouped(trajectories)
+        # one grid for all, whatever the interval between their frames
+        segment_ps = SEGMENT_PS
+        for runs in by_forces.values():
+            segment_ps = min(segment_ps, *(run.frame_time_ps[-1] / (BLOCKS + 1) for run in runs))
+        grid = np.arange(0.0, LARGEST_WAVENUMBER, THZ_TO_PER_CM / segment_ps)
+        arrays["wavenumber_per_cm"] = grid
+        for forces, runs in by_forces.items():
+            spectra: dict[str, list[NDArray]] = {name: [] for name in names}
+            coefficients: dict[str, list[Estimate]] = {e: [] for e in elements}
+            for run in runs:
+                n, interval = len(run.frame_time_ps), run.frame_time_ps[1] - run.frame_time_ps[0]
+                for block in in_blocks(n, n // LEFT_OUT):
+                    for name, element in zip(names, [None, *elements], strict=True):
+                        use = np.ones(len(symbols), bool) if element is None else symbols == element
+                        if len(block) >= 8:
+                            found = power_spectrum(
+                                run.velocities[block][:, use], masses[use], interval
+                            )
+                            spectra[name].append(np.interp(grid, *found, right=0.0))
+                kept = slice(n // LEFT_OUT, n)
+                still = relative_to_centre(run.positions[kept], masses)
+                for element in elements:
+                    coefficients[element].append(
+                        _diffusion_of_blocks(run.frame_time_ps[kept], still[:, symbols == element])
+                    )
+            for name in names:
+                if spectra[name]:
+                    mean, error = mean_of_blocks(np.array(spectra[name]))
+                    arrays[f"{name}_{forces}"], arrays[f"{name}_{forces}_error"] = mean, error
+            diffusion[forces] = {}
+            for element in elements:
+                d = combine(coefficients[element])
+                diffusion[forces][element] = {
+                    "D_1e-5_cm2_per_s": 1e5 * CM2_PER_S * d.value,
+                    "D_1e-5_cm2_per_s_error": 1e5 * CM2_PER_S * d.error,
+                }
+        values = {
+            "elements": elements,
+            "diffusion": diffusion,
+            "picoseconds": {
+                f: float(sum(r.frame_time_ps[-1] for r in rs)) for f, rs in by_forces.items()
+            },
+            "edge_angstrom": float(atoms.get_volume() ** (1 / 3)) if atoms.pbc.all() else None,
+        }
+        return Result(values, arrays)
+
+    def render(self, result: Result) -> Section:
+        """Words, a table and figures."""
+        v, section = result.values, Section()
+        key = "D_1e-5_cm2_per_s"
+        rows = [
+            [
+                forces.replace("M", "M = "),
+                f"{v['picoseconds'][forces]:.1f}",
+                *(with_error(d[e][key], d[e][f"{key}_error"]) for e in v["elements"]),
+            ]
+            for forces, d in v["diffusion"].items()
+        ]
+        section.tables.append(
+            Table(["forces", "ps", *(f"D of {e}, 10⁻⁵ cm²/s" for e in v["elements"])], rows)
+        )
+        words = "Velocity power spectra (mass-weighted, of area one) and diffusion coefficients under SVR."
+        if v["edge_angstrom"]:
+            words += (
+                f" In a periodic box of {v['edge_angstrom']:.1f} Å diffusion is slower than in a large one, by "
+                "2.837 kT/(6π η L) (Yeh and Hummer); the shift is the same for all forces, and their differences stand."
+            )
+        section.paragraphs.append(words)
+        shortest = min(v["picoseconds"].values(), default=0.0)
+        if shortest < 5.0:
+            section.warnings.append(
+                f"Diffusion coefficients from {shortest:.1f} ps: atoms have not left their cages. They need tens of "
+                "picoseconds; compare spectra only."
+            )
+        names = [
+            n for n in ("c_vv", *(f"c_vv_{e}" for e in v["elements"])) if f"{n}_C" in result.arrays
+        ][:4]
+        if names:
+            figure, _ = panels(len(names), height=5.2)
+            figure.clear()
+            grid = figure.subplots(2, len(names), sharex=True, squeeze=False)
+            x = result.arrays["wavenumber_per_cm"]
+            for k, name in enumerate(names):
+                shown = [f for f in v["diffusion"] if f"{name}_{f}" in result.arrays]
+                draw_with_difference(grid[0, k], grid[1, k], x, result.arrays, name, shown)
+                grid[0, k].set_title("all" if name == "c_vv" else name.removeprefix("c_vv_"))
+                grid[1, k].set_xlabel("wavenumber, 1/cm")
+            densities = [result.arrays[f"{n}_C"] for n in names]
+            filled = x[np.max([d > 1e-3 * d.max() for d in densities], axis=0)]
+            grid[0, 0].set_xlim(0.0, 1.2 * max(filled[-1], x[1]))
+            grid[0, 0].set_ylabel("density, cm")
+            grid[1, 0].set_ylabel("difference to C, cm")
+            grid[0, 0].legend(frameon=False, fontsize="small")
+            section.figures.append(
+                (
+                    "Velocity power spectra, and their differences to C with two standard errors.",
+                    figure,
+                )
+            )
+        return section
+
+
+def _diffusion_of_blocks(time_ps: NDArray, positions: NDArray) -> Estimate:
+    """Diffusion coefficient of the whole, its error from the scatter over groups of atoms, Å^2/ps."""
+    whole = diffusion_coefficient(time_ps, positions)
+    n_groups = min(8, positions.shape[1])
+    if n_groups < 2:
+        return Estimate(whole, float("nan"))
+    parts = [diffusion_coefficient(time_ps, positions[:, k::n_groups]) for k in range(n_groups)]
+    return Estimate(whole, float(np.std(parts, ddof=1) / np.sqrt(n_groups)))

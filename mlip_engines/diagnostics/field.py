@@ -1,0 +1,102 @@
+"""The forces of a model as a function of positions, and their derivative, in float64."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlip_engines.derivatives import differentiable_gradient, remove_net_force, vector_jacobian
+from mlip_engines.exported import ExportedModel
+from mlip_engines.load import LoadedModel, load_model
+from mlip_engines.neighbors import neighbor_graph_from_arrays
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+# Four-point differences of float64 forces; the error is of fourth order in the step.
+DIFFERENCE_STEP = 1e-4  # Å
+
+
+class ForceField:
+    """Conservative or non-conservative forces of a model on the atoms of a structure.
+
+    The network is evaluated in float64 whatever its file says, so that derivatives are limited by
+    the network and not by round-off: a property of the forces, not of the arithmetic.
+
+    Parameters
+    ----------
+    model : LoadedModel
+        Is not changed: the file is read again.
+    atoms : ase.Atoms
+        Elements, cell and periodicity.
+    conservative : bool
+
+    Raises
+    ------
+    ValueError
+        If non-conservative forces are asked of a model without this head.
+    """
+
+    def __init__(self, model: LoadedModel, atoms: Atoms, *, conservative: bool):
+        if not conservative and not model.metadata.has_non_conservative_forces:
+            raise ValueError(f"{model.path}: the model has no head for non-conservative forces")
+        model.check_elements(set(atoms.get_chemical_symbols()))
+        loaded = load_model(model.path)
+        network = loaded.module.network.to(torch.float64)
+        self.module = ExportedModel(network, {}, float(loaded.module.scale)).eval()
+        self.conservative = conservative
+        self.cutoff = model.metadata.cutoff
+        self.numbers = atoms.numbers
+        self.cell, self.pbc = atoms.cell.array, atoms.pbc
+
+    def forces(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Forces (N, 3), eV/Å, at positions (N, 3), Å."""
+        graph = neighbor_graph_from_arrays(
+            positions, self.cell, self.pbc, self.numbers, self.cutoff
+        )
+        if self.conservative:
+            return self.module.evaluate(*graph, False, False)["forces"].numpy()
+        return self.module.non_conservative(*graph)["non_conservative_forces"].numpy()
+
+    def jacobian_vector(
+        self, positions: NDArray[np.float64], vector: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """J v (N, 3), eV/Å^2, with J_ij = dF_i/dr_j, by four-point differences along v (N, 3)."""
+        h = DIFFERENCE_STEP / max(1e-300, float(np.abs(vector).max()))
+        near = self.forces(positions + h * vector) - self.forces(positions - h * vector)
+        far = self.forces(positions + 2 * h * vector) - self.forces(positions - 2 * h * vector)
+        return (8.0 * near - far) / (12.0 * h)
+
+    def linearised(self, positions: NDArray[np.float64]) -> LinearisedForces:
+        """Return what gives J^T v at these positions, by reverse differentiation."""
+        return LinearisedForces(self, positions)
+
+
+class LinearisedForces:
+    """The graph of the forces at one place, kept for many products J^T v."""
+
+    def __init__(self, field: ForceField, positions: NDArray[np.float64]):
+        graph = neighbor_graph_from_arrays(
+            positions, field.cell, field.pbc, field.numbers, field.cutoff
+        )
+        self.positions = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
+        i, j = graph.edge_index
+        with torch.no_grad():
+            shifts = graph.edge_vectors - (self.positions[j] - self.positions[i])  # (E, 3)
+        edges = self.positions[j] - self.positions[i] + shifts
+        network, scale = field.module.network, field.module.scale
+        arguments = (graph.atomic_numbers, graph.edge_index, edges, graph.reverse_edge, graph.owned)
+        if field.conservative:
+            energy = scale * network(*arguments, False)["atomic_energies"].sum()
+            self.forces = -differentiable_gradient(energy, self.positions)
+        else:
+            predicted = network.non_conservative(*arguments)["non_conservative_forces"]
+            self.forces = remove_net_force(scale * predicted, graph.owned)
+
+    def vector_jacobian(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """J^T v (N, 3), eV/Å^2, for v (N, 3)."""
+        vector = torch.as_tensor(vector, dtype=torch.float64)
+        return vector_jacobian(self.forces, self.positions, vector).detach().numpy()

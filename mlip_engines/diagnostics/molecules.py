@@ -1,0 +1,49 @@
+"""Which atoms are a molecule: those joined by bonds as long as covalent radii say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+STRETCH = 1.2  # a bond is at most this times the sum of the covalent radii
+
+
+def bonds(atoms: Atoms) -> NDArray[np.int_]:
+    """Return pairs (B, 2), i < j, of bonded atoms, from covalent radii and minimum images."""
+    from ase.neighborlist import build_neighbor_list, natural_cutoffs
+
+    cutoffs = natural_cutoffs(atoms, mult=STRETCH)
+    matrix = build_neighbor_list(
+        atoms, cutoffs=cutoffs, skin=0.0, self_interaction=False, bothways=False
+    ).get_connectivity_matrix(sparse=True)
+    i, j = matrix.nonzero()
+    pairs = np.sort(np.stack([i, j], axis=1), axis=1)
+    return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0).reshape(-1, 2)
+
+
+def molecules(atoms: Atoms) -> list[NDArray[np.int_]]:
+    """Return the indices of each molecule; a network of bonds, a metal for instance, is one."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    pairs, n = bonds(atoms), len(atoms)
+    matrix = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    count, label = connected_components(matrix, directed=False)
+    return [np.flatnonzero(label == k) for k in range(count)]
+
+
+def whole_molecule(atoms: Atoms, indices: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Positions (n, 3) of a molecule in one piece, Å: images next to its first atom."""
+    vectors = atoms.get_distances(indices[0], indices, mic=bool(atoms.pbc.any()), vector=True)
+    return atoms.positions[indices[0]] + vectors
+
+
+def is_molecular(atoms: Atoms) -> bool:
+    """Whether the structure is made of several molecules of more than one atom, at most 50 each."""
+    sizes = [len(m) for m in molecules(atoms)]
+    return len(sizes) > 1 and max(sizes) <= 50 and max(sizes) > 1

@@ -1,0 +1,232 @@
+"""Is the temperature what the thermostat says, and the same for all elements?
+
+Heat that NC forces make is taken out by the thermostat. A local one (Langevin) does it where it arises, at the price of
+the dynamics if it is strong; a global one (stochastic velocity rescaling, SVR) cannot: all atoms together have the
+right temperature, and elements have different ones. The first fifth of each run is left out; errors are those of
+correlated series.
+
+References
+----------
+Bigi, Langer, Ceriotti, ICML 2025 (arXiv:2412.11569), tables 2, 8 and 9; Bussi, Donadio, Parrinello, J. Chem. Phys. 126,
+014101 (2007), for SVR; Ceriotti, Bussi, Parrinello, J. Chem. Theory Comput. 6, 1170 (2010), for GLE.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mlip_engines.diagnostics.case import Case
+from mlip_engines.diagnostics.figures import panels, style_of
+from mlip_engines.diagnostics.kinetics import species_of, temperatures
+from mlip_engines.diagnostics.result import Result, Section, Table, with_error
+from mlip_engines.diagnostics.simulation import NON_CONSERVATIVE, Simulation, Trajectory
+from mlip_engines.diagnostics.statistics import combine, mean_and_error
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from mlip_engines.diagnostics.engine import Engine
+
+LITERATURE = (
+    "Bigi, Langer and Ceriotti, water at 300 K, all/H/O: with SVR (10 fs) C 0.1/-0.4/1.0, NC 0.3/-4.4/9.9, M = 8 "
+    "0.0/-0.1/0.1 K; NC with white noise 12.8/11.2/16.2 (1000 fs), 1.4/1.3/1.6 (100 fs), 0.1/0.0/0.2 K (10 fs); NC "
+    "with a high-pass GLE ends at 524 K."
+)
+BATHS = {  # name: ensemble, time constant in fs
+    "SVR 10 fs": ("svr", 10.0),
+    "WN 10 fs": ("langevin", 10.0),
+    "WN 100 fs": ("langevin", 100.0),
+    "WN 1000 fs": ("langevin", 1000.0),
+    "GLE 10 fs": ("gle", 10.0),
+}
+
+
+def excess(
+    atoms: Atoms, trajectories: list[Trajectory], ensemble: str, temperature_K: float
+) -> dict[str, tuple[float, float]]:
+    """Mean kinetic temperature less that of the bath, K, with its error, of all atoms and each element.
+
+    The first fifth of each trajectory is left out.
+    """
+    found: dict[str, list] = {}
+    for trajectory in trajectories:
+        for name, series in temperatures(atoms, trajectory, ensemble).items():
+            found.setdefault(name, []).append(mean_and_error(series[len(series) // 5 :]))
+    result = {}
+    for name, estimates in found.items():
+        mean = combine(estimates)
+        result[name] = (mean.value - temperature_K, mean.error)
+    return result
+
+
+def compared_strides(case: Case, earlier: dict[str, Result]) -> tuple[int, ...]:
+    """Strides to compare with C and NC: the largest that conserves energy, and 8, the paper's."""
+    best = earlier["stride"].values["largest_inner_steps"] if "stride" in earlier else 4
+    if best == 1:
+        best = min(case.settings.strides)
+    return (best,) if case.settings.quick else tuple(sorted({best, 8}))
+
+
+class ConstantTemperature:
+    """Temperatures by element under every thermostat."""
+
+    name: ClassVar[str] = "nvt"
+    title: ClassVar[str] = "Constant temperature (NVT)"
+    needs_engine: ClassVar[bool] = True
+    after: ClassVar[tuple[str, ...]] = ("stride",)
+
+    def simulations(
+        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
+    ) -> dict[str, Simulation]:
+        """Return the trajectories it needs, by thermostat, forces and run."""
+        wanted = {}
+        for bath, (ensemble, tau) in BATHS.items():
+            if ensemble not in ensembles or (case.settings.quick and bath != "SVR 10 fs"):
+                continue
+            for forces in case.force_choices(compared_strides(case, earlier)):
+                for run in range(case.settings.runs):
+                    wanted[f"{bath}.{forces.file_name}.{run}"] = case.simulation(
+                        forces,
+                        case.settings.nvt_ps,
+                        ensemble=ensemble,
+                        time_constant_fs=tau,
+                        seed=case.settings.seed + run,
+                        row_every_fs=20.0 if forces == NON_CONSERVATIVE else 12.0,
+                        # structure and dynamics are read from these
+                        frame_every_fs=4.0 if ensemble == "svr" else 0.0,
+                    )
+        return wanted
+
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
+    def measure(
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
+    ) -> Result:
+        """Excess of each."""
+        rows: list[dict[str, Any]] = []
+        arrays = {}
+        for key in dict.fromkeys(name.rsplit(".", 1)[0] for name in trajectories):
+            bath, forces = key.rsplit(".", 1)
+            runs = [t for name, t in trajectories.items() if name.rsplit(".", 1)[0] == key]
+            ensemble = BATHS[bath][0]
+            found = excess(case.atoms, runs, ensemble, case.settings.temperature_K)
+            rows.append(
+                {
+                    "thermostat": bath,
+                    "forces": forces,
+                    "picoseconds": float(sum(t.time_ps[-1] for t in runs)),
+                    "excess_K": {name: value for name, (value, _) in found.items()},
+                    "excess_K_error": {name: error for name, (_, error) in found.items()},
+                    "stopped": next((t.stopped for t in runs if t.stopped), ""),
+                }
+            )
+            slug = f"{bath}_{forces}".replace(" ", "_")
+            arrays[f"{slug}_time_ps"] = runs[0].time_ps
+            for name, series in temperatures(case.atoms, runs[0], ensemble).items():
+                arrays[f"{slug}_temperature_{name}_K"] = series
+        values = {
+            "temperature_K": case.settings.temperature_K,
+            "elements": species_of(case.atoms),
+            "runs": rows,
+        }
+        return Result(values, arrays)
+
+    def render(self, result: Result) -> Section:
+        """Words, a table and a figure."""
+        v, section = result.values, Section()
+        names = ["all", *v["elements"]]
+        rows = [
+            [
+                r["thermostat"],
+                r["forces"].replace("M", "M = "),
+                f"{r['picoseconds']:.1f}",
+                *(
+                    with_error(r["excess_K"][n], r["excess_K_error"][n], 1, sign=True)
+                    for n in names
+                ),
+            ]
+            for r in v["runs"]
+        ]
+        section.tables.append(
+            Table(
+                ["thermostat", "forces", "ps", *(f"excess {n}, K" for n in names)],
+                rows,
+            )
+        )
+        section.paragraphs += [_words(v), LITERATURE]
+        for r in v["runs"]:
+            if r["stopped"]:
+                section.warnings.append(
+                    f"{r['thermostat']}, {r['forces']} stopped: {r['stopped']}."
+                )
+        section.figures.append(
+            (
+                "Mean kinetic temperature of each element less that of the bath, with two standard errors.",
+                self._figure(v),
+            )
+        )
+        return section
+
+    @staticmethod
+    def _figure(v: dict[str, Any]):
+        baths = list(dict.fromkeys(r["thermostat"] for r in v["runs"]))
+        names = ["all", *v["elements"]]
+        figure, (axes,) = panels(1)
+        figure.set_size_inches(max(5.6, 2.4 * len(baths)), 3.4)
+        markers = "os^dvP"
+        for b, bath in enumerate(baths):
+            runs = [r for r in v["runs"] if r["thermostat"] == bath]
+            for k, r in enumerate(runs):
+                for n, name in enumerate(names):
+                    x = b + 0.8 * ((k + (n + 0.5) / len(names)) / len(runs) - 0.5)
+                    error = 2.0 * (r["excess_K_error"][name] or 0.0)
+                    axes.errorbar(
+                        x,
+                        r["excess_K"][name],
+                        error,
+                        fmt=markers[n % len(markers)],
+                        color=style_of(r["forces"])["color"],
+                        ms=4,
+                        capsize=2,
+                        label=f"{style_of(r['forces'])['label']}, {name}" if b == 0 else None,
+                    )
+        axes.axhline(0.0, color="0.7", lw=0.8, zorder=0)
+        axes.set_xticks(range(len(baths)), baths)
+        axes.set_ylabel("temperature above the bath, K")
+        axes.set_yscale("symlog", linthresh=20.0)
+        axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return figure
+
+
+def equipartition_gap(run: dict[str, Any], elements: list[str]) -> tuple[float, float]:
+    """Largest difference of temperature between two elements, K, and its error."""
+    values = [(run["excess_K"][e], run["excess_K_error"][e] or 0.0) for e in elements]
+    hot, cold = max(values), min(values)
+    return hot[0] - cold[0], float(np.hypot(hot[1], cold[1]))
+
+
+def _words(v: dict[str, Any]) -> str:
+    parts = []
+    for r in v["runs"]:
+        if not r["thermostat"].startswith("SVR") or len(v["elements"]) < 2:
+            continue
+        gap, error = equipartition_gap(r, v["elements"])
+        verdict = (
+            "equal within their errors" if gap < 2.0 * error else "not equal: equipartition fails"
+        )
+        parts.append(f"{style_of(r['forces'])['label']}: {with_error(gap, error, 1)} K, {verdict}")
+    if not parts:
+        return "Temperature above that of the bath, by thermostat."
+    return (
+        "Largest difference between the temperatures of two elements under SVR. "
+        + "; ".join(parts)
+        + "."
+    )

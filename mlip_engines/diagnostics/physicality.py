@@ -1,0 +1,231 @@
+r"""Do trajectories stay physical? Atoms that overlap, and structures that come apart.
+
+Overlap: two atoms closer than half the smallest distance between atoms at the start. Lindemann index of atom i,
+
+    delta_i = mean over j of sqrt(<r_ij^2> - <r_ij>^2) / <r_ij>,
+
+with averages over time; the trajectory is unphysical if any delta_i is above 0.25 (local) or their mean is above 0.2
+(global). In a molecular structure j runs over the atoms of the same molecule only: in a liquid all other distances
+change without anything being wrong. In other structures it runs over all atoms: there the indices say whether it melts.
+
+References
+----------
+Zheng, Fung, physics-informed pre-training, for the thresholds; Lindemann, Phys. Z. 11, 609 (1910).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlip_engines.diagnostics.case import Case
+from mlip_engines.diagnostics.molecules import is_molecular, molecules
+from mlip_engines.diagnostics.nvt import compared_strides
+from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.diagnostics.structure import trajectories_with_frames
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from mlip_engines.diagnostics.engine import Engine
+
+LOCAL_LIMIT, GLOBAL_LIMIT = 0.25, 0.2
+OVERLAP = 0.5  # of the smallest distance at the start
+HOTTER = (1.0, 1.5, 2.0)  # temperatures, in units of that of the case
+STARTS = 2
+DURATION_PS = 1.0
+FRAMES = 50  # that are looked at
+
+
+def lindemann(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lindemann index of each pair: standard deviation of its distance over the mean.
+
+    Parameters
+    ----------
+    distances : (F, P) array, Å
+
+    Returns
+    -------
+    (P,) array
+    """
+    return distances.std(axis=0) / distances.mean(axis=0)
+
+
+def pair_distances(
+    positions: NDArray[np.float64], cells: NDArray[np.float64], first: NDArray, second: NDArray
+) -> NDArray[np.float64]:
+    """Distances (F, P), Å, of pairs of atoms: nearest images, where there is a cell."""
+    from ase.geometry import find_mic
+
+    result = []
+    for x, cell in zip(positions, cells, strict=True):
+        vectors = x[second] - x[first]
+        periodic = bool(np.abs(cell).any())
+        result.append(find_mic(vectors, cell)[1] if periodic else np.linalg.norm(vectors, axis=1))
+    return np.array(result)
+
+
+def judge(
+    atoms: Atoms, trajectory: Trajectory, groups: list[NDArray[np.int_]] | None
+) -> dict[str, Any]:
+    """Look at a trajectory.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    trajectory : Trajectory
+        With frames.
+    groups : list of arrays or None
+        Molecules; None for a structure that is not molecular.
+
+    Returns
+    -------
+    dict
+        ``smallest_distance_angstrom``, ``overlap``, ``local_lindemann``, ``global_lindemann``, ``unphysical``.
+    """
+    n = len(atoms)
+    frames = np.unique(np.linspace(0, len(trajectory.frame_time_ps) - 1, FRAMES).astype(int))
+    positions, cells = trajectory.positions[frames], trajectory.frame_cell[frames]
+    if not atoms.pbc.any():
+        cells = np.zeros_like(cells)
+    first, second = np.triu_indices(n, k=1)
+    distances = pair_distances(positions, cells, first, second)
+    index = lindemann(distances)
+    if groups is not None:
+        label = np.zeros(n, dtype=int)
+        for k, group in enumerate(groups):
+            label[group] = k
+        together = label[first] == label[second]
+    else:
+        together = np.ones(len(first), dtype=bool)
+    first, second, index = first[together], second[together], index[together]
+    partners = np.bincount(first, minlength=n) + np.bincount(second, minlength=n)
+    totals = np.bincount(first, index, n) + np.bincount(second, index, n)
+    per_atom = totals[partners > 0] / partners[partners > 0]
+    local = float(per_atom.max()) if len(per_atom) else 0.0
+    whole = float(per_atom.mean()) if len(per_atom) else 0.0
+    overlap = bool((distances < OVERLAP * distances[0].min()).any())
+    return {
+        "smallest_distance_angstrom": float(distances.min()),
+        "overlap": overlap,
+        "local_lindemann": local,
+        "global_lindemann": whole,
+        "unphysical": overlap
+        or local > LOCAL_LIMIT
+        or whole > GLOBAL_LIMIT
+        or bool(trajectory.stopped),
+        "stopped": trajectory.stopped,
+    }
+
+
+class Physicality:
+    """Overlaps and Lindemann indices over starts and temperatures."""
+
+    name: ClassVar[str] = "physicality"
+    title: ClassVar[str] = "Physicality of trajectories"
+    needs_engine: ClassVar[bool] = True
+    after: ClassVar[tuple[str, ...]] = ("stride",)
+
+    def simulations(
+        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
+    ) -> dict[str, Simulation]:
+        """Return trajectories from several starts and temperatures; in a quick look those of ``nvt``."""
+        if case.settings.quick:
+            shared = trajectories_with_frames(case, ensembles, earlier)
+            t = case.settings.temperature_K
+            return {
+                f"{t:g}.{name.split('.')[1]}.{name.split('.')[2]}": s for name, s in shared.items()
+            }
+        wanted = {}
+        for factor in HOTTER:
+            kelvin = factor * case.settings.temperature_K
+            for forces in case.force_choices(compared_strides(case, earlier)):
+                for start in range(STARTS):
+                    wanted[f"{kelvin:g}.{forces.file_name}.{start}"] = case.simulation(
+                        forces,
+                        DURATION_PS,
+                        ensemble="langevin",
+                        temperature_K=kelvin,
+                        time_constant_fs=100.0,
+                        seed=case.settings.seed + 100 + start,
+                        row_every_fs=48.0,
+                        frame_every_fs=24.0,
+                    )
+        return wanted
+
+    def evaluations(self, case: Case) -> float:
+        """Return 0: the trajectories are counted apart."""
+        return 0.0
+
+    def measure(
+        self,
+        case: Case,
+        trajectories: dict[str, Trajectory],
+        earlier: dict[str, Result],
+        engine: Engine | None = None,
+    ) -> Result:
+        """Judge each trajectory."""
+        groups = molecules(case.atoms) if is_molecular(case.atoms) else None
+        rows = []
+        for key, run in trajectories.items():
+            kelvin, forces, start = key.rsplit(".", 2)
+            if len(run.frame_time_ps) == 0:
+                continue
+            rows.append(
+                {
+                    "temperature_K": float(kelvin),
+                    "forces": forces,
+                    "start": int(start),
+                    **judge(case.atoms, run, groups),
+                }
+            )
+        return Result({"molecular": groups is not None, "runs": rows})
+
+    def render(self, result: Result) -> Section:
+        """Words and a table."""
+        v, section = result.values, Section()
+        rows = []
+        for r in v["runs"]:
+            rows.append(
+                [
+                    f"{r['temperature_K']:g}",
+                    r["forces"].replace("M", "M = "),
+                    str(r["start"] + 1),
+                    f"{r['smallest_distance_angstrom']:.2f}",
+                    "yes" if r["overlap"] else "no",
+                    f"{r['local_lindemann']:.3f}",
+                    f"{r['global_lindemann']:.3f}",
+                    r["stopped"] or "",
+                ]
+            )
+        section.tables.append(
+            Table(
+                [
+                    "T, K",
+                    "forces",
+                    "start",
+                    "smallest distance, Å",
+                    "overlap",
+                    "largest δ of an atom",
+                    "mean δ",
+                    "stopped",
+                ],
+                rows,
+            )
+        )
+        bad = sum(r["unphysical"] for r in v["runs"])
+        kind = "within molecules" if v["molecular"] else "between all atoms"
+        section.paragraphs.append(
+            f"{bad} of {len(v['runs'])} trajectories are unphysical: atoms closer than half the smallest distance at "
+            f"the start, or a Lindemann index δ {kind} above {LOCAL_LIMIT} for an atom or {GLOBAL_LIMIT} on average."
+        )
+        for r in v["runs"]:
+            if r["unphysical"] and r["forces"] != "NC":
+                section.warnings.append(
+                    f"{r['forces']} at {r['temperature_K']:g} K, start {r['start'] + 1}, is unphysical: smallest "
+                    f"distance {r['smallest_distance_angstrom']:.2f} Å, δ up to {r['local_lindemann']:.2f}."
+                )
+        return section

@@ -1,0 +1,74 @@
+"""Independent runs on the processes of an MPI launcher, if there is one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Protocol
+
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+class Ranks(Protocol):
+    """What is used of a communicator."""
+
+    rank: int
+    size: int
+
+    def barrier(self) -> None:
+        """Wait for all."""
+        ...
+
+    def abort(self, reason: str) -> None:
+        """End all processes; the reason is said first."""
+        ...
+
+
+class Alone:
+    """A single process."""
+
+    rank, size = 0, 1
+
+    def barrier(self) -> None:
+        """Nobody to wait for."""
+
+    def abort(self, reason: str) -> None:
+        """Nobody to end: the caller raises."""
+
+
+class MpiRanks:
+    """The processes of ``mpiexec``, through mpi4py."""
+
+    def __init__(self):
+        from mpi4py import MPI
+
+        self._world = MPI.COMM_WORLD
+        self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
+
+    def barrier(self) -> None:
+        """Wait for all."""
+        self._world.Barrier()
+
+    def abort(self, reason: str) -> None:
+        """End all processes: they would wait for this one forever."""
+        print(f"mlip-validate: process {self.rank}: {reason}", file=sys.stderr, flush=True)
+        self._world.Abort(1)
+
+
+def ranks() -> Ranks:
+    """Return the processes that this one was started with.
+
+    Raises
+    ------
+    ImportError
+        If there are several and mpi4py is not installed; the message says what to do.
+    """
+    if all(int(os.environ.get(name, "1")) < 2 for name in _SIZES):
+        return Alone()
+    try:
+        return MpiRanks()
+    except ImportError as e:
+        raise ImportError(
+            "started by an MPI launcher, but mpi4py is not installed: pip install 'mlip-engines[mpi]', "
+            "or start one process"
+        ) from e

@@ -1,0 +1,222 @@
+"""One trajectory in OpenMM from a job file: ``python -m openmm_forces.trajectory job.json``.
+
+The job is a :class:`mlip_engines.diagnostics.simulation.Simulation`, a model and a structure. Each chunk
+is written to ``chunk_K.npz`` after its checkpoint; a job that was stopped goes on after the last one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import openmm
+from ase import Atoms
+from openmm import unit
+
+from mlip_engines.diagnostics.kinetics import species_of
+from mlip_engines.diagnostics.simulation import Forces, Simulation, Trajectory
+from mlip_engines.units import EV_TO_KJ_PER_MOL
+from openmm_forces.conserved import conserved_energy
+from openmm_forces.evaluations import PARAMETER, conservative_state, evaluation_counts
+from openmm_forces.integrators import (
+    BussiIntegrator,
+    RespaBussiIntegrator,
+    RespaIntegrator,
+    RespaLangevinIntegrator,
+)
+from openmm_forces.structure import from_ase
+from openmm_forces.system import create_system
+
+BAROSTAT_EVERY_FS = 12.5
+
+
+class _NonConservativeKick:
+    """Both kicks of a step with the non-conservative forces alone: no r-RESPA, for comparison."""
+
+    def _add_boundary_kick(self) -> None:
+        self.addComputeGlobal(PARAMETER, "1")
+        self.addComputePerDof("v", "v + 0.5*dt*f/m")
+
+    def _add_end_of_step(self) -> None:
+        """Leave velocities as they are."""
+
+
+class NonConservativeVerletIntegrator(_NonConservativeKick, RespaIntegrator):
+    """Velocity Verlet with non-conservative forces; states between steps are conservative."""
+
+
+class NonConservativeLangevinIntegrator(_NonConservativeKick, RespaLangevinIntegrator):
+    """BAOAB with non-conservative forces; states between steps are conservative."""
+
+
+def make_integrator(simulation: Simulation) -> openmm.Integrator:
+    """Return the integrator of a simulation; conservative forces are r-RESPA with one inner step.
+
+    Raises
+    ------
+    ValueError
+        If OpenMM has no such ensemble here.
+    """
+    s, forces = simulation, simulation.forces
+    step, m = s.outer_step_fs * unit.femtosecond, forces.inner_steps
+    temperature, tau = s.temperature_K * unit.kelvin, s.time_constant_fs * unit.femtosecond
+    alone = forces.kind == "non_conservative"
+    if s.ensemble == "nve":
+        return NonConservativeVerletIntegrator(step, 1) if alone else RespaIntegrator(step, m)
+    if s.ensemble in ("langevin", "npt"):
+        kind = NonConservativeLangevinIntegrator if alone else RespaLangevinIntegrator
+        return kind(temperature, 1.0 / tau, step, m)
+    if s.ensemble == "svr":
+        if alone:
+            return BussiIntegrator(temperature, tau, step)
+        return RespaBussiIntegrator(temperature, tau, step, m)
+    raise ValueError(f"expected nve, langevin, svr or npt, got {s.ensemble}")
+
+
+class TrajectoryRun:
+    """A Context on its way through the chunks of a simulation."""
+
+    def __init__(self, simulation: Simulation, atoms: Atoms, model: str, folder: Path):
+        self.simulation, self.atoms, self.folder = simulation, atoms, folder
+        structure = from_ase(atoms)
+        # BussiIntegrator knows nothing about our parameter: its forces are the default
+        bussi = simulation.ensemble == "svr" and simulation.forces.kind == "non_conservative"
+        system = create_system(
+            structure.topology,
+            model,
+            forces="non_conservative" if bussi else "conservative",
+            remove_cm_motion=False,
+        )
+        for particle, mass in enumerate(atoms.get_masses()):
+            system.setParticleMass(particle, mass)
+        if simulation.ensemble == "npt":
+            every = max(1, round(BAROSTAT_EVERY_FS / simulation.outer_step_fs))
+            barostat = openmm.MonteCarloBarostat(
+                simulation.pressure_bar * unit.bar, simulation.temperature_K * unit.kelvin, every
+            )
+            barostat.setRandomNumberSeed(simulation.seed + 1)
+            system.addForce(barostat)
+        self.integrator = make_integrator(simulation)
+        self.integrator.setRandomNumberSeed(simulation.seed + 1)
+        self.context = openmm.Context(system, self.integrator)
+        self.context.setPositions(structure.positions)
+        self.context.setVelocities(structure.velocities)
+        species = species_of(atoms)
+        self.element = np.array([species.index(s) for s in atoms.get_chemical_symbols()])
+        self.masses = atoms.get_masses()
+        self.periodic = bool(atoms.pbc.all())
+
+    def go_on(self) -> None:
+        """Run the chunks that are missing."""
+        s = self.simulation
+        per_chunk = s.n_steps // s.n_chunks
+        first = 0
+        while (self.folder / f"chunk_{first}.npz").exists():
+            first += 1
+        if first:
+            self.context.loadCheckpoint((self.folder / f"chunk_{first - 1}.chk").read_bytes())
+        for k in range(first, s.n_chunks):
+            chunk = self._chunk(k * per_chunk, per_chunk)
+            (self.folder / f"chunk_{k}.chk").write_bytes(self.context.createCheckpoint())
+            chunk.save(self.folder / f"chunk_{k}.npz")
+            if chunk.stopped:
+                return
+
+    def _chunk(self, start: int, n_steps: int) -> Trajectory:
+        s = self.simulation
+        between = np.gcd(s.row_every, s.frame_every) if s.frame_every else s.row_every
+        rows, frames, seconds, stopped, done = [], [], 0.0, "", 0
+        counted = evaluation_counts(self.context)[:2]
+        for done in range(0, n_steps + 1, between):
+            if done:
+                began = time.perf_counter()
+                try:
+                    self.integrator.step(int(between))
+                except openmm.OpenMMException as e:
+                    stopped = f"OpenMM: {e}"
+                    done -= between
+                    break
+                seconds += time.perf_counter() - began
+            if done % s.row_every == 0:
+                row = self._row(start + done)
+                if not np.isfinite(row["potential_eV"]):
+                    stopped = "the energy is not a number"
+                    done -= between
+                    break
+                rows.append(row)
+                print(f"step {start + done}", flush=True)
+            if s.frame_every and done % s.frame_every == 0:
+                frames.append(self._frame(start + done))
+        counts = evaluation_counts(self.context)[:2]
+        n_atoms = len(self.atoms)
+        return Trajectory(
+            **{name: np.array([row[name] for row in rows]) for name in rows[0]},
+            frame_time_ps=np.array([frame[0] for frame in frames]),
+            positions=np.array([frame[1] for frame in frames]).reshape(-1, n_atoms, 3),
+            velocities=np.array([frame[2] for frame in frames]).reshape(-1, n_atoms, 3),
+            frame_cell=np.array([frame[3] for frame in frames]).reshape(-1, 3, 3),
+            evaluations=np.array([counts]) - np.array([counted]),
+            seconds=np.array([seconds]),
+            n_steps=np.array([done]),
+            stopped=stopped,
+        )
+
+    def _row(self, step: int) -> dict[str, object]:
+        state = conservative_state(self.context)
+        velocities = _velocities(state)
+        kinetic = 0.5 * self.masses * (velocities**2).sum(axis=1) * _AMU_A2_PER_PS2_IN_EV
+        by_element = np.bincount(self.element, kinetic)
+        potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        potential /= EV_TO_KJ_PER_MOL
+        conserved = float("nan")  # not known under a barostat
+        if self.simulation.ensemble != "npt":
+            conserved = conserved_energy(self.context, self.integrator).conserved
+        return {
+            "time_ps": step * self.simulation.outer_step_fs / 1000.0,
+            "potential_eV": potential,
+            "kinetic_eV": by_element,
+            "conserved_eV": conserved,
+            "pressure_bar": float("nan"),
+            "cell": self._cell(state),
+        }
+
+    def _frame(self, step: int) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        state = self.context.getState(positions=True, velocities=True)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+        time_ps = step * self.simulation.outer_step_fs / 1000.0
+        return time_ps, np.array(positions), _velocities(state), self._cell(state)
+
+    def _cell(self, state: openmm.State) -> np.ndarray:
+        if not self.periodic:
+            return np.zeros((3, 3))
+        return np.array(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom))
+
+
+_AMU_A2_PER_PS2_IN_EV = 0.01 / EV_TO_KJ_PER_MOL  # amu (nm/ps)^2 is kJ/mol
+
+
+def _velocities(state: openmm.State) -> np.ndarray:
+    return np.array(
+        state.getVelocities(asNumpy=True).value_in_unit(unit.angstrom / unit.picosecond)
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job file that is the only argument; other arguments are an error."""
+    if len(arguments) != 1:
+        print("usage: python -m openmm_forces.trajectory job.json", file=sys.stderr)
+        return 2
+    path = Path(arguments[0]).resolve()
+    job = json.loads(path.read_text())
+    fields = {**job["simulation"], "forces": Forces(**job["simulation"]["forces"])}
+    atoms = ase.io.read(path.parent / job["start"])
+    TrajectoryRun(Simulation(**fields), atoms, job["model"], path.parent).go_on()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
