@@ -20,6 +20,8 @@ struct LocalGraph {
   std::vector<double> edge_vectors;       // (n_edges, 3); from centre to neighbour
   std::vector<int64_t> reverse_edge;      // (n_edges); index of the edge neighbour -> centre
 
+  int64_t n_counted = 0;    // atoms, the first ones, whose energies count
+
   int64_t n_atoms() const { return static_cast<int64_t>(atomic_numbers.size()); }
   int64_t n_edges() const { return static_cast<int64_t>(reverse_edge.size()); }
 };

@@ -47,8 +47,10 @@ std::string brief(const std::exception &error)
 {
   const auto *torch_error = dynamic_cast<const c10::Error *>(&error);
   std::string message = torch_error ? torch_error->what_without_backtrace() : error.what();
-  const auto thrown = message.rfind("\nRuntimeError: ");    // an error raised by the model itself
-  if (thrown != std::string::npos) message = message.substr(thrown + 15);
+  for (const std::string raised : {"\nRuntimeError: ", "\nbuiltins.RuntimeError: "}) {
+    const auto found = message.rfind(raised);    // an error raised by the model itself
+    if (found != std::string::npos) message = message.substr(found + raised.size());
+  }
   const auto trace = message.find("\nException raised from");
   if (trace != std::string::npos) message.resize(trace);
   while (!message.empty() && std::isspace(static_cast<unsigned char>(message.back())))
@@ -217,11 +219,12 @@ torch::Device choose_device(const std::string &name)
 std::vector<c10::IValue> inputs_of(const LocalGraph &graph, const torch::Device &device)
 {
   const int64_t n_atoms = graph.n_atoms(), n_edges = graph.n_edges();
+  torch::Tensor owned = torch::zeros({n_atoms}, torch::kBool);
+  owned.narrow(0, 0, graph.n_counted).fill_(true);
   return {view(graph.atomic_numbers, {n_atoms}).to(device),
           view(graph.edge_index, {2, n_edges}).to(device),
           view(graph.edge_vectors, {n_edges, 3}).to(device),
-          view(graph.reverse_edge, {n_edges}).to(device),
-          torch::ones({n_atoms}, torch::TensorOptions().dtype(torch::kBool).device(device))};
+          view(graph.reverse_edge, {n_edges}).to(device), owned.to(device)};
 }
 
 /* ---------------------------------------------------------------------- */

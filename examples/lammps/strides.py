@@ -27,7 +27,7 @@ def main() -> None:
 
     world = MPI.COMM_WORLD
     mine = options.strides[world.rank :: world.size]
-    alone = world.Split(color=world.rank)  # pair_style mlip runs on one process
+    alone = world.Split(color=world.rank)
     drifts = {stride: drift(stride, options, alone) for stride in mine}
 
     gathered = world.gather(drifts, root=0)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlip_engines.analytic import LennardJones, PairNetwork, smooth_cutoff
 from mlip_engines.contract import ModelMetadata
@@ -119,6 +119,23 @@ class WithStress(LennardJones):
             "non_conservative_forces": zero.index_add(0, edge_index[0], terms),
             "non_conservative_virials": virials.index_add(0, edge_index[0], outer),
         }
+
+
+def export_network(network: nn.Module, path: Path, species: list[str] = SPECIES) -> Path:
+    """Write a file of a network with several layers, in float64."""
+    network = network.to(torch.float64)
+    metadata = ModelMetadata(
+        name=type(network).__name__,
+        species=species,
+        cutoff=network.cutoff,
+        message_passing_layers=network.message_passing_layers,
+        heads=network.heads,
+        dtype="float64",
+        interaction_range=network.cutoff * network.message_passing_layers,
+    )
+    baseline = {symbol: BASELINE[symbol] for symbol in species}
+    export_model(network, metadata, path, reference_energies=baseline)
+    return path
 
 
 def export_pair(network: PairNetwork, path: Path, species: list[str] = SPECIES) -> Path:

@@ -238,12 +238,6 @@ def test_two_dimensional_system(attempt):
     assert "2d" in output or "dimension" in output
 
 
-def test_several_processes_are_refused_without_hanging(attempt):
-    output = attempt(processes=2)
-    assert "runs on one MPI process, got 2" in output
-    assert "OMP_NUM_THREADS" in output
-
-
 def test_positions_that_are_no_numbers(models, tmp_path):
     write_data(tmp_path / "water.data", STRUCTURES["orthogonal"](), SPECIES)
     code = """
