@@ -179,6 +179,7 @@ void DomainEdgeList::find_depths(int n_layers)
 
 void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &graph)
 {
+  if (owned_only_) n_layers = 1;
   measure(x);
   find_depths(n_layers);
 
@@ -200,8 +201,8 @@ void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &gr
   int64_t n_edges = 0;
   for (int e = 0; e < n_candidates; e++) {
     const Candidate &candidate = candidates_[e];
-    const bool is_used =
-        is_edge_[e] && (is_centre(candidate.centre) || is_centre(candidate.neighbor));
+    const bool is_used = is_edge_[e] && (is_centre(candidate.centre) ||
+                                         (!owned_only_ && is_centre(candidate.neighbor)));
     edge_of_[e] = is_used ? n_edges++ : -1;
   }
   graph.edge_index.resize(2 * n_edges);
@@ -212,7 +213,8 @@ void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &gr
     if (edge < 0) continue;
     graph.edge_index[edge] = row_[candidates_[e].centre];
     graph.edge_index[n_edges + edge] = row_[candidates_[e].neighbor];
-    graph.reverse_edge[edge] = edge_of_[candidates_[e].reverse];
+    const int64_t reverse = edge_of_[candidates_[e].reverse];
+    graph.reverse_edge[edge] = reverse >= 0 ? reverse : edge;
     std::copy_n(&vectors_[3 * static_cast<size_t>(e)], 3, &graph.edge_vectors[3 * edge]);
   }
 }

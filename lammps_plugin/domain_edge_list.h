@@ -6,6 +6,9 @@
 // atom occurs once, however many of its images are near: the graph is no larger than that of all
 // atoms, and ghosts that are images of owned atoms cost nothing.
 //
+// Where features of atoms of others come from their owners, owned atoms are the only centres, and the
+// edges that lead to others have no reverse here.
+//
 // Between its owned atoms and those of others the graph has one more atom without neighbours, the
 // probe. By the contract it feels no non-conservative force, so what a model returns for it is what
 // was subtracted from the forces of this process to remove the net one.
@@ -19,8 +22,13 @@ namespace mlip {
 
 class DomainEdgeList : public EdgeList {
  public:
-  /// For networks of at most so many layers.
-  DomainEdgeList(double cutoff, int n_layers) : EdgeList(cutoff), n_layers_(n_layers) {}
+  /// For networks of at most so many layers, which evaluate all atoms of their graph or the owned ones only.
+  DomainEdgeList(double cutoff, int n_layers, bool owned_only) :
+      EdgeList(cutoff), n_layers_(owned_only ? 1 : n_layers), owned_only_(owned_only)
+  {
+  }
+
+  bool owned_only() const { return owned_only_; }
 
   void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
                const LAMMPS_NS::Domain &domain,
@@ -48,6 +56,7 @@ class DomainEdgeList : public EdgeList {
   void find_depths(int n_layers);
 
   int n_layers_;
+  bool owned_only_;
   std::vector<int> node_;                // (n_owned + n_ghost) -1 if outside
   std::vector<int64_t> shift_;           // (n_owned + n_ghost) which image of the node, packed
   std::vector<int> image_of_;            // (n_nodes) an image of the node, the owned atom if it is

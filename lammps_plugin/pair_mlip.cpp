@@ -173,8 +173,11 @@ void PairMLIP::init_style()
 
   int request = NeighConst::REQ_FULL;
   if (comm->nprocs > 1) {
+    init_exchange();
     init_ghosts();
-    if (data->model->info().message_passing_layers > 1) request |= NeighConst::REQ_GHOST;
+    data->told_graph = false;
+    if (!data->exchange && data->model->info().message_passing_layers > 1)
+      request |= NeighConst::REQ_GHOST;
   }
   neighbor->add_request(this, request);
   init_guard();
@@ -191,13 +194,15 @@ void PairMLIP::init_ghosts()
   if (comm->mode != Comm::SINGLE)
     error->all(FLERR, "Pair style mlip on several processes needs one communication cutoff for all "
                       "atoms: remove 'comm_modify mode', or use 'comm_modify mode single'");
-  const double reach = data->model->info().interaction_range + neighbor->skin;
+  const auto &info = data->model->info();
+  const double range = data->exchange ? info.cutoff : info.interaction_range;
+  const double reach = range + neighbor->skin;
   if (comm->cutghostuser >= reach) return;
   if (comm->me == 0)
     utils::logmesg(lmp,
-                   "Pair style mlip: communication cutoff {:.6g} A, the interaction range {:.6g} A "
-                   "plus the skin (as with: comm_modify cutoff {:.6g})\n",
-                   reach, data->model->info().interaction_range, reach);
+                   "Pair style mlip: communication cutoff {:.6g} A, what the model needs around a "
+                   "domain, {:.6g} A, plus the skin (as with: comm_modify cutoff {:.6g})\n",
+                   reach, range, reach);
   comm->cutghostuser = reach;
 }
 

@@ -60,6 +60,7 @@ class PairMLIP : public Pair {
 
  private:
   struct Data;
+  class Exchange;
   Data *data;    // the model, the graph, and the last evaluations
 
   void allocate();
@@ -77,10 +78,13 @@ class PairMLIP : public Pair {
   void require_all_levels() const;
 
   template <typename Work> void together(Work &&);
+  void init_exchange();
+  double estimate_halo() const;
   void init_ghosts();
 
   bool gather();
   void update_graph();
+  void tell_graph();
   void evaluate(bool, bool);
   void evaluate_non_conservative();
   void collect(mlip::Evaluation &);

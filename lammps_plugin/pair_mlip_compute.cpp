@@ -25,6 +25,7 @@ using namespace LAMMPS_NS;
 bool PairMLIP::gather()
 {
   together([&] { update_graph(); });
+  if (!data->told_graph) tell_graph();
   return comm->nprocs > 1 || data->graph.n_atoms() > 0;
 }
 
@@ -86,7 +87,8 @@ void PairMLIP::evaluate(bool with_non_conservative, bool with_atomic_virials)
   data->is_evaluated = false;
   auto &full = data->full;
   together([&] {
-    data->model->evaluate(data->graph, with_non_conservative, with_atomic_virials, full);
+    data->model->evaluate(data->graph, with_non_conservative, with_atomic_virials,
+                          data->exchange.get(), full);
   });
   if (!data->unturned.empty())
     mlip::Rotation(data->settings.seed, update->ntimestep).turn_back(full);
@@ -112,7 +114,7 @@ void PairMLIP::evaluate(bool with_non_conservative, bool with_atomic_virials)
 void PairMLIP::evaluate_non_conservative()
 {
   auto &direct = data->direct;
-  together([&] { data->model->non_conservative(data->graph, direct); });
+  together([&] { data->model->non_conservative(data->graph, data->exchange.get(), direct); });
   if (!data->unturned.empty()) {
     const mlip::Rotation rotation(data->settings.seed, update->ntimestep);
     rotation.turn_back(direct.forces);

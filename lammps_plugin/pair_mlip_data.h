@@ -7,6 +7,7 @@
 
 #include "agreement.h"
 #include "edge_list.h"
+#include "exchange.h"
 #include "model.h"
 #include "rotation.h"
 #include "settings.h"
@@ -17,6 +18,7 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +68,11 @@ struct PairMLIP::Data {
   // rows (n_owned + n_ghost, row_width) of which columns travel to or from ghosts
   std::vector<double> rows;
   int row_width = 0, first_column = 0, n_columns = 0;
+  bool rows_are_float = false;    // two of them in the place of one double
+
+  // of features, where atoms of others are not evaluated here; null otherwise
+  std::unique_ptr<mlip::FeatureExchange> exchange;
+  std::string agreed_problem;    // that all processes have been told of within an evaluation
 
   // evaluate; on several processes for the owned atoms only
   mlip::Evaluation full;
@@ -84,6 +91,8 @@ struct PairMLIP::Data {
   int corrections_since_inner = 0;
 
   // what users are told once in a run
+  std::optional<bool> announced_exchange;
+  bool told_graph = true;    // nothing to tell on one process
   bool warned_non_conservative = false, warned_skin = false, warned_disagreement = false;
 
   FixMLIP *guard = nullptr;
@@ -115,8 +124,8 @@ struct PairMLIP::Data {
 };
 
 /* ----------------------------------------------------------------------
-   what may fail on one process, and contains no communication, on all of them: an exception
-   on any ends all with its message
+   what may fail on one process, on all of them: an exception on any ends all with its
+   message. No communication within it but that of an exchange, which begins with an agreement.
 ------------------------------------------------------------------------- */
 
 template <typename Work> void PairMLIP::together(Work &&work)
@@ -128,7 +137,11 @@ template <typename Work> void PairMLIP::together(Work &&work)
     problem = e.what();
     if (problem.empty()) problem = "an error without a message";
   }
-  problem = data->processes.first_problem(problem);
+  if (data->agreed_problem.empty())
+    problem = data->processes.first_problem(problem);
+  else
+    problem.swap(data->agreed_problem);
+  data->agreed_problem.clear();
   if (!problem.empty()) error->all(FLERR, "Pair style mlip: {}", problem);
 }
 

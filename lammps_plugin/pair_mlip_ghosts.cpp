@@ -7,6 +7,8 @@
 
 #include "comm.h"
 
+#include <cstring>
+
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
@@ -44,6 +46,7 @@ void PairMLIP::add_from_ghosts(std::vector<double> &values, int width)
 
   data->row_width = data->n_columns = width;
   data->first_column = 0;
+  data->rows_are_float = false;
   comm->reverse_comm(this, width);
 
   values.resize(owned.size() * width);
@@ -117,13 +120,30 @@ int PairMLIP::pack_reverse_comm(int n, int first, double *buffer)
   return m;
 }
 
+// doubles that hold two floats each; memcpy, for which a compiler needs no call, because they are no doubles
+static void add_floats(double *to, const double *from, int n)
+{
+  for (int k = 0; k < n; k++) {
+    float sum, term;
+    std::memcpy(&sum, reinterpret_cast<char *>(to) + k * sizeof(float), sizeof(float));
+    std::memcpy(&term, reinterpret_cast<const char *>(from) + k * sizeof(float), sizeof(float));
+    sum += term;
+    std::memcpy(reinterpret_cast<char *>(to) + k * sizeof(float), &sum, sizeof(float));
+  }
+}
+
 /* ---------------------------------------------------------------------- */
 
 void PairMLIP::unpack_reverse_comm(int n, int *list, double *buffer)
 {
   int m = 0;
   for (int k = 0; k < n; k++) {
-    double *row = &data->rows[static_cast<size_t>(list[k]) * data->row_width];
-    for (int c = 0; c < data->n_columns; c++) row[data->first_column + c] += buffer[m++];
+    double *row = &data->rows[static_cast<size_t>(list[k]) * data->row_width] + data->first_column;
+    if (data->rows_are_float) {
+      add_floats(row, buffer + m, 2 * data->n_columns);
+    } else {
+      for (int c = 0; c < data->n_columns; c++) row[c] += buffer[m + c];
+    }
+    m += data->n_columns;
   }
 }

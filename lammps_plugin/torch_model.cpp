@@ -150,6 +150,8 @@ ModelInfo parse_metadata(const std::string &text)
   info.message_passing_layers = entry<int>(metadata, "message_passing_layers");
   info.has_non_conservative_forces = has("non_conservative_forces");
   info.has_non_conservative_stress = has("non_conservative_stress");
+  info.has_feature_exchange =
+      metadata.contains("feature_exchange") && entry<bool>(metadata, "feature_exchange");
 
   if (!has("energy")) fail("the model has no energy head");
   if (!(info.cutoff > 0.0))
@@ -229,6 +231,33 @@ std::vector<c10::IValue> inputs_of(const LocalGraph &graph, const torch::Device 
 
 /* ---------------------------------------------------------------------- */
 
+// what the operator mlip::exchange talks to while a model is evaluated
+class ExchangeInUse {
+ public:
+  explicit ExchangeInUse(FeatureExchange *exchange) : is_set_(exchange != nullptr)
+  {
+    if (is_set_) set(exchange);
+  }
+  ~ExchangeInUse()
+  {
+    if (is_set_) set(nullptr);
+  }
+  ExchangeInUse(const ExchangeInUse &) = delete;
+  ExchangeInUse &operator=(const ExchangeInUse &) = delete;
+
+ private:
+  static void set(FeatureExchange *exchange)
+  {
+    const auto operation = c10::Dispatcher::singleton().findSchema({"mlip::set_exchange", ""});
+    if (!operation)
+      fail("parallel exchange needs compiled operators, and this process has others already. Run: "
+           "mlip-lammps build");
+    operation->typed<void(int64_t)>().call(reinterpret_cast<int64_t>(exchange));
+  }
+
+  bool is_set_;
+};
+
 class TorchModel : public Model {
  public:
   TorchModel(const std::string &path, const std::string &device_name) : device_(torch::kCPU)
@@ -256,9 +285,10 @@ class TorchModel : public Model {
   const ModelInfo &info() const override { return info_; }
 
   void evaluate(const LocalGraph &graph, bool with_non_conservative, bool with_atomic_virials,
-                Evaluation &result) override
+                FeatureExchange *exchange, Evaluation &result) override
   {
     translated("the evaluation of the model failed", [&] {
+      const ExchangeInUse in_use(exchange);
       auto inputs = inputs_of(graph, device_);
       inputs.emplace_back(with_non_conservative);
       inputs.emplace_back(with_atomic_virials);
@@ -282,9 +312,11 @@ class TorchModel : public Model {
     });
   }
 
-  void non_conservative(const LocalGraph &graph, NonConservative &result) override
+  void non_conservative(const LocalGraph &graph, FeatureExchange *exchange,
+                        NonConservative &result) override
   {
     translated("the evaluation of the non-conservative forces failed", [&] {
+      const ExchangeInUse in_use(exchange);
       const torch::NoGradGuard no_gradient;
       const auto outputs =
           module_.get_method("non_conservative")(inputs_of(graph, device_)).toGenericDict();

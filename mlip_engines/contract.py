@@ -91,6 +91,7 @@ class ModelMetadata:
     heads: list[str]
     dtype: str
     interaction_range: float  # Å, what a domain decomposition must see around an owned atom
+    feature_exchange: bool = False  # the network calls mlip_engines.operators.exchange
     contract_version: int = CONTRACT_VERSION
     energy_unit: str = "eV"
     length_unit: str = "Angstrom"

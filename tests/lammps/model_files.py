@@ -121,20 +121,26 @@ class WithStress(LennardJones):
         }
 
 
-def export_network(network: nn.Module, path: Path, species: list[str] = SPECIES) -> Path:
-    """Write a file of a network with several layers, in float64."""
-    network = network.to(torch.float64)
+def export_network(
+    network: nn.Module,
+    path: Path,
+    species: list[str] = SPECIES,
+    dtype: str = "float64",
+    scale: float = 50.0,
+) -> Path:
+    """Write a file of a random network, which is calm: scaled, so that all its layers show in every digit."""
+    network = network.to(getattr(torch, dtype))
     metadata = ModelMetadata(
         name=type(network).__name__,
         species=species,
         cutoff=network.cutoff,
         message_passing_layers=network.message_passing_layers,
         heads=network.heads,
-        dtype="float64",
+        dtype=dtype,
         interaction_range=network.cutoff * network.message_passing_layers,
     )
     baseline = {symbol: BASELINE[symbol] for symbol in species}
-    export_model(network, metadata, path, reference_energies=baseline)
+    export_model(network, metadata, path, reference_energies=baseline, scale=scale)
     return path
 
 

@@ -15,6 +15,7 @@ from mlip_engines.analytic import LennardJones
 from mlip_engines.contract import ModelMetadata
 from mlip_engines.export import export_model
 from mlip_engines.lammps import lammps_command
+from mlip_engines.operators import evaluated_atoms, exchange
 from structures import STRUCTURES
 from tests.lammps.model_files import SPECIES, export_pair
 from tests.lammps.runner import LammpsError, environment, run_script, write_data
@@ -133,6 +134,37 @@ class Failing(Speaking):
         }
 
 
+class FailingBetween(Failing):
+    """Fails after a first exchange of features and before a second one, in which others wait."""
+
+    feature_exchange = True
+
+    def forward(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+    ) -> dict[str, Tensor]:
+        n_atoms = atomic_numbers.size(0)
+        n = evaluated_atoms(n_atoms)
+        features = torch.zeros((n, 1), dtype=edge_vectors.dtype)
+        squares = (edge_vectors**2).sum(dim=1, keepdim=True)
+        features = exchange([features.index_add(0, edge_index[0], squares)], n_atoms)[0]
+        if int((atomic_numbers[owned] == 8).sum()) == 1:
+            raise RuntimeError("oxygen is too much for this model")
+        features = exchange([features[:n]], n_atoms)[0]
+        output = {"atomic_energies": features.flatten()}
+        if with_non_conservative:
+            head = self.non_conservative(
+                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
+            )
+            output["non_conservative_forces"] = head["non_conservative_forces"]
+        return output
+
+
 def export(network: nn.Module, path: Path, species: list[str]) -> Path:
     metadata = ModelMetadata(
         name=type(network).__name__,
@@ -212,7 +244,7 @@ create_atoms 2 single 20 3 3
 create_atoms 1 single 22 3 3
 mass 1 1.008
 mass 2 15.999
-pair_style mlip
+pair_style mlip {style}
 pair_coeff * * {model} H O
 fix move all nve
 {commands}
@@ -221,19 +253,23 @@ print "not reached"
 
 
 @pytest.mark.parametrize(
-    ("how", "message"),
+    ("network", "message"),
     [
-        ("exception", "oxygen is too much for this model"),
-        ("nan", "atom 3 (type 2) in step 0: the energy is not a number"),
+        (Failing("exception"), "oxygen is too much for this model"),
+        (FailingBetween("exception"), "oxygen is too much for this model"),
+        (Failing("nan"), "atom 3 (type 2) in step 0: the energy is not a number"),
     ],
+    ids=["exception", "exception_between_exchanges", "nan"],
 )
 @pytest.mark.parametrize(
     "commands", ["run 0", "run_style respa 2 4 inner 1 2.0 3.0 outer 2\nrun 1"]
 )
-def test_failure_of_one_process_ends_all_with_its_message(tmp_path, how, message, commands):
-    model = export(Failing(how), tmp_path / "failing.pt", SPECIES)
+def test_failure_of_one_process_ends_all_with_its_message(tmp_path, network, message, commands):
+    model = export(network, tmp_path / "failing.pt", SPECIES)
+    style = "parallel exchange" if isinstance(network, FailingBetween) else ""
+    script = PAIR.format(model=model, commands=commands, style=style)
     with pytest.raises(LammpsError) as caught:
-        run_script(PAIR.format(model=model, commands=commands), tmp_path, processes=2, timeout=HANG)
+        run_script(script, tmp_path, processes=2, timeout=HANG)
     assert caught.value.output.count(message) == 1, caught.value.output
     assert "not reached" not in caught.value.output
 
@@ -258,7 +294,7 @@ def test_file_that_only_one_process_has_or_another_one(tmp_path):
         (tmp_path / folder).mkdir()
         if curl is not None:
             export_with_curl(curl, tmp_path / folder / "mine.pt")
-    (tmp_path / "in.lammps").write_text(PAIR.format(model="mine", commands="run 0"))
+    (tmp_path / "in.lammps").write_text(PAIR.format(model="mine", commands="run 0", style=""))
     paths = [{"LAMMPS_POTENTIALS": str(tmp_path / name)} for name in ("first", "empty", "second")]
     missing = two_processes(tmp_path, paths[0], paths[1])
     assert missing.returncode != 0
@@ -271,3 +307,11 @@ def test_file_that_only_one_process_has_or_another_one(tmp_path):
 
 def export_with_curl(curl: float, path: Path) -> Path:
     return export_pair(LennardJones(CUTOFF, curl=curl).to(torch.float64), path)
+
+
+def test_exchange_with_a_network_that_has_none_is_refused(tmp_path):
+    model = export_with_curl(0.01, tmp_path / "mine.pt")
+    script = PAIR.format(model=model, commands="run 0", style="parallel exchange")
+    with pytest.raises(LammpsError) as caught:
+        run_script(script, tmp_path, processes=2, timeout=HANG)
+    assert "Use parallel halo, or export a PaiNN again" in caught.value.output

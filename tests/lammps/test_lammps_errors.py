@@ -149,6 +149,7 @@ def test_pair_coeff_without_wildcards(attempt):
         ("max_force 5x", "expected a positive number after 'max_force', got '5x'"),
         ("disagreement loud 1", "expected disagreement ignore, warn or stop, got 'loud'"),
         ("disagreement warn", "'disagreement' needs a value"),
+        ("parallel fast", "expected parallel auto, halo or exchange, got 'fast'"),
         ("device tpu", "expected device auto, cpu, cuda or cuda:N, got 'tpu'"),
     ],
 )

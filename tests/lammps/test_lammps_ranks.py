@@ -10,6 +10,7 @@ from structures import STRUCTURES
 from tests.lammps.argon import argon
 from tests.lammps.model_files import SPECIES, export_network
 from tests.lammps.runner import run_structures
+from tolerances import TOLERANCE
 from train.models.painn import PaiNN
 from train.models.pet import PET
 
@@ -23,11 +24,13 @@ def networks(models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     torch.manual_seed(5)
     painn = PaiNN([1, 8], 3.5, n_features=8, n_basis=5, n_layers=3, non_conservative_stress=True)
+    single = PaiNN([1, 8], 3.5, n_features=7, n_basis=5, n_layers=3)
     pet = PET([1, 8], 2.6, n_edge_features=8, n_heads=2, n_layers=3, non_conservative_layer=2)
     warm = PaiNN([18], 5.0, n_features=6, n_basis=5, n_layers=2, non_conservative_layer=1)
     return {
         **models,
         "painn": export_network(painn, folder / "painn.pt"),
+        "painn_float32": export_network(single, folder / "single.pt", dtype="float32", scale=5.0),
         "pet": export_network(pet, folder / "pet.pt"),
         "painn_argon": export_network(warm, folder / "painn_argon.pt", ["Ar"]),
     }
@@ -50,7 +53,9 @@ def static_cases(networks):
         for m, model in enumerate(("painn", "pet", "curl")):
             if model == "curl" and k % 4:
                 continue
-            style = "mlip forces non_conservative" if (k + m) % 3 == 0 else "mlip"
+            # only a PaiNN exchanges features; with the others auto means a halo
+            style = "mlip parallel exchange" if model == "painn" and k % 3 else "mlip parallel auto"
+            style += " forces non_conservative" if (k + m) % 3 == 0 else ""
             newton = "newton off" if (k + m) % 2 else "newton on"
             cases.append((name, build(), networks[model], style, newton))
     return cases
@@ -84,13 +89,39 @@ def test_what_is_evaluated_does_not_depend_on_the_number_of_processes(
     first, step = part
     chosen = one_process[first::step]
     found = run_cases([case for case, _ in chosen], tmp_path, processes)
-    largest = 0.0
+    largest = dict.fromkeys(("painn", "pet", "curl"), 0.0)
     for (case, one), many in zip(chosen, found, strict=True):
         for what in ("energy", "atomic_energies", "forces", "virial", "atomic_virials", "counters"):
             error = np.abs(getattr(many, what) - getattr(one, what)).max()
             assert error < SAME, (case[0], case[2].name, case[3:], what, error)
-        largest = max(largest, np.abs(one.forces).max())
-    assert largest > 0.1
+        name = case[2].stem
+        largest[name] = max(largest[name], np.abs(one.forces).max())
+        kind = "exchange" if name == "painn" else "halo"
+        assert f"Pair style mlip: parallel {kind}: " in many.log
+    assert min(largest["painn"], largest["pet"]) > 0.1
+
+
+def test_single_precision_is_close_on_any_number_of_processes(networks, tmp_path):
+    """Two float32 numbers travel in the place of a float64 one, and their gradients are added as such."""
+    atoms = STRUCTURES["orthogonal"]()
+    styles = ["mlip parallel exchange", "mlip parallel exchange forces non_conservative"]
+    one, many = (
+        run_structures(
+            [atoms, atoms],
+            networks["painn_float32"],
+            tmp_path,
+            species=SPECIES,
+            pair_style=styles,
+            processes=processes,
+        )
+        for processes in (1, 4)
+    )
+    limit = TOLERANCE["float32"]
+    for a, b in zip(one, many, strict=True):
+        assert abs(b.energy - a.energy) < limit.energy
+        assert np.abs(b.forces - a.forces).max() < limit.force
+        assert np.abs(b.virial - a.virial).max() < limit.virial
+        assert np.abs(a.forces).max() > 10.0 * limit.force
 
 
 def tilted_argon():
@@ -112,37 +143,41 @@ def drifting_argon():
 RESPA = "run_style respa 2 4 inner 1 4.0 5.0 outer 2\ntimestep 0.008\n"
 NVE = "fix move all nve\nthermo 5\n"
 TRAJECTORIES = {
-    # name: model, structure, commands before the box, commands
+    # name: model, structure, commands before the box, commands, style
     "respa, balanced": (
         "argon",
         drifting_argon(),
         "newton off\nneighbor 0.7 bin",
         f"{RESPA}{NVE}fix level all balance 5 1.0 shift xyz 10 1.01\nrun 40",
+        "mlip",
     ),
     "respa, two layers, tiled": (
         "painn_argon",
         drifting_argon(),
         "neighbor 0.7 bin\ncomm_style tiled",
         f"{RESPA}{NVE}fix level all balance 4 1.0 rcb\nrun 12",
+        "mlip parallel exchange",
     ),
     "npt, triclinic, rotated": (
         "painn_argon",
         tilted_argon(),
         "neighbor 0.7 bin",
         "fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\nthermo 5\ntimestep 0.002\nrun 20",
+        "mlip rotate yes parallel exchange",
     ),
     "minimised": (
         "painn_argon",
         argon(size=2),
         "newton off",
         "min_style cg\nthermo 1\nminimize 0 0 6 60",
+        "mlip parallel halo",
     ),
 }
 
 
 def run_trajectories(networks, folder, processes):
-    names, structures, settings, commands = zip(*TRAJECTORIES.values(), strict=True)
-    styles = ["mlip rotate yes" if "rotated" in name else "mlip" for name in TRAJECTORIES]
+    names, structures, settings, commands, _ = zip(*TRAJECTORIES.values(), strict=True)
+    styles = [style for *_, style in TRAJECTORIES.values()]
     results = run_structures(
         list(structures),
         [networks[name] for name in names],

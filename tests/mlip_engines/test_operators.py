@@ -9,7 +9,14 @@ import torch
 from ase.build import molecule
 
 from mlip_engines import MlipCalculator
-from mlip_engines.operators import are_compiled, composed_neighbor_sum, neighbor_sum
+from mlip_engines.operators import (
+    are_compiled,
+    composed_neighbor_sum,
+    evaluated_atoms,
+    exchange,
+    neighbor_sum,
+    pad_to_all,
+)
 from tolerances import TOLERANCE
 
 COMPOSED = """
@@ -66,6 +73,33 @@ def test_equals_the_sum_over_edges_and_so_do_its_derivatives(
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=TOLERANCE[dtype].equality, atol=0.0)
+
+
+@pytest.mark.parametrize("function", [neighbor_sum, composed_neighbor_sum])
+def test_some_atoms_may_be_neighbours_only(function):
+    """As where an engine evaluates the others elsewhere: the rows of the first atoms stay what they are."""
+    torch.manual_seed(0)
+    _, first_edge, neighbor = random_graph(9, 60)
+    n_edges = int(first_edge[4])
+    weights = torch.rand(60, 3, dtype=torch.float64, requires_grad=True)
+    features = torch.rand(9, 5, dtype=torch.float64, requires_grad=True)
+    whole = function(weights, features, first_edge, neighbor)[:4]
+    part = function(weights[:n_edges], features, first_edge[:5], neighbor[:n_edges])
+    gradient = torch.rand_like(part)
+    for a, b in zip(
+        (part, *torch.autograd.grad(part, (weights, features), gradient)),
+        (whole, *torch.autograd.grad(whole, (weights, features), gradient)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=TOLERANCE["float64"].equality, atol=0.0)
+
+
+def test_without_an_engine_every_atom_is_evaluated_and_nothing_is_exchanged():
+    features = torch.rand(3, 2)
+    assert evaluated_atoms(3) == 3
+    assert exchange([features], 3)[0] is features
+    assert pad_to_all(features, 3) is features
+    assert torch.equal(pad_to_all(features, 5)[3:], torch.zeros(2, 2))
 
 
 @pytest.mark.parametrize("n_atoms, n_edges", [(0, 0), (1, 0), (5, 0)])
