@@ -28,8 +28,6 @@ class DomainEdgeList : public EdgeList {
   {
   }
 
-  bool owned_only() const { return owned_only_; }
-
   void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
                const LAMMPS_NS::Domain &domain,
                const std::vector<int64_t> &number_of_type) override;

@@ -28,6 +28,7 @@ divides: the stress is -virial/V.
 
 ``Network.non_conservative(...)`` returns only the non-conservative keys and builds no energy. Energies and forces go
 smoothly to their edge-free values as an edge reaches the cutoff. No edges at all and a single atom are ordinary input.
+A network with ``feature_exchange = True`` evaluates only the atoms that :mod:`mlip_engines.operators` asks for.
 
 The exported file wraps a network (:mod:`mlip_engines.exported`): it adds the baseline, differentiates, and removes
 the net non-conservative force, all in float64. Its metadata are the fields of :class:`ModelMetadata`.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ase.build import molecule
 
-from mlip_engines import MlipCalculator
+from mlip_engines import MlipCalculator, ModelMetadata, export_model
 from mlip_engines.operators import (
     are_compiled,
     composed_neighbor_sum,
@@ -18,15 +18,17 @@ from mlip_engines.operators import (
     pad_to_all,
 )
 from tolerances import TOLERANCE
+from train.models.painn import PaiNN
 
 COMPOSED = """
+import sys
 import mlip_engines.lammps as lammps
 lammps.find_plugin = lambda target: None
 from mlip_engines import MlipCalculator, operators
 from ase.build import molecule
 assert not operators.are_compiled()
 atoms = molecule("H2O")
-atoms.calc = MlipCalculator("water")
+atoms.calc = MlipCalculator(sys.argv[1])
 print(atoms.get_potential_energy(), *atoms.get_forces().ravel())
 """
 
@@ -150,11 +152,32 @@ def test_arguments_that_do_not_fit_are_refused():
         neighbor_sum(torch.rand(20, 3), torch.rand(5, 4).double(), first_edge, neighbor)
 
 
-def test_a_model_gives_the_same_without_the_compiled_operators():
+@pytest.fixture(scope="module")
+def painn(tmp_path_factory):
+    """A random network that calls every operator."""
+    torch.manual_seed(3)
+    network = PaiNN([1, 8], 4.0, n_features=8, n_basis=5, non_conservative_stress=True)
+    metadata = ModelMetadata(
+        name="painn",
+        species=["H", "O"],
+        cutoff=network.cutoff,
+        message_passing_layers=network.message_passing_layers,
+        heads=network.heads,
+        dtype="float32",
+        interaction_range=network.cutoff * network.message_passing_layers,
+    )
+    path = tmp_path_factory.mktemp("painn") / "painn.pt"
+    assert export_model(network, metadata, path).feature_exchange
+    return path
+
+
+@pytest.mark.parametrize("model", ["water", "painn"])
+def test_a_model_gives_the_same_without_the_compiled_operators(model, painn):
+    model = painn if model == "painn" else model
     atoms = molecule("H2O")
-    atoms.calc = MlipCalculator("water")
+    atoms.calc = MlipCalculator(model)
     done = subprocess.run(
-        [sys.executable, "-c", COMPOSED],
+        [sys.executable, "-c", COMPOSED, str(model)],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
