@@ -179,7 +179,7 @@ void DomainEdgeList::find_depths(int n_layers)
 
 void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &graph)
 {
-  if (owned_only_) n_layers = 1;
+  n_layers = owned_only_ ? 1 : std::min(n_layers, n_layers_);
   measure(x);
   find_depths(n_layers);
 

@@ -55,6 +55,8 @@ struct ModelInfo {
   double cutoff = 0.0;                 // length of the longest edge
   double interaction_range = 0.0;      // cutoff times message-passing layers
   int message_passing_layers = 0;
+  int non_conservative_layers = 0;    // edges that the non-conservative heads see
+  int most_layers = 0;                // edges that anything in the model sees
   bool has_non_conservative_forces = false;
   bool has_non_conservative_stress = false;
   bool has_feature_exchange = false;    // features of atoms can come from other processes

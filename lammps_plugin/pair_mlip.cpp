@@ -176,8 +176,7 @@ void PairMLIP::init_style()
     init_exchange();
     init_ghosts();
     data->told_graph = false;
-    if (!data->exchange && data->model->info().message_passing_layers > 1)
-      request |= NeighConst::REQ_GHOST;
+    if (!data->exchange && data->model->info().most_layers > 1) request |= NeighConst::REQ_GHOST;
   }
   neighbor->add_request(this, request);
   init_guard();

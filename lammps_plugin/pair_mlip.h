@@ -82,8 +82,8 @@ class PairMLIP : public Pair {
   double estimate_halo() const;
   void init_ghosts();
 
-  bool gather();
-  void update_graph();
+  bool gather(bool for_non_conservative_only = false);
+  void update_graph(int);
   void tell_graph();
   void evaluate(bool, bool);
   void evaluate_non_conservative();

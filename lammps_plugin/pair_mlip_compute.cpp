@@ -19,19 +19,22 @@
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   LAMMPS -> local graph; false if there is no atom in it on any process
+   LAMMPS -> local graph; false if there is no atom in it on any process. The heads may need
+   less of the surroundings of a domain than the energy.
 ------------------------------------------------------------------------- */
 
-bool PairMLIP::gather()
+bool PairMLIP::gather(bool for_non_conservative_only)
 {
-  together([&] { update_graph(); });
+  const auto &info = data->model->info();
+  const int n_layers = for_non_conservative_only ? info.non_conservative_layers : info.most_layers;
+  together([&] { update_graph(n_layers); });
   if (!data->told_graph) tell_graph();
   return comm->nprocs > 1 || data->graph.n_atoms() > 0;
 }
 
 /* ---------------------------------------------------------------------- */
 
-void PairMLIP::update_graph()
+void PairMLIP::update_graph(int n_layers)
 {
   double **x = atom->x;
 
@@ -61,7 +64,7 @@ void PairMLIP::update_graph()
                     approach, neighbor->skin));
 
   auto &graph = data->graph;
-  edges.update(x, data->model->info().message_passing_layers, graph);
+  edges.update(x, n_layers, graph);
   auto &numbers = graph.atomic_numbers;
   numbers.clear();
   for (const int i : edges.owned()) numbers.push_back(data->number_of_type[atom->type[i]]);
@@ -207,7 +210,6 @@ void PairMLIP::compute(int eflag, int vflag)
 
 void PairMLIP::compute_non_conservative()
 {
-  if (!gather()) return;
   const bool own_stress = data->settings.non_conservative_stress;
   if (own_stress && (vflag_atom || cvflag_atom))
     error->all(FLERR,
@@ -217,7 +219,9 @@ void PairMLIP::compute_non_conservative()
   const bool wants_virial = vflag_global && own_stress;
   if (wants_virial) vflag_global = 0;
   const double (*predicted)[3] = data->direct.virial;
-  if (eflag_either || vflag_global || vflag_atom || cvflag_atom) {
+  const bool needs_energy = eflag_either || vflag_global || vflag_atom || cvflag_atom;
+  if (!gather(!needs_energy)) return;
+  if (needs_energy) {
     evaluate(true, vflag_atom || cvflag_atom);
     scatter(data->full.direct.forces.data(), 1.0);
     tally(*data);

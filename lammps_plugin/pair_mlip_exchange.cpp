@@ -124,13 +124,13 @@ void PairMLIP::init_exchange()
   if (data->settings.parallel == mlip::Parallel::AUTO) {
     const double factor = estimate_halo();
     exchanges = info.has_feature_exchange && factor > WORTH_AN_EXCHANGE;
-    if (info.message_passing_layers == 1)
+    if (info.most_layers == 1)
       reason = "one layer: nothing is evaluated twice";
     else if (!info.has_feature_exchange)
       reason = "the network in this file cannot exchange features";
     else
       reason = fmt::format("with a halo, {:.3g} times as many atoms would be evaluated", factor);
-    if (info.message_passing_layers == 1) exchanges = false;
+    if (info.most_layers == 1) exchanges = false;
   }
   if (comm->me == 0 && exchanges != data->announced_exchange.value_or(!exchanges))
     utils::logmesg(lmp, "Pair style mlip: parallel {}: {}\n", exchanges ? "exchange" : "halo",
@@ -139,8 +139,7 @@ void PairMLIP::init_exchange()
 
   if (exchanges == (data->exchange != nullptr)) return;
   data->exchange.reset(exchanges ? new Exchange(*this) : nullptr);
-  data->edges =
-      std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.message_passing_layers, exchanges);
+  data->edges = std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.most_layers, exchanges);
   data->is_evaluated = false;
 }
 

@@ -81,8 +81,7 @@ void PairMLIP::load_model(const std::string &name)
   const auto &info = data->model->info();
   require_one_file(info.checksum);
   if (comm->nprocs > 1)    // whether owned atoms are the only centres is known when a run starts
-    data->edges =
-        std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.message_passing_layers, false);
+    data->edges = std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.most_layers, false);
   else
     data->edges = std::make_unique<mlip::PeriodicEdgeList>(info.cutoff);
   data->exchange.reset();

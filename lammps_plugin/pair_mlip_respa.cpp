@@ -65,9 +65,10 @@ void PairMLIP::apply_non_conservative(bool with_atomic_virials)
   }
   data->calls_since_outer++;
   data->corrections_since_inner = 0;
-  if (!gather()) return;
+  const bool is_full = update->setupflag || data->calls_since_outer >= data->inner_steps;
+  if (!gather(!is_full)) return;
 
-  if (update->setupflag || data->calls_since_outer >= data->inner_steps) {
+  if (is_full) {
     if (!has_full(*data, with_atomic_virials)) evaluate(true, with_atomic_virials);
     scatter(data->full.direct.forces.data(), 1.0);
   } else {

@@ -153,6 +153,15 @@ ModelInfo parse_metadata(const std::string &text)
   info.has_feature_exchange =
       metadata.contains("feature_exchange") && entry<bool>(metadata, "feature_exchange");
 
+  if (metadata.contains("non_conservative_layers"))
+    info.non_conservative_layers = entry<int>(metadata, "non_conservative_layers");
+  // a file that does not say it: a head for stress may look at neighbours once more
+  if (info.non_conservative_layers < 1)
+    info.non_conservative_layers =
+        info.message_passing_layers + (info.has_non_conservative_stress ? 1 : 0);
+  info.most_layers = std::max(info.message_passing_layers, info.non_conservative_layers);
+  info.interaction_range = std::max(info.interaction_range, info.cutoff * info.most_layers);
+
   if (!has("energy")) fail("the model has no energy head");
   if (!(info.cutoff > 0.0))
     fail("the cutoff must be positive, the file has " + std::to_string(info.cutoff));

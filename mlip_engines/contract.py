@@ -92,6 +92,7 @@ class ModelMetadata:
     heads: list[str]
     dtype: str
     interaction_range: float  # Å, what a domain decomposition must see around an owned atom
+    non_conservative_layers: int = 0  # edges that these heads see; 0: message_passing_layers
     feature_exchange: bool = False  # the network calls mlip_engines.operators.exchange
     contract_version: int = CONTRACT_VERSION
     energy_unit: str = "eV"

@@ -54,6 +54,7 @@ def export_model(
     metadata = dataclasses.replace(
         metadata,
         reference_energies=dict(reference_energies),
+        non_conservative_layers=int(getattr(network, "non_conservative_layers", 0)),
         feature_exchange=bool(getattr(network, "feature_exchange", False)),
     )
     metadata.check(metadata.name)

@@ -9,7 +9,7 @@ from ase.build import bulk
 from structures import STRUCTURES
 from tests.lammps.argon import argon
 from tests.lammps.model_files import SPECIES, export_network
-from tests.lammps.runner import run_structures
+from tests.lammps.runner import read_thermo, run_script, run_structures, write_data
 from tolerances import TOLERANCE
 from train.models.painn import PaiNN
 from train.models.pet import PET
@@ -26,7 +26,9 @@ def networks(models, tmp_path_factory):
     painn = PaiNN([1, 8], 3.5, n_features=8, n_basis=5, n_layers=3, non_conservative_stress=True)
     single = PaiNN([1, 8], 3.5, n_features=7, n_basis=5, n_layers=3)
     pet = PET([1, 8], 2.6, n_edge_features=8, n_heads=2, n_layers=3, non_conservative_layer=2)
-    warm = PaiNN([18], 5.0, n_features=6, n_basis=5, n_layers=2, non_conservative_layer=1)
+    warm = PaiNN(
+        [18], 5.0, n_features=6, n_basis=5, n_layers=2, non_conservative_layer=1, n_force_layers=0
+    )
     return {
         **models,
         "painn": export_network(painn, folder / "painn.pt"),
@@ -124,6 +126,28 @@ def test_single_precision_is_close_on_any_number_of_processes(networks, tmp_path
         assert np.abs(a.forces).max() > 10.0 * limit.force
 
 
+def test_predicted_stress_sees_its_whole_surroundings(networks, tmp_path):
+    """The head for stress looks one edge farther than the energy, and has no per-atom form."""
+    write_data(tmp_path / "water.data", STRUCTURES["orthogonal"](), SPECIES)
+    script = f"""
+units metal
+atom_style atomic
+read_data water.data
+pair_style mlip parallel PARALLEL forces non_conservative stress non_conservative
+pair_coeff * * {networks["painn"]} {" ".join(SPECIES)}
+compute p all pressure NULL pair
+thermo_style custom step pe c_p[*]
+thermo_modify norm no format float %.17g
+run 0
+"""
+    one = read_thermo(run_script(script.replace("PARALLEL", "auto"), tmp_path))
+    for parallel in ("halo", "exchange"):
+        many = read_thermo(run_script(script.replace("PARALLEL", parallel), tmp_path, processes=4))
+        for k in range(1, 7):
+            assert abs(one[f"c_p[{k}]"][0]) > 1.0  # bar
+            assert many[f"c_p[{k}]"][0] == pytest.approx(one[f"c_p[{k}]"][0], rel=1e-10)
+
+
 def tilted_argon():
     atoms = argon()
     cell = atoms.cell.array.copy()
@@ -156,7 +180,7 @@ TRAJECTORIES = {
         drifting_argon(),
         "neighbor 0.7 bin\ncomm_style tiled",
         f"{RESPA}{NVE}fix level all balance 4 1.0 rcb\nrun 12",
-        "mlip parallel exchange",
+        "mlip parallel {inner}",
     ),
     "npt, triclinic, rotated": (
         "painn_argon",
@@ -177,7 +201,9 @@ TRAJECTORIES = {
 
 def run_trajectories(networks, folder, processes):
     names, structures, settings, commands, _ = zip(*TRAJECTORIES.values(), strict=True)
-    styles = [style for *_, style in TRAJECTORIES.values()]
+    # both ways for r-RESPA, whose head here sees one edge of two
+    inner = "halo" if processes == 2 else "exchange"
+    styles = [style.format(inner=inner) for *_, style in TRAJECTORIES.values()]
     results = run_structures(
         list(structures),
         [networks[name] for name in names],

@@ -33,6 +33,7 @@ def test_json_has_the_documented_keys():
     assert (values["energy_unit"], values["length_unit"]) == ("eV", "Angstrom")
     assert set(values) == {
         *FIELDS,
+        "non_conservative_layers",
         "feature_exchange",
         "contract_version",
         "energy_unit",

@@ -200,9 +200,13 @@ class PaiNN(nn.Module):
             )
         self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
         self.heads += ["non_conservative_stress"] * non_conservative_stress
-        self.message_passing_layers = max(
-            n_layers, non_conservative_layer + n_force_layers if self.has_non_conservative else 0
-        )
+        self.message_passing_layers = n_layers
+        self.non_conservative_layers = 0
+        if self.has_non_conservative:  # the head for stress looks at its neighbours once more
+            self.non_conservative_layers = (
+                non_conservative_layer + n_force_layers + int(non_conservative_stress)
+            )
+            self.message_passing_layers = max(n_layers, self.non_conservative_layers)
         n_shared = non_conservative_layer if self.has_non_conservative else n_layers
         index = torch.full((119,), -1, dtype=torch.int64)
         index[torch.tensor(species)] = torch.arange(len(species))
