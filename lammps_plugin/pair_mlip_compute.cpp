@@ -159,7 +159,7 @@ void PairMLIP::tally(const Data &source)
       virial[k] += 0.5 * scale * (full.virial[ROW[k]][COLUMN[k]] + full.virial[COLUMN[k]][ROW[k]]);
 
   const auto &atoms = source.edges->owned();
-  if (cvflag_atom && full.centroid_virials.size() != 9 * atoms.size())
+  if (cvflag_atom && data->processes.any(full.centroid_virials.size() != 9 * atoms.size()))
     error->all(FLERR,
                "Pair style mlip: the model file {} gives no centroid virials. Export the model "
                "again with mlip-export",

@@ -34,7 +34,7 @@ def networks(models, tmp_path_factory):
         "painn": export_network(painn, folder / "painn.pt"),
         "painn_float32": export_network(single, folder / "single.pt", dtype="float32", scale=5.0),
         "pet": export_network(pet, folder / "pet.pt"),
-        "painn_argon": export_network(warm, folder / "painn_argon.pt", ["Ar"]),
+        "painn_argon": export_network(warm, folder / "painn_argon.pt", ["Ar"], scale=5.0),
     }
 
 
@@ -178,7 +178,7 @@ TRAJECTORIES = {
     "respa, two layers, tiled": (
         "painn_argon",
         drifting_argon(),
-        "neighbor 0.7 bin\ncomm_style tiled",
+        "neighbor 1.2 bin\ncomm_style tiled",
         f"{RESPA}{NVE}fix level all balance 4 1.0 rcb\nrun 12",
         "mlip parallel {inner}",
     ),
