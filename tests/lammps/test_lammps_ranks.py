@@ -242,3 +242,22 @@ def test_trajectories_do_not_depend_on_the_number_of_processes(
     assert respa.counters[0] == 40 * 3
     start = drifting_argon()
     assert np.linalg.norm(respa.positions - start.positions, axis=1).min() > 5.0
+
+
+def test_respa_with_a_transformer_whose_head_leaves_early(tmp_path):
+    """The inner evaluations have a halo of one edge, the outer ones of three; reverse edges cross domains."""
+    torch.manual_seed(5)
+    network = PET([1, 8], 2.0, n_edge_features=8, n_heads=2, n_layers=3, non_conservative_layer=1)
+    model = export_network(network, tmp_path / "early.pt", scale=2.0)
+    commands = f"{RESPA}timestep 0.002\n{NVE}run 3\n"
+    atoms = STRUCTURES["orthogonal"]().repeat((3, 1, 1))
+    one, two = (
+        run_structures(
+            [atoms], model, tmp_path, species=SPECIES, commands=commands, processes=processes
+        )[0]
+        for processes in (1, 2)
+    )
+    assert one.counters[0] == two.counters[0] == 9
+    assert np.abs(two.positions - one.positions).max() < SAME
+    assert np.abs(two.forces - one.forces).max() < SAME
+    assert np.abs(one.positions - atoms.positions).max() > 0.1
