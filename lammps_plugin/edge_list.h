@@ -1,10 +1,9 @@
 // LAMMPS neighbour list -> edges of the local graph.
 //
-// On one MPI rank every ghost atom is a periodic image of an owned atom, so the graph has owned
-// atoms only (those whose type has an element) and an edge (i, j, s) leads from atom i to the image
-// s of atom j. What depends on who is near whom (images, reverse edges, order) is worked out when
-// LAMMPS rebuilds its list; each step only measures the candidates and keeps those shorter than
-// the cutoff.
+// What depends on who is near whom (images, reverse edges, order) is worked out when LAMMPS
+// rebuilds its list; each step only measures the candidates and keeps those shorter than the
+// cutoff. On one process all atoms are its own (periodic_edge_list.h), on several the graph also
+// has atoms of others (domain_edge_list.h).
 
 #ifndef MLIP_EDGE_LIST_H
 #define MLIP_EDGE_LIST_H
@@ -24,56 +23,71 @@ class NeighList;
 
 namespace mlip {
 
+// A shift is three small integers; packed into one, they sort, compare and change sign together.
+inline int64_t pack_shift(int64_t a, int64_t b, int64_t c)
+{
+  constexpr int64_t BASE = int64_t(1) << 20;
+  return (a * BASE + b) * BASE + c;
+}
+
 class EdgeList {
  public:
   explicit EdgeList(double cutoff) : cutoff_(cutoff) {}
+  virtual ~EdgeList() = default;
 
   /// Take over a full neighbour list that LAMMPS has just built. Atoms whose entry in
   /// `number_of_type` (n_types + 1) is 0 stay outside. Throws std::runtime_error if the list lacks
   /// neighbours.
-  void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
-               const LAMMPS_NS::Domain &domain, const std::vector<int64_t> &number_of_type);
+  virtual void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
+                       const LAMMPS_NS::Domain &domain,
+                       const std::vector<int64_t> &number_of_type) = 0;
 
-  /// Edges for the present positions of owned and ghost atoms: everything in the graph but the
-  /// atomic numbers. Edges come sorted by centre, and an edge vector is exactly minus its reverse.
-  void update(const double *const *x, LocalGraph &graph);
+  /// The graph at the present positions of owned and ghost atoms, all but the atomic numbers, for a
+  /// network of so many layers. Edges come sorted by centre, and an edge vector is exactly minus
+  /// its reverse.
+  virtual void update(const double *const *x, int n_layers, LocalGraph &graph) = 0;
 
-  /// (n_atoms) the owned atom that each atom of the graph is.
-  const std::vector<int> &atoms() const { return atoms_; }
+  /// The atoms of this process that are in the graph, as its first ones: indices in LAMMPS.
+  const std::vector<int> &owned() const { return owned_; }
+
+  /// The atoms of other processes, as its last ones: an image of each among the ghosts of LAMMPS.
+  const std::vector<int> &others() const { return others_; }
 
   /// Upper bound for how much closer any two atoms have come since the last rebuild, moved by
   /// themselves or with the box: pairs may be missing once this exceeds the skin.
-  double largest_approach(const double *const *x) const;
+  virtual double largest_approach(const double *const *x) const = 0;
 
-  double memory_usage() const;
+  virtual double memory_usage() const;
 
- private:
-  struct Candidate {
-    int centre;       // atom of the graph
-    int neighbor;     // atom of the graph
-    int origin;       // owned atom that is the centre
-    int image;        // owned or ghost atom whose position is used
-    int64_t shift;    // periodic image of the neighbour, packed
-    int reverse;      // index of the opposite candidate, -1 if LAMMPS did not list it
-  };
-
+ protected:
+  /// The owned atoms that have an element; LAMMPS must have listed the neighbours of each.
   void choose_atoms(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
                     const std::vector<int64_t> &number_of_type);
-  void find_owners(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain);
-  void collect_candidates(const LAMMPS_NS::NeighList &list);
-  void match_reverse(const double *const *x);
+
+  void remember_positions(const LAMMPS_NS::Atom &atom);
+
+  /// By how much an owned or ghost atom has moved since the last rebuild, squared.
+  double moved_sq(const double *const *x, size_t i) const;
 
   double cutoff_;
-  std::vector<Candidate> candidates_;    // sorted by centre, neighbour, shift
-  std::vector<int> first_;               // (n_atoms + 1) first candidate of each centre
-  std::vector<int> atoms_;               // (n_atoms) owned atom of each atom of the graph
-  std::vector<int> index_;               // (n_owned) atom of the graph, -1 if outside
-  std::vector<int> owner_;               // (n_owned + n_ghost) the atom this is an image of
-  std::vector<int64_t> shift_;           // (n_owned + n_ghost) which image, packed
-  size_t n_owned_ = 0;
-  std::vector<double> built_at_;             // (n_owned + n_ghost, 3) positions at the last rebuild
-  std::vector<double> candidate_vectors_;    // (n_candidates, 3)
-  std::vector<int64_t> edge_of_;             // (n_candidates) index of the edge, -1 if too long
+  std::vector<int> owned_, others_;
+  std::vector<int> index_;          // (n_owned) atom of the graph, -1 if outside
+  std::vector<double> built_at_;    // (n_owned + n_ghost, 3) positions at the last rebuild
+};
+
+/// The lattice translation, packed, that takes an atom of LAMMPS to one of its images.
+int64_t shift_between(const double *atom, const double *image, const LAMMPS_NS::Domain &domain);
+
+/// Owned atoms by ID, for finding them. Throws std::runtime_error if an ID occurs twice.
+class OwnedAtoms {
+ public:
+  explicit OwnedAtoms(const LAMMPS_NS::Atom &atom);
+
+  /// The index of the owned atom with this ID, -1 if it belongs to another process.
+  int find(LAMMPS_NS::tagint tag) const;
+
+ private:
+  std::vector<std::pair<LAMMPS_NS::tagint, int>> index_of_tag_;    // sorted
 };
 
 }    // namespace mlip

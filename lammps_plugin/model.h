@@ -12,6 +12,8 @@
 
 namespace mlip {
 
+class FeatureExchange;
+
 /// A structure as a model sees it: atoms, and edges in both directions.
 struct LocalGraph {
   std::vector<int64_t> atomic_numbers;    // (n_atoms)
@@ -19,6 +21,8 @@ struct LocalGraph {
                                           // neighbour
   std::vector<double> edge_vectors;       // (n_edges, 3); from centre to neighbour
   std::vector<int64_t> reverse_edge;      // (n_edges); index of the edge neighbour -> centre
+
+  int64_t n_counted = 0;    // atoms, the first ones, whose energies count
 
   int64_t n_atoms() const { return static_cast<int64_t>(atomic_numbers.size()); }
   int64_t n_edges() const { return static_cast<int64_t>(reverse_edge.size()); }
@@ -51,8 +55,11 @@ struct ModelInfo {
   double cutoff = 0.0;                 // length of the longest edge
   double interaction_range = 0.0;      // cutoff times message-passing layers
   int message_passing_layers = 0;
+  int non_conservative_layers = 0;    // edges that the non-conservative heads see
+  int most_layers = 0;                // edges that anything in the model sees
   bool has_non_conservative_forces = false;
   bool has_non_conservative_stress = false;
+  bool has_feature_exchange = false;    // features of atoms can come from other processes
 };
 
 /// A loaded model. Every member function may throw std::exception with a message for the user.
@@ -61,12 +68,15 @@ class Model {
   virtual ~Model() = default;
   virtual const ModelInfo &info() const = 0;
 
-  /// Energy, conservative forces, virial, and on request the rest; differentiates.
+  /// Energy, conservative forces, virial, and on request the rest; differentiates. With an exchange, only the
+  /// atoms that count are evaluated, and gradients are those of the energies of all processes.
   virtual void evaluate(const LocalGraph &graph, bool with_non_conservative,
-                        bool with_atomic_virials, Evaluation &result) = 0;
+                        bool with_atomic_virials, FeatureExchange *exchange,
+                        Evaluation &result) = 0;
 
   /// The predicted forces and stress alone: no energy, no gradient.
-  virtual void non_conservative(const LocalGraph &graph, NonConservative &result) = 0;
+  virtual void non_conservative(const LocalGraph &graph, FeatureExchange *exchange,
+                                NonConservative &result) = 0;
 };
 
 /// Read a model file. `device` is "cpu", "cuda", "cuda:N" or "auto".

@@ -25,7 +25,7 @@ using namespace LAMMPS_NS;
 
 /* ---------------------------------------------------------------------- */
 
-PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data)
+PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data(world))
 {
   single_enable = 0;
   restartinfo = 1;
@@ -34,6 +34,8 @@ PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data)
   respa_enable = 1;
   no_virial_fdotr_compute = 1;
   centroidstressflag = CENTROID_NOTAVAIL;    // until a model has it
+
+  if (comm->nprocs > 1) comm_forward = comm_reverse = comm_reverse_off = MAX_COLUMNS;
 
   nextra = N_EXTRA;
   pvector = new double[N_EXTRA + MAX_ELEMENTS]();
@@ -80,11 +82,6 @@ void PairMLIP::settings(int narg, char **arg)
 
 void PairMLIP::apply_settings(const std::string &text)
 {
-  if (comm->nprocs > 1)
-    error->all(FLERR,
-               "Pair style mlip runs on one MPI process, got {}. Start LAMMPS without mpiexec (or "
-               "with -np 1) and use threads: OMP_NUM_THREADS",
-               comm->nprocs);
   if (domain->dimension != 3)
     error->all(FLERR, "Pair style mlip needs a 3d system, got dimension {}", domain->dimension);
 
@@ -103,9 +100,10 @@ void PairMLIP::apply_settings(const std::string &text)
     error->all(FLERR, "{}", e.what());
   }
   data->warned_non_conservative = false;
-  data->evaluated_x.clear();
+  data->is_evaluated = false;
+  data->n_non_conservative = data->n_full = 0;
 
-  for (int k = 0; k < nextra; k++) pvector[k] = k < RMS_DISAGREEMENT ? 0.0 : NOT_EVALUATED;
+  for (int k = 0; k < nextra; k++) show(k, k < RMS_DISAGREEMENT ? 0.0 : NOT_EVALUATED);
 
   // a repeated pair_style command keeps the model
   if (data->model && device != data->settings.device) load_model(data->file);
@@ -173,10 +171,38 @@ void PairMLIP::init_style()
   }
   if (data->is_non_conservative()) init_non_conservative();
 
-  neighbor->add_request(this, NeighConst::REQ_FULL);
+  int request = NeighConst::REQ_FULL;
+  if (comm->nprocs > 1) {
+    init_exchange();
+    init_ghosts();
+    data->told_graph = false;
+    if (!data->exchange && data->model->info().most_layers > 1) request |= NeighConst::REQ_GHOST;
+  }
+  neighbor->add_request(this, request);
   init_guard();
   data->edges_are_stale = true;
   data->warned_skin = data->warned_disagreement = false;
+}
+
+/* ----------------------------------------------------------------------
+   everything that the energies of owned atoms depend on has to be among the ghosts
+------------------------------------------------------------------------- */
+
+void PairMLIP::init_ghosts()
+{
+  if (comm->mode != Comm::SINGLE)
+    error->all(FLERR, "Pair style mlip on several processes needs one communication cutoff for all "
+                      "atoms: remove 'comm_modify mode', or use 'comm_modify mode single'");
+  const auto &info = data->model->info();
+  const double range = data->exchange ? info.cutoff : info.interaction_range;
+  const double reach = range + neighbor->skin;
+  if (comm->cutghostuser >= reach) return;
+  if (comm->me == 0)
+    utils::logmesg(lmp,
+                   "Pair style mlip: communication cutoff {:.6g} A, what the model needs around a "
+                   "domain, {:.6g} A, plus the skin (as with: comm_modify cutoff {:.6g})\n",
+                   reach, range, reach);
+  comm->cutghostuser = reach;
 }
 
 /* ----------------------------------------------------------------------

@@ -14,6 +14,13 @@ PairStyle(mlip,PairMLIP);
 
 #include "pair.h"
 
+#include <string>
+#include <vector>
+
+namespace mlip {
+struct Evaluation;
+}
+
 namespace LAMMPS_NS {
 
 class PairMLIP : public Pair {
@@ -37,6 +44,11 @@ class PairMLIP : public Pair {
   void write_restart_settings(FILE *) override;
   void read_restart_settings(FILE *) override;
 
+  int pack_forward_comm(int, int *, double *, int, int *) override;
+  void unpack_forward_comm(int, int, double *) override;
+  int pack_reverse_comm(int, int, double *) override;
+  void unpack_reverse_comm(int, int *, double *) override;
+
   double memory_usage() override;
 
   /// |C - NC| of each owned atom at the present positions, eV/A; 0 for atoms without an element
@@ -48,6 +60,7 @@ class PairMLIP : public Pair {
 
  private:
   struct Data;
+  class Exchange;
   Data *data;    // the model, the graph, and the last evaluations
 
   void allocate();
@@ -55,6 +68,8 @@ class PairMLIP : public Pair {
   void apply_coeff(const std::string &);
   void load_model(const std::string &);
   void map_elements(const std::string *);
+  void require_one_file(const std::string &);
+  std::string on_this_machine() const;
   void check_masses() const;
   void check_pairs() const;
   void init_non_conservative();
@@ -62,9 +77,20 @@ class PairMLIP : public Pair {
   void init_guard();
   void require_all_levels() const;
 
-  bool gather();
+  template <typename Work> void together(Work &&);
+  void init_exchange();
+  double estimate_halo() const;
+  void init_ghosts();
+
+  bool gather(bool for_non_conservative_only = false);
+  void update_graph(int);
+  void tell_graph();
   void evaluate(bool, bool);
   void evaluate_non_conservative();
+  void collect(mlip::Evaluation &);
+  void remove_net_force(std::vector<double> &);
+  void add_from_ghosts(std::vector<double> &, int);
+  bool has_full(const Data &, bool) const;
   void scatter(const double *, double);
   void tally(const Data &);
   void compute_non_conservative();
@@ -77,6 +103,8 @@ class PairMLIP : public Pair {
 
   void check_forces(const double *, const char *);
   void measure_disagreement();
+  void judge_disagreement(double, int);
+  void show(int, double);
   [[noreturn]] void stop_at_atom(int, const double *, const std::string &);
   std::string write_neighborhood(int, const double *) const;
 };

@@ -5,67 +5,80 @@
 
 #include "pair_mlip_data.h"
 
+#include "elements.h"
+
+#include "comm.h"
 #include "domain.h"
 #include "error.h"
 #include "neighbor.h"
 #include "update.h"
 
 #include <cmath>
-#include <exception>
+#include <stdexcept>
 
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
-   LAMMPS -> local graph; false if there is no atom in it
+   LAMMPS -> local graph; false if there is no atom in it on any process. The heads may need
+   less of the surroundings of a domain than the energy.
 ------------------------------------------------------------------------- */
 
-bool PairMLIP::gather()
+bool PairMLIP::gather(bool for_non_conservative_only)
+{
+  const auto &info = data->model->info();
+  const int n_layers = for_non_conservative_only ? info.non_conservative_layers : info.most_layers;
+  together([&] { update_graph(n_layers); });
+  if (!data->told_graph) tell_graph();
+  return comm->nprocs > 1 || data->graph.n_atoms() > 0;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::update_graph(int n_layers)
 {
   double **x = atom->x;
 
   for (int i = 0; i < atom->nlocal; i++)
     if (data->number_of_type[atom->type[i]] && !std::isfinite(x[i][0] + x[i][1] + x[i][2]))
-      error->all(FLERR,
-                 "Pair style mlip: the position of atom {} is not a number: ({}, {}, {}). The "
-                 "simulation is unstable or the input is wrong",
-                 atom->tag[i], x[i][0], x[i][1], x[i][2]);
+      throw std::runtime_error(
+          fmt::format("the position of atom {} is not a number: ({}, {}, {}). The simulation is "
+                      "unstable or the input is wrong",
+                      atom->tag[i], x[i][0], x[i][1], x[i][2]));
 
   // setup() functions build the list without counting it
+  auto &edges = *data->edges;
   if (data->edges_are_stale || update->setupflag || neighbor->ncalls != data->seen_ncalls ||
       neighbor->lastcall != data->seen_lastcall) {
-    try {
-      data->edges->rebuild(*list, *atom, *domain, data->number_of_type);
-    } catch (const std::exception &e) {
-      error->all(FLERR, "Pair style mlip: {}", e.what());
-    }
+    edges.rebuild(*list, *atom, *domain, data->number_of_type);
     data->seen_ncalls = neighbor->ncalls;
     data->seen_lastcall = neighbor->lastcall;
     data->edges_are_stale = false;
   }
-  const auto &atoms = data->edges->atoms();
-  const double approach = data->edges->largest_approach(x);
+  const double approach = edges.largest_approach(x);
   if (approach > neighbor->skin)
-    error->all(FLERR,
-               "Pair style mlip: two atoms may have come closer by {:.3g} Angstrom since the "
-               "neighbor list was built, more than the skin of {:.3g}: neighbors may be missing. "
-               "Use a larger skin (neighbor command), a shorter time step or, with r-RESPA, fewer "
-               "inner steps",
-               approach, neighbor->skin);
+    throw std::runtime_error(
+        fmt::format("two atoms may have come closer by {:.3g} Angstrom since the neighbor list was "
+                    "built, more than the skin of {:.3g}: neighbors may be missing. Use a larger "
+                    "skin (neighbor command), a shorter time step or, with r-RESPA, fewer inner "
+                    "steps",
+                    approach, neighbor->skin));
 
-  data->edges->update(x, data->graph);
-  auto &numbers = data->graph.atomic_numbers;
-  numbers.resize(atoms.size());
-  for (size_t k = 0; k < atoms.size(); k++) numbers[k] = data->number_of_type[atom->type[atoms[k]]];
+  auto &graph = data->graph;
+  edges.update(x, n_layers, graph);
+  auto &numbers = graph.atomic_numbers;
+  numbers.clear();
+  for (const int i : edges.owned()) numbers.push_back(data->number_of_type[atom->type[i]]);
+  if (graph.n_counted > static_cast<int64_t>(numbers.size()))    // the probe, of any element
+    numbers.push_back(mlip::atomic_number_of(data->elements[0]));
+  for (const int i : edges.others()) numbers.push_back(data->number_of_type[atom->type[i]]);
 
   // a minimizer needs one and the same energy
   if (data->settings.rotate && update->whichflag != 2) {
-    data->unturned.swap(data->graph.edge_vectors);
-    mlip::Rotation(data->settings.seed, update->ntimestep)
-        .turn(data->unturned, data->graph.edge_vectors);
+    data->unturned.swap(graph.edge_vectors);
+    mlip::Rotation(data->settings.seed, update->ntimestep).turn(data->unturned, graph.edge_vectors);
   } else {
     data->unturned.clear();
   }
-  return !atoms.empty();
 }
 
 /* ----------------------------------------------------------------------
@@ -74,25 +87,26 @@ bool PairMLIP::gather()
 
 void PairMLIP::evaluate(bool with_non_conservative, bool with_atomic_virials)
 {
-  data->evaluated_x.clear();
+  data->is_evaluated = false;
   auto &full = data->full;
-  try {
-    data->model->evaluate(data->graph, with_non_conservative, with_atomic_virials, full);
-  } catch (const std::exception &e) {
-    error->all(FLERR, "Pair style mlip, model {}: {}", data->file, e.what());
-  }
+  together([&] {
+    data->model->evaluate(data->graph, with_non_conservative, with_atomic_virials,
+                          data->exchange.get(), full);
+  });
   if (!data->unturned.empty())
     mlip::Rotation(data->settings.seed, update->ntimestep).turn_back(full);
-  pvector[N_FULL] += 1.0;
+  show(N_FULL, ++data->n_full);
+  collect(full);
 
-  const auto &atoms = data->edges->atoms();
-  if (!std::isfinite(full.energy))
-    for (size_t k = 0; k < atoms.size(); k++)
+  const int n_owned = static_cast<int>(data->edges->owned().size());
+  together([&] {
+    for (int k = 0; k < n_owned; k++)
       if (!std::isfinite(full.atomic_energies[k]))
-        stop_at_atom(static_cast<int>(k), full.forces.data(), "the energy is not a number");
-  check_forces(full.forces.data(), "conservative");
+        stop_at_atom(k, full.forces.data(), "the energy is not a number");
+    check_forces(full.forces.data(), "conservative");
+    if (with_non_conservative) check_forces(full.direct.forces.data(), "non-conservative");
+  });
   if (with_non_conservative) {
-    check_forces(full.direct.forces.data(), "non-conservative");
     measure_disagreement();
     data->remember_positions(atom);
   }
@@ -103,18 +117,15 @@ void PairMLIP::evaluate(bool with_non_conservative, bool with_atomic_virials)
 void PairMLIP::evaluate_non_conservative()
 {
   auto &direct = data->direct;
-  try {
-    data->model->non_conservative(data->graph, direct);
-  } catch (const std::exception &e) {
-    error->all(FLERR, "Pair style mlip, model {}: {}", data->file, e.what());
-  }
+  together([&] { data->model->non_conservative(data->graph, data->exchange.get(), direct); });
   if (!data->unturned.empty()) {
     const mlip::Rotation rotation(data->settings.seed, update->ntimestep);
     rotation.turn_back(direct.forces);
     rotation.turn_back(direct.virial);
   }
-  pvector[N_NON_CONSERVATIVE] += 1.0;
-  check_forces(direct.forces.data(), "non-conservative");
+  show(N_NON_CONSERVATIVE, ++data->n_non_conservative);
+  if (comm->nprocs > 1) remove_net_force(direct.forces);
+  together([&] { check_forces(direct.forces.data(), "non-conservative"); });
 }
 
 /* ----------------------------------------------------------------------
@@ -125,7 +136,7 @@ void PairMLIP::scatter(const double *forces, double sign)
 {
   const double scale = sign * data->from_ev;
   double **f = atom->f;
-  for (const int i : data->edges->atoms())
+  for (const int i : data->edges->owned())
     for (int k = 0; k < 3; k++) f[i][k] += scale * *forces++;
 }
 
@@ -147,8 +158,8 @@ void PairMLIP::tally(const Data &source)
     for (int k = 0; k < 6; k++)
       virial[k] += 0.5 * scale * (full.virial[ROW[k]][COLUMN[k]] + full.virial[COLUMN[k]][ROW[k]]);
 
-  const auto &atoms = source.edges->atoms();
-  if (cvflag_atom && full.centroid_virials.size() != 9 * atoms.size())
+  const auto &atoms = source.edges->owned();
+  if (cvflag_atom && data->processes.any(full.centroid_virials.size() != 9 * atoms.size()))
     error->all(FLERR,
                "Pair style mlip: the model file {} gives no centroid virials. Export the model "
                "again with mlip-export",
@@ -199,7 +210,6 @@ void PairMLIP::compute(int eflag, int vflag)
 
 void PairMLIP::compute_non_conservative()
 {
-  if (!gather()) return;
   const bool own_stress = data->settings.non_conservative_stress;
   if (own_stress && (vflag_atom || cvflag_atom))
     error->all(FLERR,
@@ -209,7 +219,9 @@ void PairMLIP::compute_non_conservative()
   const bool wants_virial = vflag_global && own_stress;
   if (wants_virial) vflag_global = 0;
   const double (*predicted)[3] = data->direct.virial;
-  if (eflag_either || vflag_global || vflag_atom || cvflag_atom) {
+  const bool needs_energy = eflag_either || vflag_global || vflag_atom || cvflag_atom;
+  if (!gather(!needs_energy)) return;
+  if (needs_energy) {
     evaluate(true, vflag_atom || cvflag_atom);
     scatter(data->full.direct.forces.data(), 1.0);
     tally(*data);

@@ -5,15 +5,20 @@
 
 #include "pair_mlip.h"
 
+#include "agreement.h"
 #include "edge_list.h"
+#include "exchange.h"
 #include "model.h"
 #include "rotation.h"
 #include "settings.h"
 
 #include "atom.h"
+#include "error.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +33,13 @@ static constexpr int MAX_ELEMENTS = 118;
 // the disagreement of the heads before any evaluation of both
 static constexpr double NOT_EVALUATED = -1.0;
 
+// most numbers of an atom that go to or come from its ghosts in one message
+static constexpr int MAX_COLUMNS = 128;
+
 struct PairMLIP::Data {
+  explicit Data(MPI_Comm world) : processes(world) {}
+
+  mlip::Agreement processes;
   mlip::Settings settings;
   double from_ev = 1.0;    // eV -> energy unit of this simulation
 
@@ -54,11 +65,23 @@ struct PairMLIP::Data {
   bool edges_are_stale = true;
   bigint seen_ncalls = -1, seen_lastcall = -1;    // identify a build of the neighbor list
 
-  // evaluate
+  // rows (n_owned + n_ghost, row_width) of which columns travel to or from ghosts
+  std::vector<double> rows;
+  int row_width = 0, first_column = 0, n_columns = 0;
+  bool rows_are_float = false;    // two of them in the place of one double
+
+  // of features, where atoms of others are not evaluated here; null otherwise
+  std::unique_ptr<mlip::FeatureExchange> exchange;
+  std::string agreed_problem;    // that all processes have been told of within an evaluation
+
+  // evaluate; on several processes for the owned atoms only
   mlip::Evaluation full;
   mlip::NonConservative direct;    // of the last NC-only evaluation
 
+  int64_t n_non_conservative = 0, n_full = 0;    // evaluations since the last pair_style command
+
   // what the last full evaluation belongs to
+  bool is_evaluated = false;
   std::vector<double> evaluated_x;     // (n_owned + n_ghost, 3)
   std::vector<int> evaluated_types;    // (n_owned)
 
@@ -68,6 +91,8 @@ struct PairMLIP::Data {
   int corrections_since_inner = 0;
 
   // what users are told once in a run
+  std::optional<bool> announced_exchange;
+  bool told_graph = true;    // nothing to tell on one process
   bool warned_non_conservative = false, warned_skin = false, warned_disagreement = false;
 
   FixMLIP *guard = nullptr;
@@ -77,24 +102,48 @@ struct PairMLIP::Data {
   bool is_non_conservative() const { return settings.forces == mlip::Forces::NON_CONSERVATIVE; }
 
   // is `full` an evaluation at exactly the present positions, with everything that is needed?
-  bool has_full(const Atom *atom, bool with_atomic_virials) const
+  bool has_full_here(const Atom *atom, bool with_atomic_virials) const
   {
     const size_t n_values = 3 * static_cast<size_t>(atom->nlocal + atom->nghost);
-    const size_t n_owned = atom->nlocal, n_atoms = graph.atomic_numbers.size();
-    return n_atoms > 0 && evaluated_x.size() == n_values && evaluated_types.size() == n_owned &&
+    const size_t n_types = atom->nlocal, n_atoms = edges->owned().size();
+    return is_evaluated && evaluated_x.size() == n_values && evaluated_types.size() == n_types &&
            full.direct.forces.size() == 3 * n_atoms &&
            (!with_atomic_virials || full.atomic_virials.size() == 9 * n_atoms) &&
            std::equal(evaluated_types.begin(), evaluated_types.end(), atom->type) &&
-           std::equal(evaluated_x.begin(), evaluated_x.end(), &atom->x[0][0]);
+           (n_values == 0 || std::equal(evaluated_x.begin(), evaluated_x.end(), &atom->x[0][0]));
   }
 
   void remember_positions(const Atom *atom)
   {
-    evaluated_x.assign(&atom->x[0][0],
-                       &atom->x[0][0] + 3 * static_cast<size_t>(atom->nlocal + atom->nghost));
+    const size_t n_values = 3 * static_cast<size_t>(atom->nlocal + atom->nghost);
+    evaluated_x.clear();
+    if (n_values) evaluated_x.assign(&atom->x[0][0], &atom->x[0][0] + n_values);
     evaluated_types.assign(atom->type, atom->type + atom->nlocal);
+    is_evaluated = true;
   }
 };
+
+/* ----------------------------------------------------------------------
+   what may fail on one process, on all of them: an exception on any ends all with its
+   message. No communication within it but that of an exchange, which begins with an agreement.
+------------------------------------------------------------------------- */
+
+template <typename Work> void PairMLIP::together(Work &&work)
+{
+  std::string problem;
+  try {
+    work();
+  } catch (const std::exception &e) {
+    problem = e.what();
+    if (problem.empty()) problem = "an error without a message";
+  }
+  if (data->agreed_problem.empty())
+    problem = data->processes.first_problem(problem);
+  else
+    problem.swap(data->agreed_problem);
+  data->agreed_problem.clear();
+  if (!problem.empty()) error->all(FLERR, "Pair style mlip: {}", problem);
+}
 
 }    // namespace LAMMPS_NS
 

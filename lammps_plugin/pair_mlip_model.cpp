@@ -4,7 +4,9 @@
 
 #include "pair_mlip_data.h"
 
+#include "domain_edge_list.h"
 #include "elements.h"
+#include "periodic_edge_list.h"
 
 #include "comm.h"
 #include "error.h"
@@ -13,6 +15,7 @@
 
 #include <cmath>
 #include <exception>
+#include <stdexcept>
 #include <thread>
 
 using namespace LAMMPS_NS;
@@ -57,24 +60,33 @@ void PairMLIP::load_model(const std::string &name)
     const std::string with_suffix = utils::get_potential_file_path(name + ".pt");
     if (!with_suffix.empty()) path = with_suffix;
   }
-  if (path.empty())
-    error->all(FLERR,
-               "Pair style mlip cannot find the model file '{0}' (nor '{0}.pt'), neither as given "
-               "nor in the folders of the environment variable LAMMPS_POTENTIALS",
-               name);
+  together([&] {
+    if (path.empty())
+      throw std::runtime_error(fmt::format(
+          "cannot find the model file '{0}' (nor '{0}.pt'), neither as given nor in the "
+          "folders of the environment variable LAMMPS_POTENTIALS{1}",
+          name, on_this_machine()));
+  });
 
   data->file = path;
   data->model.reset();
-  try {
-    data->model = mlip::load_model(path, data->settings.device, comm->nthreads);
-  } catch (const std::exception &e) {
-    error->all(FLERR, "Pair style mlip cannot use the model file {}: {}", path, e.what());
-  }
+  together([&] {
+    try {
+      data->model = mlip::load_model(path, data->settings.device, comm->nthreads);
+    } catch (const std::exception &e) {
+      throw std::runtime_error("cannot use the model file " + path + ": " + e.what());
+    }
+  });
 
   const auto &info = data->model->info();
-  data->edges = std::make_unique<mlip::EdgeList>(info.cutoff);
+  require_one_file(info.checksum);
+  if (comm->nprocs > 1)    // whether owned atoms are the only centres is known when a run starts
+    data->edges = std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.most_layers, false);
+  else
+    data->edges = std::make_unique<mlip::PeriodicEdgeList>(info.cutoff);
+  data->exchange.reset();
   data->edges_are_stale = true;
-  data->evaluated_x.clear();
+  data->is_evaluated = false;
   // with more layers, an edge changes the energies of atoms that are not its ends
   centroidstressflag = info.message_passing_layers == 1 ? CENTROID_AVAIL : CENTROID_NOTAVAIL;
   if (comm->me == 0)
@@ -86,6 +98,34 @@ void PairMLIP::load_model(const std::string &name)
                    info.has_non_conservative_forces ? "yes" : "no",
                    info.has_non_conservative_stress ? "yes" : "no", info.device,
                    data->settings.device, comm->nthreads, std::thread::hardware_concurrency());
+}
+
+/* ----------------------------------------------------------------------
+   where a problem is, if other processes may not have it
+------------------------------------------------------------------------- */
+
+std::string PairMLIP::on_this_machine() const
+{
+  if (comm->nprocs == 1) return "";
+  char name[MPI_MAX_PROCESSOR_NAME];
+  int length = 0;
+  MPI_Get_processor_name(name, &length);
+  return fmt::format(" (MPI process {} on {})", comm->me, std::string(name, length));
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::require_one_file(const std::string &checksum)
+{
+  std::string first = checksum;    // all are of one length
+  MPI_Bcast(&first[0], static_cast<int>(first.size()), MPI_CHAR, 0, world);
+  together([&] {
+    if (first != checksum)
+      throw std::runtime_error(fmt::format(
+          "expected the same model on all processes, got {} in {}{} and {} on the first "
+          "one. Put the same file in place on all machines",
+          checksum, data->file, on_this_machine(), first));
+  });
 }
 
 /* ---------------------------------------------------------------------- */
@@ -124,7 +164,7 @@ void PairMLIP::map_elements(const std::string *symbols)
     error->all(FLERR, "Pair style mlip: expected an element for at least one atom type, got NULL "
                       "for all");
   nextra = N_EXTRA + static_cast<int>(data->elements.size());
-  for (int k = RMS_DISAGREEMENT; k < nextra; k++) pvector[k] = NOT_EVALUATED;
+  for (int k = RMS_DISAGREEMENT; k < nextra; k++) show(k, NOT_EVALUATED);
 }
 
 /* ----------------------------------------------------------------------
@@ -137,6 +177,7 @@ void PairMLIP::check_masses() const
   if (!data->settings.check_masses || !atom->mass) return;
   std::vector<char> occurs(atom->ntypes + 1, 0);
   for (int i = 0; i < atom->nlocal; i++) occurs[atom->type[i]] = 1;
+  for (auto &value : occurs) value = data->processes.any(value);
 
   for (int type = 1; type <= atom->ntypes; type++) {
     const int64_t number = data->number_of_type[type];
@@ -236,8 +277,9 @@ void PairMLIP::read_restart(FILE *file)
   const std::string name = utils::split_lines(text)[0];
   const std::string advice =
       ". Put the file in place, or choose another with pair_style and pair_coeff";
-  if (utils::get_potential_file_path(name).empty() &&
-      utils::get_potential_file_path(name + ".pt").empty()) {
+  const bool is_missing = utils::get_potential_file_path(name).empty() &&
+                          utils::get_potential_file_path(name + ".pt").empty();
+  if (data->processes.any(is_missing)) {
     data->restart_problem =
         "Pair style mlip: the restart file was written with the model '" + name +
         "', which is neither in this folder nor in those of LAMMPS_POTENTIALS" + advice;

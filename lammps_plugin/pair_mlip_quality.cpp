@@ -15,6 +15,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <stdexcept>
 
 using namespace LAMMPS_NS;
 
@@ -25,7 +26,7 @@ using namespace LAMMPS_NS;
 void PairMLIP::check_forces(const double *forces, const char *which)
 {
   const double limit = data->settings.max_force;
-  const int n_atoms = static_cast<int>(data->edges->atoms().size());
+  const int n_atoms = static_cast<int>(data->edges->owned().size());
   for (int k = 0; k < n_atoms; k++) {
     const double *f = forces + 3 * k;
     const double norm_sq = f[0] * f[0] + f[1] * f[1] + f[2] * f[2];
@@ -43,18 +44,19 @@ void PairMLIP::check_forces(const double *forces, const char *which)
 }
 
 /* ----------------------------------------------------------------------
-   error->all and not error->one: the latter aborts, and what LAMMPS has not written yet of
-   log and dump files would be lost
+   for together(), which ends all processes in order: an abort would lose what LAMMPS has not
+   written yet of log and dump files
 ------------------------------------------------------------------------- */
 
 void PairMLIP::stop_at_atom(int k, const double *forces, const std::string &reason)
 {
-  const int i = data->edges->atoms()[k];
+  const int i = data->edges->owned()[k];
   const std::string file = write_neighborhood(k, forces);
-  error->all(FLERR, "Pair style mlip: atom {} (type {}) in step {}: {}\n{}", atom->tag[i],
-             atom->type[i], update->ntimestep, reason,
-             file.empty() ? "Its neighborhood could not be written to a file"
-                          : "Its neighborhood is in " + file);
+  throw std::runtime_error(fmt::format("atom {} (type {}) in step {}: {}\n{}", atom->tag[i],
+                                       atom->type[i], update->ntimestep, reason,
+                                       file.empty()
+                                           ? "Its neighborhood could not be written to a file"
+                                           : "Its neighborhood is in " + file));
 }
 
 /* ----------------------------------------------------------------------
@@ -64,7 +66,11 @@ void PairMLIP::stop_at_atom(int k, const double *forces, const std::string &reas
 std::string PairMLIP::write_neighborhood(int k, const double *forces) const
 {
   const auto &graph = data->graph;
-  const auto &atoms = data->edges->atoms();
+  // the probe, which has no neighbors, lies between the atoms of this process and those of others
+  std::vector<int> atoms = data->edges->owned();
+  const int n_owned = static_cast<int>(atoms.size());
+  if (graph.n_counted > n_owned) atoms.push_back(-1);
+  atoms.insert(atoms.end(), data->edges->others().begin(), data->edges->others().end());
   const auto &vectors = data->unturned.empty() ? graph.edge_vectors : data->unturned;
   const int64_t n_edges = graph.n_edges();
   const int64_t n_neighbors =
@@ -79,7 +85,9 @@ std::string PairMLIP::write_neighborhood(int k, const double *forces) const
              n_neighbors + 1, update->ntimestep, data->model->info().name);
   const double *center = atom->x[atoms[k]];
   const auto print = [&](int64_t atom_of_graph, const double *offset) {
-    const double *f = forces + 3 * atom_of_graph;
+    // those of other processes' atoms are known there only
+    static constexpr double UNKNOWN[3] = {NAN, NAN, NAN};
+    const double *f = atom_of_graph < n_owned ? forces + 3 * atom_of_graph : UNKNOWN;
     fmt::print(file, "{} {:.10g} {:.10g} {:.10g} {} {:.10g} {:.10g} {:.10g}\n",
                mlip::ELEMENT_SYMBOLS[graph.atomic_numbers[atom_of_graph] - 1],
                center[0] + offset[0], center[1] + offset[1], center[2] + offset[2],
@@ -100,10 +108,11 @@ std::string PairMLIP::write_neighborhood(int k, const double *forces) const
 void PairMLIP::measure_disagreement()
 {
   const auto &full = data->full;
-  const auto &atoms = data->edges->atoms();
-  std::vector<double> sums(data->elements.size(), 0.0);
-  std::vector<int> counts(data->elements.size(), 0);
-  double sum = 0.0, largest = 0.0;
+  const auto &atoms = data->edges->owned();
+  const size_t n_elements = data->elements.size();
+  // sums of squares, then numbers of atoms
+  std::vector<double> mine(2 * n_elements, 0.0), all(2 * n_elements);
+  double largest = -1.0;
   int worst = -1;
   for (size_t k = 0; k < atoms.size(); k++) {
     double square = 0.0;
@@ -112,30 +121,50 @@ void PairMLIP::measure_disagreement()
       square += d * d;
     }
     const int element = data->element_of_type[atom->type[atoms[k]]];
-    sums[element] += square;
-    counts[element]++;
-    sum += square;
+    mine[element] += square;
+    mine[n_elements + element] += 1.0;
     if (square > largest) {
       largest = square;
       worst = atoms[k];
     }
   }
-  pvector[RMS_DISAGREEMENT] = std::sqrt(sum / static_cast<double>(atoms.size()));
-  pvector[MAX_DISAGREEMENT] = std::sqrt(largest);
-  for (size_t e = 0; e < sums.size(); e++)
-    pvector[N_EXTRA + e] = counts[e] ? std::sqrt(sums[e] / counts[e]) : NOT_EVALUATED;
+  MPI_Allreduce(mine.data(), all.data(), static_cast<int>(all.size()), MPI_DOUBLE, MPI_SUM, world);
+  double sum = 0.0, count = 0.0;
+  for (size_t e = 0; e < n_elements; e++) {
+    sum += all[e];
+    count += all[n_elements + e];
+    show(N_EXTRA + static_cast<int>(e),
+         all[n_elements + e] > 0.0 ? std::sqrt(all[e] / all[n_elements + e]) : NOT_EVALUATED);
+  }
+  struct {
+    double value;
+    int process;
+  } candidate = {largest, comm->me}, chosen;
+  MPI_Allreduce(&candidate, &chosen, 1, MPI_DOUBLE_INT, MPI_MAXLOC, world);
+  show(RMS_DISAGREEMENT, count > 0.0 ? std::sqrt(sum / count) : NOT_EVALUATED);
+  show(MAX_DISAGREEMENT, count > 0.0 ? std::sqrt(chosen.value) : NOT_EVALUATED);
   if (data->correction)
     std::copy(pvector, pvector + nextra, data->correction->pvector);    // either may be asked
+  if (count > 0.0 && data->settings.on_disagreement != mlip::OnDisagreement::IGNORE &&
+      std::sqrt(chosen.value) > data->settings.max_disagreement)
+    judge_disagreement(std::sqrt(chosen.value), chosen.process == comm->me ? worst : -1);
+}
 
+/* ----------------------------------------------------------------------
+   called on all processes; one of them has the atom with the largest difference
+------------------------------------------------------------------------- */
+
+void PairMLIP::judge_disagreement(double difference, int worst)
+{
   const auto &settings = data->settings;
-  if (settings.on_disagreement == mlip::OnDisagreement::IGNORE || worst < 0 ||
-      pvector[MAX_DISAGREEMENT] <= settings.max_disagreement)
-    return;
-  const auto message = fmt::format(
-      "Pair style mlip: conservative and non-conservative force on atom {} (type {}) differ by "
-      "{:.4g} eV/Angstrom in step {}, more than {:.4g}: the model may not know this environment",
-      atom->tag[worst], atom->type[worst], pvector[MAX_DISAGREEMENT], update->ntimestep,
-      settings.max_disagreement);
+  std::string message;
+  if (worst >= 0)
+    message = fmt::format(
+        "Pair style mlip: conservative and non-conservative force on atom {} (type {}) differ by "
+        "{:.4g} eV/Angstrom in step {}, more than {:.4g}: the model may not know this environment",
+        atom->tag[worst], atom->type[worst], difference, update->ntimestep,
+        settings.max_disagreement);
+  message = data->processes.first_problem(message);
   if (settings.on_disagreement == mlip::OnDisagreement::STOP) {
     if (data->unsure.empty()) data->unsure = message;
     if (update->whichflag == 2) stop_if_unsure();    // no fix is asked between its steps
@@ -143,6 +172,15 @@ void PairMLIP::measure_disagreement()
     data->warned_disagreement = true;
     if (comm->me == 0) error->warning(FLERR, "{}. This is said once in a run", message);
   }
+}
+
+/* ----------------------------------------------------------------------
+   an entry of the vector of the style: compute pair sums it over the processes
+------------------------------------------------------------------------- */
+
+void PairMLIP::show(int entry, double value)
+{
+  pvector[entry] = comm->me == 0 ? value : 0.0;
 }
 
 /* ----------------------------------------------------------------------
@@ -177,11 +215,11 @@ void PairMLIP::atomic_disagreement(double *values)
                "none",
                shared.file);
   std::fill(values, values + atom->nlocal, 0.0);
-  if (!shared.has_full(atom, false)) {
+  if (!has_full(shared, false)) {
     if (!source.gather()) return;
     source.evaluate(true, false);
   }
-  const auto &atoms = shared.edges->atoms();
+  const auto &atoms = shared.edges->owned();
   for (size_t k = 0; k < atoms.size(); k++) {
     double square = 0.0;
     for (int c = 0; c < 3; c++) {

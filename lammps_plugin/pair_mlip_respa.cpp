@@ -65,10 +65,11 @@ void PairMLIP::apply_non_conservative(bool with_atomic_virials)
   }
   data->calls_since_outer++;
   data->corrections_since_inner = 0;
-  if (!gather()) return;
+  const bool is_full = update->setupflag || data->calls_since_outer >= data->inner_steps;
+  if (!gather(!is_full)) return;
 
-  if (update->setupflag || data->calls_since_outer >= data->inner_steps) {
-    if (!data->has_full(atom, with_atomic_virials)) evaluate(true, with_atomic_virials);
+  if (is_full) {
+    if (!has_full(*data, with_atomic_virials)) evaluate(true, with_atomic_virials);
     scatter(data->full.direct.forces.data(), 1.0);
   } else {
     evaluate_non_conservative();
@@ -96,7 +97,7 @@ void PairMLIP::apply_correction(PairMLIP &source)
   shared.calls_since_outer = 0;
 
   const bool with_atomic_virials = vflag_atom || cvflag_atom;
-  if (!shared.has_full(atom, with_atomic_virials)) {
+  if (!has_full(shared, with_atomic_virials)) {
     if (!source.gather()) return;
     source.evaluate(true, with_atomic_virials);
   }
@@ -187,13 +188,15 @@ void PairMLIP::plan_rebuild()
 {
   if (update->whichflag != 1 || !data->guard) return;
   double speed_sq = 0.0;
-  for (const int i : data->edges->atoms()) {
+  for (const int i : data->edges->owned()) {
     const double *v = atom->v[i];
     speed_sq = std::max(speed_sq, v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
   }
-  const double travel = SPEED_MARGIN * 2.0 * std::sqrt(speed_sq) * update->dt;
-  if (data->edges->largest_approach(atom->x) + travel > neighbor->skin)
-    data->guard->next_reneighbor = update->ntimestep + 1;
+  const double mine[2] = {data->edges->largest_approach(atom->x), std::sqrt(speed_sq)};
+  double largest[2];
+  MPI_Allreduce(mine, largest, 2, MPI_DOUBLE, MPI_MAX, world);
+  const double travel = SPEED_MARGIN * 2.0 * largest[1] * update->dt;
+  if (largest[0] + travel > neighbor->skin) data->guard->next_reneighbor = update->ntimestep + 1;
   if (travel > neighbor->skin && !data->warned_skin && comm->me == 0) {
     data->warned_skin = true;
     error->warning(

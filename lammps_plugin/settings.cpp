@@ -46,6 +46,14 @@ Forces parse_forces(const std::string &word)
   fail("expected forces conservative, non_conservative or correction, got '" + word + "'");
 }
 
+Parallel parse_parallel(const std::string &word)
+{
+  if (word == "auto") return Parallel::AUTO;
+  if (word == "halo") return Parallel::HALO;
+  if (word == "exchange") return Parallel::EXCHANGE;
+  fail("expected parallel auto, halo or exchange, got '" + word + "'");
+}
+
 std::string parse_device(const std::string &word)
 {
   const bool is_numbered = word.compare(0, 5, "cuda:") == 0 && is_whole_number(word.substr(5));
@@ -85,6 +93,8 @@ Settings parse_settings(const std::vector<std::string> &words)
       settings.non_conservative_stress = (word == "non_conservative");
     } else if (keyword == "device") {
       settings.device = parse_device(value_of(keyword));
+    } else if (keyword == "parallel") {
+      settings.parallel = parse_parallel(value_of(keyword));
     } else if (keyword == "rotate") {
       settings.rotate = yes_or_no(keyword, value_of(keyword));
     } else if (keyword == "seed") {
@@ -100,7 +110,8 @@ Settings parse_settings(const std::vector<std::string> &words)
       if (settings.on_disagreement != OnDisagreement::IGNORE)
         settings.max_disagreement = positive_number(keyword, value_of(keyword));
     } else {
-      fail("expected a keyword (forces, stress, device, rotate, seed, check_masses, max_force, "
+      fail("expected a keyword (forces, stress, device, parallel, rotate, seed, check_masses, "
+           "max_force, "
            "disagreement), got '" +
            keyword + "'");
     }

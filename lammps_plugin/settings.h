@@ -17,10 +17,14 @@ enum class Forces {
 
 enum class OnDisagreement { IGNORE, WARN, STOP };
 
+/// Who evaluates what belongs to other processes: everyone for itself, or its owner alone.
+enum class Parallel { AUTO, HALO, EXCHANGE };
+
 struct Settings {
   Forces forces = Forces::CONSERVATIVE;
   bool non_conservative_stress = false;
   std::string device = "auto";
+  Parallel parallel = Parallel::AUTO;
   bool rotate = false;
   uint64_t seed = 4711;
   bool check_masses = true;

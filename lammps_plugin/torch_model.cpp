@@ -47,8 +47,10 @@ std::string brief(const std::exception &error)
 {
   const auto *torch_error = dynamic_cast<const c10::Error *>(&error);
   std::string message = torch_error ? torch_error->what_without_backtrace() : error.what();
-  const auto thrown = message.rfind("\nRuntimeError: ");    // an error raised by the model itself
-  if (thrown != std::string::npos) message = message.substr(thrown + 15);
+  for (const std::string raised : {"\nRuntimeError: ", "\nbuiltins.RuntimeError: "}) {
+    const auto found = message.rfind(raised);    // an error raised by the model itself
+    if (found != std::string::npos) message = message.substr(found + raised.size());
+  }
   const auto trace = message.find("\nException raised from");
   if (trace != std::string::npos) message.resize(trace);
   while (!message.empty() && std::isspace(static_cast<unsigned char>(message.back())))
@@ -148,6 +150,17 @@ ModelInfo parse_metadata(const std::string &text)
   info.message_passing_layers = entry<int>(metadata, "message_passing_layers");
   info.has_non_conservative_forces = has("non_conservative_forces");
   info.has_non_conservative_stress = has("non_conservative_stress");
+  info.has_feature_exchange =
+      metadata.contains("feature_exchange") && entry<bool>(metadata, "feature_exchange");
+
+  if (metadata.contains("non_conservative_layers"))
+    info.non_conservative_layers = entry<int>(metadata, "non_conservative_layers");
+  // a file that does not say it: a head for stress may look at neighbours once more
+  if (info.non_conservative_layers < 1)
+    info.non_conservative_layers =
+        info.message_passing_layers + (info.has_non_conservative_stress ? 1 : 0);
+  info.most_layers = std::max(info.message_passing_layers, info.non_conservative_layers);
+  info.interaction_range = std::max(info.interaction_range, info.cutoff * info.most_layers);
 
   if (!has("energy")) fail("the model has no energy head");
   if (!(info.cutoff > 0.0))
@@ -217,14 +230,42 @@ torch::Device choose_device(const std::string &name)
 std::vector<c10::IValue> inputs_of(const LocalGraph &graph, const torch::Device &device)
 {
   const int64_t n_atoms = graph.n_atoms(), n_edges = graph.n_edges();
+  torch::Tensor owned = torch::zeros({n_atoms}, torch::kBool);
+  owned.narrow(0, 0, graph.n_counted).fill_(true);
   return {view(graph.atomic_numbers, {n_atoms}).to(device),
           view(graph.edge_index, {2, n_edges}).to(device),
           view(graph.edge_vectors, {n_edges, 3}).to(device),
-          view(graph.reverse_edge, {n_edges}).to(device),
-          torch::ones({n_atoms}, torch::TensorOptions().dtype(torch::kBool).device(device))};
+          view(graph.reverse_edge, {n_edges}).to(device), owned.to(device)};
 }
 
 /* ---------------------------------------------------------------------- */
+
+// what the operator mlip::exchange talks to while a model is evaluated
+class ExchangeInUse {
+ public:
+  explicit ExchangeInUse(FeatureExchange *exchange) : is_set_(exchange != nullptr)
+  {
+    if (is_set_) set(exchange);
+  }
+  ~ExchangeInUse()
+  {
+    if (is_set_) set(nullptr);
+  }
+  ExchangeInUse(const ExchangeInUse &) = delete;
+  ExchangeInUse &operator=(const ExchangeInUse &) = delete;
+
+ private:
+  static void set(FeatureExchange *exchange)
+  {
+    const auto operation = c10::Dispatcher::singleton().findSchema({"mlip::set_exchange", ""});
+    if (!operation)
+      fail("parallel exchange needs compiled operators, and this process has others already. Run: "
+           "mlip-lammps build");
+    operation->typed<void(int64_t)>().call(reinterpret_cast<int64_t>(exchange));
+  }
+
+  bool is_set_;
+};
 
 class TorchModel : public Model {
  public:
@@ -253,9 +294,10 @@ class TorchModel : public Model {
   const ModelInfo &info() const override { return info_; }
 
   void evaluate(const LocalGraph &graph, bool with_non_conservative, bool with_atomic_virials,
-                Evaluation &result) override
+                FeatureExchange *exchange, Evaluation &result) override
   {
     translated("the evaluation of the model failed", [&] {
+      const ExchangeInUse in_use(exchange);
       auto inputs = inputs_of(graph, device_);
       inputs.emplace_back(with_non_conservative);
       inputs.emplace_back(with_atomic_virials);
@@ -279,9 +321,11 @@ class TorchModel : public Model {
     });
   }
 
-  void non_conservative(const LocalGraph &graph, NonConservative &result) override
+  void non_conservative(const LocalGraph &graph, FeatureExchange *exchange,
+                        NonConservative &result) override
   {
     translated("the evaluation of the non-conservative forces failed", [&] {
+      const ExchangeInUse in_use(exchange);
       const torch::NoGradGuard no_gradient;
       const auto outputs =
           module_.get_method("non_conservative")(inputs_of(graph, device_)).toGenericDict();

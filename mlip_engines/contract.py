@@ -28,6 +28,7 @@ divides: the stress is -virial/V.
 
 ``Network.non_conservative(...)`` returns only the non-conservative keys and builds no energy. Energies and forces go
 smoothly to their edge-free values as an edge reaches the cutoff. No edges at all and a single atom are ordinary input.
+A network with ``feature_exchange = True`` evaluates only the atoms that :mod:`mlip_engines.operators` asks for.
 
 The exported file wraps a network (:mod:`mlip_engines.exported`): it adds the baseline, differentiates, and removes
 the net non-conservative force, all in float64. Its metadata are the fields of :class:`ModelMetadata`.
@@ -91,6 +92,8 @@ class ModelMetadata:
     heads: list[str]
     dtype: str
     interaction_range: float  # Å, what a domain decomposition must see around an owned atom
+    non_conservative_layers: int = 0  # edges that these heads see; 0: message_passing_layers
+    feature_exchange: bool = False  # the network calls mlip_engines.operators.exchange
     contract_version: int = CONTRACT_VERSION
     energy_unit: str = "eV"
     length_unit: str = "Angstrom"

@@ -51,7 +51,12 @@ def export_model(
     path = Path(path)
     if reference_energies is None:
         reference_energies = metadata.reference_energies
-    metadata = dataclasses.replace(metadata, reference_energies=dict(reference_energies))
+    metadata = dataclasses.replace(
+        metadata,
+        reference_energies=dict(reference_energies),
+        non_conservative_layers=int(getattr(network, "non_conservative_layers", 0)),
+        feature_exchange=bool(getattr(network, "feature_exchange", False)),
+    )
     metadata.check(metadata.name)
     network = network.eval()
     for parameter in network.parameters():

@@ -55,6 +55,10 @@ class WithInnerForce(nn.Module):
         self.sees_fewer = self.inner_cutoff < self.cutoff
         reach = math.ceil(inner.cutoff * inner.message_passing_layers / outer.cutoff)
         self.message_passing_layers = max(outer.message_passing_layers, reach)
+        self.non_conservative_layers = reach
+        self.feature_exchange = all(
+            getattr(network, "feature_exchange", False) for network in (outer, inner)
+        )
         self.heads = ["energy", *(h for h in inner.heads if h.startswith("non_conservative"))]
 
     def forward(

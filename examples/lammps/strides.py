@@ -1,10 +1,12 @@
-"""Several strides M of r-RESPA at once: LAMMPS as a Python library, one per MPI process.
+"""Several strides M of r-RESPA at once: LAMMPS as a Python library, each on some of the MPI processes.
 
     mpiexec -n 3 python examples/lammps/strides.py --strides 1 4 8 --picoseconds 1
+    mpiexec -n 4 python examples/lammps/strides.py --strides 1 4 8 --processes-per-run 2
 
-Each process of the communicator gets one stride, then the next that is left, and runs it in a communicator of its
-own; process 0 prints the drift of the conserved energy of all. Give every process its own cores: set OMP_NUM_THREADS
-to the number of cores divided by that of processes.
+The processes are divided into groups, each with a communicator of its own. A group runs one stride, then the next that
+is left; process 0 prints the drift of the conserved energy of all. With as many processes per run as there are, one
+LAMMPS runs on all of them. Give every process its own cores: set OMP_NUM_THREADS to the number of cores divided by that
+of processes.
 """
 
 import argparse
@@ -22,15 +24,20 @@ def main() -> None:
     parser.add_argument("--strides", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--picoseconds", type=float, default=1.0)
     parser.add_argument("--model", default="water", help="file, or name of a shipped model")
+    parser.add_argument("--processes-per-run", type=int, default=1)
     parser.add_argument("--data", default=str(HERE / "water.data"))
     options = parser.parse_args()
 
     world = MPI.COMM_WORLD
-    mine = options.strides[world.rank :: world.size]
-    alone = world.Split(color=world.rank)  # pair_style mlip runs on one process
-    drifts = {stride: drift(stride, options, alone) for stride in mine}
+    if options.processes_per_run < 1 or world.size % options.processes_per_run:
+        parser.error(f"{world.size} processes cannot be divided into groups as asked for")
+    n_groups = world.size // options.processes_per_run
+    group = world.rank // options.processes_per_run
+    together = world.Split(color=group)
+    mine = options.strides[group::n_groups]
+    drifts = {stride: drift(stride, options, together) for stride in mine}
 
-    gathered = world.gather(drifts, root=0)
+    gathered = world.gather(drifts, root=0)  # processes of a group know the same
     if gathered is None:
         return
     print("stride M   drift, meV/atom/ps")

@@ -13,8 +13,11 @@ from torch import Tensor
 from mlip_engines.lammps import OPERATORS_LIBRARY_NAME, PluginError, find_plugin, plugin_target
 from mlip_engines.padding import neighbor_ranks, pad
 
-SCHEMA = (
-    "neighbor_sum(Tensor weights, Tensor features, Tensor first_edge, Tensor neighbor) -> Tensor"
+SCHEMAS = (
+    "neighbor_sum(Tensor weights, Tensor features, Tensor first_edge, Tensor neighbor) -> Tensor",
+    "exchange(Tensor features) -> Tensor",
+    "evaluated_atoms(int n_atoms) -> int",
+    "is_exchanging(int n_atoms) -> bool",
 )
 
 
@@ -31,14 +34,14 @@ def neighbor_sum(weights: Tensor, features: Tensor, first_edge: Tensor, neighbor
         R, zero where an edge ends at the cutoff.
     features : (N, C) tensor
         X, in the dtype of R.
-    first_edge : (N + 1,) int64 tensor
-        The edges of centre i are first_edge[i] <= e < first_edge[i + 1].
+    first_edge : (n + 1,) int64 tensor
+        The edges of centre i are first_edge[i] <= e < first_edge[i + 1]; the first n <= N atoms are centres.
     neighbor : (E,) int64 tensor
         The atom j of each edge.
 
     Returns
     -------
-    (N, K, C) tensor
+    (n, K, C) tensor
     """
     if weights.is_cpu:
         return torch.ops.mlip.neighbor_sum(weights, features, first_edge, neighbor)
@@ -49,7 +52,7 @@ def composed_neighbor_sum(
     weights: Tensor, features: Tensor, first_edge: Tensor, neighbor: Tensor
 ) -> Tensor:
     """:func:`neighbor_sum` of torch's own operators: a batched matrix product over padded neighbours."""
-    n_atoms = features.size(0)
+    n_atoms = first_edge.size(0) - 1
     centre = torch.repeat_interleave(first_edge[1:] - first_edge[:-1])  # (E,)
     rank, width = neighbor_ranks(centre, n_atoms)  # (E,), J
     slot = centre * width + rank  # (E,)
@@ -60,9 +63,50 @@ def composed_neighbor_sum(
     return torch.bmm(padded.transpose(1, 2), gathered)  # (N, K, C)
 
 
+def evaluated_atoms(n_atoms: int) -> int:
+    """How many atoms of the local graph, its first ones, a network has to evaluate.
+
+    All of them, unless an engine evaluates each atom on one process only and exchanges features (:func:`exchange`).
+    """
+    return torch.ops.mlip.evaluated_atoms(n_atoms)
+
+
+def exchange(parts: list[Tensor], n_atoms: int) -> list[Tensor]:
+    """Features of all atoms of the local graph from those of the atoms that are evaluated here.
+
+    Returns its argument unless an engine exchanges features between processes. Then all processes have to call it
+    equally often, and its derivative adds up what all of them have for an atom.
+
+    Parameters
+    ----------
+    parts : list of (n, C_k) tensors
+        Of the first n = ``evaluated_atoms(n_atoms)`` atoms, of one dtype. They travel together.
+    n_atoms : int
+        N
+
+    Returns
+    -------
+    list of (N, C_k) tensors
+    """
+    if not torch.ops.mlip.is_exchanging(n_atoms):
+        return parts
+    sizes = [part.size(1) for part in parts]
+    everything = torch.ops.mlip.exchange(torch.cat(parts, dim=1))  # (N, sum of C_k)
+    return list(everything.split(sizes, dim=1))
+
+
+def pad_to_all(values: Tensor, n_atoms: int) -> Tensor:
+    """Append zeros for atoms that are evaluated elsewhere, to (N, ...) from (n, ...)."""
+    missing = n_atoms - values.size(0)
+    if missing == 0:
+        return values
+    shape = [missing] + list(values.size())[1:]
+    return torch.cat((values, torch.zeros(shape, dtype=values.dtype, device=values.device)))
+
+
 def _register() -> torch.library.Library | None:
     """Load the compiled operators; define composed ones, and return their registration, if there are none."""
-    if hasattr(torch.ops.mlip, "neighbor_sum"):  # LAMMPS in the same process was first
+    if hasattr(torch.ops.mlip, "exchange"):  # LAMMPS in the same process was first
         return None
     try:
         folder = find_plugin(plugin_target())
@@ -72,8 +116,13 @@ def _register() -> torch.library.Library | None:
         torch.ops.load_library(str(folder / OPERATORS_LIBRARY_NAME))
         return None
     library = torch.library.Library("mlip", "FRAGMENT")
-    library.define(SCHEMA)
+    for schema in SCHEMAS:
+        library.define(schema)
     library.impl("neighbor_sum", composed_neighbor_sum, "CompositeImplicitAutograd")
+    # nobody exchanges anything through these
+    library.impl("exchange", lambda features: features.clone(), "CompositeImplicitAutograd")
+    library.impl("evaluated_atoms", lambda n_atoms: n_atoms, "CompositeImplicitAutograd")
+    library.impl("is_exchanging", lambda n_atoms: False, "CompositeImplicitAutograd")
     return library
 
 

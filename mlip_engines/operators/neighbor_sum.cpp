@@ -2,7 +2,7 @@
 //
 //   T[i, k, c] = sum over the edges e = (i -> j) of R[e, k] X[j, c]
 //
-// R are radial functions of the edges (E, K), X features of the atoms (N, C). T is linear in both, and so are the
+// R are radial functions of the edges (E, K), X features of the atoms (N, C), of which the first may be centres only. T is linear in both, and so are the
 // two adjoints: three sums over edges are closed under differentiation of any order. On a CPU none of them
 // makes a tensor of the size of edges times features; elsewhere the operator is composed of others.
 
@@ -46,7 +46,7 @@ struct Edges {
   Tensor first_edge;    // (N + 1,) int64
   Tensor neighbor;      // (E,) int64
 
-  int64_t n_atoms() const { return first_edge.size(0) - 1; }
+  int64_t n_centres() const { return first_edge.size(0) - 1; }
   int64_t n_edges() const { return neighbor.size(0); }
 };
 
@@ -54,7 +54,7 @@ template <typename Scalar>
 NeighborSumProblem<Scalar> problem(const Edges &edges, const Tensor &weights,
                                    const Tensor &features, const Tensor &sums)
 {
-  return {edges.n_atoms(), sums.size(1), sums.size(2), edges.first_edge.const_data_ptr<int64_t>(),
+  return {edges.n_centres(), sums.size(1), sums.size(2), edges.first_edge.const_data_ptr<int64_t>(),
           edges.neighbor.const_data_ptr<int64_t>(),
           // what a kernel only reads may be shared with other tensors: not mutable_data_ptr
           const_cast<Scalar *>(weights.const_data_ptr<Scalar>()),
@@ -66,14 +66,14 @@ NeighborSumProblem<Scalar> problem(const Edges &edges, const Tensor &weights,
 int64_t grain(const Edges &edges, int64_t n_weights, int64_t n_features)
 {
   const int64_t work =
-      edges.n_edges() * n_weights * n_features / std::max<int64_t>(edges.n_atoms(), 1);
+      edges.n_edges() * n_weights * n_features / std::max<int64_t>(edges.n_centres(), 1);
   return std::max<int64_t>(1, 1000000 / std::max<int64_t>(work, 1));
 }
 
 Tensor sums_of(const Tensor &weights, const Tensor &features, const Edges &edges)
 {
   const Tensor r = weights.contiguous(), x = features.contiguous();
-  Tensor t = at::empty({edges.n_atoms(), r.size(1), x.size(1)}, x.options());
+  Tensor t = at::empty({edges.n_centres(), r.size(1), x.size(1)}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlip::neighbor_sum", [&] {
     const auto p = problem<scalar_t>(edges, r, x, t);
     const auto kernel = kernels<scalar_t>().sums;
@@ -96,10 +96,10 @@ Tensor weights_of(const Tensor &features, const Tensor &sums, const Edges &edges
   return r;
 }
 
-Tensor features_of(const Tensor &weights, const Tensor &sums, const Edges &edges)
+Tensor features_of(const Tensor &weights, const Tensor &sums, const Edges &edges, int64_t n_atoms)
 {
   const Tensor r = weights.contiguous(), t = sums.contiguous();
-  Tensor x = at::zeros({edges.n_atoms(), t.size(2)}, t.options());
+  Tensor x = at::zeros({n_atoms, t.size(2)}, t.options());
   AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "mlip::neighbor_sum", [&] {
     const auto p = problem<scalar_t>(edges, r, x, t);
     const auto [sums_kernel, weights_kernel, kernel, width] = kernels<scalar_t>();
@@ -130,7 +130,7 @@ struct Weights : Function<Weights> {    // (X, T) -> R
 
 struct Features : Function<Features> {    // (R, T) -> X
   static Tensor forward(AutogradContext *context, const Tensor &weights, const Tensor &sums,
-                        const Tensor &first_edge, const Tensor &neighbor);
+                        const Tensor &first_edge, const Tensor &neighbor, int64_t n_atoms);
   static variable_list backward(AutogradContext *context, const variable_list &gradients);
 };
 
@@ -150,7 +150,7 @@ variable_list Sums::backward(AutogradContext *context, const variable_list &grad
   if (context->needs_input_grad(0))
     by_weights = Weights::apply(features, by_sums, saved[2], saved[3]);
   if (context->needs_input_grad(1))
-    by_features = Features::apply(weights, by_sums, saved[2], saved[3]);
+    by_features = Features::apply(weights, by_sums, saved[2], saved[3], features.size(0));
   return {by_weights, by_features, Tensor(), Tensor()};
 }
 
@@ -168,17 +168,17 @@ variable_list Weights::backward(AutogradContext *context, const variable_list &g
   const Tensor &features = saved[0], &sums = saved[1], &by_weights = gradients[0];
   Tensor by_features, by_sums;
   if (context->needs_input_grad(0))
-    by_features = Features::apply(by_weights, sums, saved[2], saved[3]);
+    by_features = Features::apply(by_weights, sums, saved[2], saved[3], features.size(0));
   if (context->needs_input_grad(1)) by_sums = Sums::apply(by_weights, features, saved[2], saved[3]);
   return {by_features, by_sums, Tensor(), Tensor()};
 }
 
 Tensor Features::forward(AutogradContext *context, const Tensor &weights, const Tensor &sums,
-                         const Tensor &first_edge, const Tensor &neighbor)
+                         const Tensor &first_edge, const Tensor &neighbor, int64_t n_atoms)
 {
   context->save_for_backward({weights, sums, first_edge, neighbor});
   at::AutoDispatchBelowADInplaceOrView below;
-  return features_of(weights, sums, {first_edge, neighbor});
+  return features_of(weights, sums, {first_edge, neighbor}, n_atoms);
 }
 
 variable_list Features::backward(AutogradContext *context, const variable_list &gradients)
@@ -189,20 +189,21 @@ variable_list Features::backward(AutogradContext *context, const variable_list &
   if (context->needs_input_grad(0))
     by_weights = Weights::apply(by_features, sums, saved[2], saved[3]);
   if (context->needs_input_grad(1)) by_sums = Sums::apply(weights, by_features, saved[2], saved[3]);
-  return {by_weights, by_sums, Tensor(), Tensor()};
+  return {by_weights, by_sums, Tensor(), Tensor(), Tensor()};
 }
 
 // what the kernels take for granted
 void check(const Tensor &weights, const Tensor &features, const Tensor &first_edge,
            const Tensor &neighbor)
 {
-  TORCH_CHECK(
-      weights.dim() == 2 && features.dim() == 2 && first_edge.dim() == 1 && neighbor.dim() == 1 &&
-          weights.size(0) == neighbor.size(0) && first_edge.size(0) == features.size(0) + 1,
-      "mlip::neighbor_sum: expected weights (E, K), features (N, C), first_edge (N + 1,) and "
-      "neighbor "
-      "(E,), got ",
-      weights.sizes(), ", ", features.sizes(), ", ", first_edge.sizes(), " and ", neighbor.sizes());
+  TORCH_CHECK(weights.dim() == 2 && features.dim() == 2 && first_edge.dim() == 1 &&
+                  neighbor.dim() == 1 && weights.size(0) == neighbor.size(0) &&
+                  first_edge.size(0) >= 1 && first_edge.size(0) <= features.size(0) + 1,
+              "mlip::neighbor_sum: expected weights (E, K), features (N, C), first_edge (n + 1,) "
+              "for n <= N "
+              "centres and neighbor (E,), got ",
+              weights.sizes(), ", ", features.sizes(), ", ", first_edge.sizes(), " and ",
+              neighbor.sizes());
   TORCH_CHECK(weights.scalar_type() == features.scalar_type(),
               "mlip::neighbor_sum: expected weights and features of one type, got ",
               weights.scalar_type(), " and ", features.scalar_type());

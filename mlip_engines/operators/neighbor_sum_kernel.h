@@ -8,7 +8,7 @@ namespace mlip {
 
 // T[i][k][c] = sum over the edges e of centre i of R[e][k] X[neighbor[e]][c]
 template <typename Scalar> struct NeighborSumProblem {
-  int64_t n_atoms;       // N
+  int64_t n_atoms;       // N, centres
   int64_t n_weights;     // K
   int64_t n_features;    // C
   const int64_t

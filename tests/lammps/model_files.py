@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlip_engines.analytic import LennardJones, PairNetwork, smooth_cutoff
 from mlip_engines.contract import ModelMetadata
@@ -119,6 +119,29 @@ class WithStress(LennardJones):
             "non_conservative_forces": zero.index_add(0, edge_index[0], terms),
             "non_conservative_virials": virials.index_add(0, edge_index[0], outer),
         }
+
+
+def export_network(
+    network: nn.Module,
+    path: Path,
+    species: list[str] = SPECIES,
+    dtype: str = "float64",
+    scale: float = 50.0,
+) -> Path:
+    """Write a file of a random network, which is calm: scaled, so that all its layers show in every digit."""
+    network = network.to(getattr(torch, dtype))
+    metadata = ModelMetadata(
+        name=type(network).__name__,
+        species=species,
+        cutoff=network.cutoff,
+        message_passing_layers=network.message_passing_layers,
+        heads=network.heads,
+        dtype=dtype,
+        interaction_range=network.cutoff * network.message_passing_layers,
+    )
+    baseline = {symbol: BASELINE[symbol] for symbol in species}
+    export_model(network, metadata, path, reference_energies=baseline, scale=scale)
+    return path
 
 
 def export_pair(network: PairNetwork, path: Path, species: list[str] = SPECIES) -> Path:

@@ -106,7 +106,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def run_script(script: str, folder: Path, *, processes: int = 1) -> str:
+def run_script(script: str, folder: Path, *, processes: int = 1, timeout: float = TIMEOUT) -> str:
     """Run an input script in a folder and return what LAMMPS prints.
 
     Raises
@@ -125,7 +125,7 @@ def run_script(script: str, folder: Path, *, processes: int = 1) -> str:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=timeout,
     )
     if done.returncode != 0:
         raise LammpsError(done.returncode, done.stdout + done.stderr)
@@ -174,16 +174,19 @@ def write_data(path: Path, atoms: Atoms, species: list[str], units: str = "metal
 
 def run_structures(
     structures: list[Atoms],
-    model: Path | str,
+    model: Path | str | list[Path],
     folder: Path,
     *,
-    commands: str = "",
+    commands: str | list[str] = "",
     species: list[str] | None = None,
     units: str = "metal",
-    pair_style: str = "mlip",
-    settings: str = "",
+    pair_style: str | list[str] = "mlip",
+    settings: str | list[str] = "",
+    processes: int = 1,
 ) -> list[LammpsResult]:
-    """Run the same commands on each structure, all in one LAMMPS process.
+    """Run the same commands on each structure, all in one start of LAMMPS.
+
+    What may be a list is given for each structure then.
 
     Parameters
     ----------
@@ -202,6 +205,8 @@ def run_structures(
         With its keywords.
     settings : str
         Commands before the box is made, e.g. ``newton off``.
+    processes : int
+        MPI processes that share each structure.
 
     Raises
     ------
@@ -211,7 +216,13 @@ def run_structures(
     if species is None:
         species = sorted({s for atoms in structures for s in atoms.symbols})
     script, cells = [], []
-    for k, atoms in enumerate(structures):
+    each = [
+        value if isinstance(value, list) else [value] * len(structures)
+        for value in (model, commands, pair_style, settings)
+    ]
+    for k, (atoms, model, commands, pair_style, settings) in enumerate(
+        zip(structures, *each, strict=True)
+    ):
         cells.append(write_data(folder / f"{k}.data", atoms, species, units))
         boundary = " ".join("p" if periodic else "f" for periodic in atoms.pbc)
         script.append(
@@ -236,7 +247,7 @@ run 0 post no
 undump final
 """
         )
-    output = run_script("\n".join(script), folder)
+    output = run_script("\n".join(script), folder, processes=processes)
     logs = re.split(r"^Reading data file", output, flags=re.MULTILINE)[1:]
     return [
         _read_result(folder / f"{k}.dump", log, cell, units)

@@ -26,3 +26,23 @@ def test_runs_in_parts_are_one_run(models, tmp_path):
     times = [float(row["Time"]) for row in parts]
     assert times == sorted(times)
     assert abs(times[-1] - 0.032) < 1e-9
+
+
+def test_page_on_scaling_has_the_table_that_the_model_of_the_costs_prints():
+    command = [sys.executable, str(BENCHMARKS / "scaling_model.py"), "--atom-ms", "0.15"]
+    command += ["--latency-us", "2", "--bandwidth-gb", "10"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    page = (BENCHMARKS.parent / "docs" / "scaling.md").read_text()
+    assert " ".join(command[1:]).partition("benchmarks/")[2] in page
+    assert done.stdout.strip() in page
+
+
+def test_scaling_is_measured_on_one_process_and_two(models):
+    """Of a box that is smaller than the halo, each of two processes evaluates all, or with an exchange half."""
+    command = [sys.executable, str(BENCHMARKS / "lammps_scaling.py"), "strong", "--rounds", "1"]
+    command += ["--copies", "1", "1", "1", "--processes", "1", "2", "--steps", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    found = {(row[0].strip(), row[1].strip()): int(row[3]) for row in rows}
+    assert found == {("1", "-"): 192, ("2", "exchange"): 96, ("2", "halo"): 192}

@@ -149,6 +149,7 @@ def test_pair_coeff_without_wildcards(attempt):
         ("max_force 5x", "expected a positive number after 'max_force', got '5x'"),
         ("disagreement loud 1", "expected disagreement ignore, warn or stop, got 'loud'"),
         ("disagreement warn", "'disagreement' needs a value"),
+        ("parallel fast", "expected parallel auto, halo or exchange, got 'fast'"),
         ("device tpu", "expected device auto, cpu, cuda or cuda:N, got 'tpu'"),
     ],
 )
@@ -236,12 +237,6 @@ def test_two_atoms_at_one_place(attempt):
 def test_two_dimensional_system(attempt):
     output = attempt(before="dimension 2", between="set group all z 0.0")
     assert "2d" in output or "dimension" in output
-
-
-def test_several_processes_are_refused_without_hanging(attempt):
-    output = attempt(processes=2)
-    assert "runs on one MPI process, got 2" in output
-    assert "OMP_NUM_THREADS" in output
 
 
 def test_positions_that_are_no_numbers(models, tmp_path):

@@ -21,8 +21,10 @@ def run_example(models, tmp_path):
     atoms = STRUCTURES["orthogonal"]()
     write_data(tmp_path / "water.data", atoms, ["O", "H"])
 
-    def run(name, check=True, **variables):
+    def run(name, check=True, processes=1, **variables):
         command = [*lammps_command(), "-in", str(EXAMPLES / name), "-log", "none"]
+        if processes > 1:
+            command = [str(Path(sys.executable).parent / "mpiexec"), "-n", str(processes), *command]
         for key, value in {"model": models["curl"], **variables}.items():
             command += ["-var", key, str(value)]
         done = subprocess.run(
@@ -55,6 +57,23 @@ def test_heavier_hydrogens_begin_at_the_same_temperature_and_move_more_slowly(ru
     assert abs(heavy["PotEng"][1] - heavy["PotEng"][0]) < abs(
         light["PotEng"][1] - light["PotEng"][0]
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("water_respa.in", {"mode": "respa", "steps": 16, "M": 4, "every": 4}),
+        ("production.in", {"steps": 20, "rotate": "yes"}),
+        ("minimise.in", {"steps": 3, "style": "cg"}),
+        ("overlay.in", {"M": 4, "steps": 16}),
+    ],
+)
+def test_examples_give_the_same_on_two_processes(run_example, name, options):
+    one, two = (read_thermo(run_example(name, processes=n, **options).stdout) for n in (1, 2))
+    for column in {"PotEng", "Press", "c_mlip[2]"} & one.keys():
+        np.testing.assert_allclose(
+            two[column], one[column], rtol=1e-5, err_msg=column
+        )  # as printed
 
 
 def test_water_respa_refuses_another_mode(run_example):
@@ -116,8 +135,11 @@ def test_production_run_goes_on_from_its_restart_file(run_example, tmp_path):
     assert frame[:, 5].max() > 0.0
 
 
-def test_production_run_stops_where_the_heads_disagree(run_example, tmp_path):
-    done = run_example("production.in", check=False, steps=100, disagreement=1e-4)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_production_run_stops_where_the_heads_disagree(run_example, tmp_path, processes):
+    done = run_example(
+        "production.in", check=False, processes=processes, steps=100, disagreement=1e-4
+    )
     assert done.returncode != 0
     assert "The state is in mlip_disagreement_0.restart" in done.stdout
     assert (tmp_path / "mlip_disagreement_0.restart").exists()
@@ -131,9 +153,10 @@ def test_strides_run_side_by_side_in_python(models, tmp_path):
     """LAMMPS as a library with mpi4py: beside each other, strides do what they do alone."""
     write_data(tmp_path / "water.data", STRUCTURES["orthogonal"](), ["O", "H"])
 
-    def table(processes, strides):
+    def table(processes, strides, per_run=1):
         command = [str(Path(sys.executable).parent / "mpiexec"), "-n", str(processes)]
         command += [sys.executable, str(EXAMPLES / "strides.py"), "--strides", *strides]
+        command += ["--processes-per-run", str(per_run)]
         command += ["--picoseconds", "0.1", "--model", str(models["curl"]), "--data", "water.data"]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120
@@ -144,6 +167,7 @@ def test_strides_run_side_by_side_in_python(models, tmp_path):
     together = table(2, ["1", "4", "8"])
     assert list(together) == ["1", "4", "8"]
     assert table(1, ["8"]) == {"8": together["8"]}
+    assert table(2, ["8"], per_run=2) == {"8": together["8"]}  # one LAMMPS on both
     assert len(set(together.values())) == 3
 
 

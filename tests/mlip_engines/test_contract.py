@@ -31,7 +31,14 @@ def test_json_has_the_documented_keys():
     values = json.loads(ModelMetadata(**FIELDS).to_json())
     assert values["contract_version"] == 1
     assert (values["energy_unit"], values["length_unit"]) == ("eV", "Angstrom")
-    assert set(values) == {*FIELDS, "contract_version", "energy_unit", "length_unit"} | {
+    assert set(values) == {
+        *FIELDS,
+        "non_conservative_layers",
+        "feature_exchange",
+        "contract_version",
+        "energy_unit",
+        "length_unit",
+    } | {
         "reference_energies",
         "training",
         "errors",

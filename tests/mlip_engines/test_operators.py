@@ -8,18 +8,27 @@ import pytest
 import torch
 from ase.build import molecule
 
-from mlip_engines import MlipCalculator
-from mlip_engines.operators import are_compiled, composed_neighbor_sum, neighbor_sum
+from mlip_engines import MlipCalculator, ModelMetadata, export_model
+from mlip_engines.operators import (
+    are_compiled,
+    composed_neighbor_sum,
+    evaluated_atoms,
+    exchange,
+    neighbor_sum,
+    pad_to_all,
+)
 from tolerances import TOLERANCE
+from train.models.painn import PaiNN
 
 COMPOSED = """
+import sys
 import mlip_engines.lammps as lammps
 lammps.find_plugin = lambda target: None
 from mlip_engines import MlipCalculator, operators
 from ase.build import molecule
 assert not operators.are_compiled()
 atoms = molecule("H2O")
-atoms.calc = MlipCalculator("water")
+atoms.calc = MlipCalculator(sys.argv[1])
 print(atoms.get_potential_energy(), *atoms.get_forces().ravel())
 """
 
@@ -66,6 +75,33 @@ def test_equals_the_sum_over_edges_and_so_do_its_derivatives(
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=TOLERANCE[dtype].equality, atol=0.0)
+
+
+@pytest.mark.parametrize("function", [neighbor_sum, composed_neighbor_sum])
+def test_some_atoms_may_be_neighbours_only(function):
+    """As where an engine evaluates the others elsewhere: the rows of the first atoms stay what they are."""
+    torch.manual_seed(0)
+    _, first_edge, neighbor = random_graph(9, 60)
+    n_edges = int(first_edge[4])
+    weights = torch.rand(60, 3, dtype=torch.float64, requires_grad=True)
+    features = torch.rand(9, 5, dtype=torch.float64, requires_grad=True)
+    whole = function(weights, features, first_edge, neighbor)[:4]
+    part = function(weights[:n_edges], features, first_edge[:5], neighbor[:n_edges])
+    gradient = torch.rand_like(part)
+    for a, b in zip(
+        (part, *torch.autograd.grad(part, (weights, features), gradient)),
+        (whole, *torch.autograd.grad(whole, (weights, features), gradient)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=TOLERANCE["float64"].equality, atol=0.0)
+
+
+def test_without_an_engine_every_atom_is_evaluated_and_nothing_is_exchanged():
+    features = torch.rand(3, 2)
+    assert evaluated_atoms(3) == 3
+    assert exchange([features], 3)[0] is features
+    assert pad_to_all(features, 3) is features
+    assert torch.equal(pad_to_all(features, 5)[3:], torch.zeros(2, 2))
 
 
 @pytest.mark.parametrize("n_atoms, n_edges", [(0, 0), (1, 0), (5, 0)])
@@ -116,11 +152,32 @@ def test_arguments_that_do_not_fit_are_refused():
         neighbor_sum(torch.rand(20, 3), torch.rand(5, 4).double(), first_edge, neighbor)
 
 
-def test_a_model_gives_the_same_without_the_compiled_operators():
+@pytest.fixture(scope="module")
+def painn(tmp_path_factory):
+    """A random network that calls every operator."""
+    torch.manual_seed(3)
+    network = PaiNN([1, 8], 4.0, n_features=8, n_basis=5, non_conservative_stress=True)
+    metadata = ModelMetadata(
+        name="painn",
+        species=["H", "O"],
+        cutoff=network.cutoff,
+        message_passing_layers=network.message_passing_layers,
+        heads=network.heads,
+        dtype="float32",
+        interaction_range=network.cutoff * network.message_passing_layers,
+    )
+    path = tmp_path_factory.mktemp("painn") / "painn.pt"
+    assert export_model(network, metadata, path).feature_exchange
+    return path
+
+
+@pytest.mark.parametrize("model", ["water", "painn"])
+def test_a_model_gives_the_same_without_the_compiled_operators(model, painn):
+    model = painn if model == "painn" else model
     atoms = molecule("H2O")
-    atoms.calc = MlipCalculator("water")
+    atoms.calc = MlipCalculator(model)
     done = subprocess.run(
-        [sys.executable, "-c", COMPOSED],
+        [sys.executable, "-c", COMPOSED, str(model)],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -10,6 +10,9 @@ Two things differ from the paper, neither changes the function class of a block:
   tensor of size edges x features.
 - After ``non_conservative_layer`` shared layers the network splits: the energy goes on through its own layers, the
   non-conservative head through ``n_force_layers`` of its own. The head alone therefore costs only these two parts.
+
+Each layer evaluates atoms on their own, then takes what it gathers from neighbours out of :func:`exchange`. An engine
+that divides the atoms among processes can so evaluate each atom of a local graph of N once: here the first n only.
 """
 
 from typing import NamedTuple
@@ -18,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlip_engines.operators import neighbor_sum
+from mlip_engines.operators import evaluated_atoms, exchange, neighbor_sum, pad_to_all
 from train.models.radial import BesselBasis
 from train.models.virial import EquivariantVirialHead
 
@@ -26,7 +29,8 @@ from train.models.virial import EquivariantVirialHead
 class Neighborhood(NamedTuple):
     """Edges as the sums over neighbours take them, by centre, with their radial functions."""
 
-    first_edge: Tensor  # (N + 1,) int64
+    n_atoms: int  # N, of which the first n are evaluated here
+    first_edge: Tensor  # (n + 1,) int64
     neighbor: Tensor  # (E,) int64
     radial: Tensor  # (E, K)
     directed: Tensor  # (E, 3 K), the same times the direction of the edge
@@ -41,13 +45,13 @@ class Edges(nn.Module):
 
     def forward(self, edge_index: Tensor, edge_vectors: Tensor, n_atoms: int) -> Neighborhood:
         """Return the neighbourhood for edges (2, E) and their vectors (E, 3)."""
-        counts = torch.bincount(edge_index[0], minlength=n_atoms)  # (N,)
-        first_edge = functional.pad(torch.cumsum(counts, 0), [1, 0])  # (N + 1,)
+        counts = torch.bincount(edge_index[0], minlength=evaluated_atoms(n_atoms))  # (n,)
+        first_edge = functional.pad(torch.cumsum(counts, 0), [1, 0])  # (n + 1,)
         distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
         radial = self.basis(distance)  # (E, K)
         unit = edge_vectors / distance[:, None]  # (E, 3)
         directed = (unit[:, :, None] * radial[:, None, :]).flatten(1)  # (E, 3 K)
-        return Neighborhood(first_edge, edge_index[1].contiguous(), radial, directed)
+        return Neighborhood(n_atoms, first_edge, edge_index[1].contiguous(), radial, directed)
 
 
 class Message(nn.Module):
@@ -68,21 +72,24 @@ class Message(nn.Module):
         self.filter_vs = nn.Parameter(scale * torch.randn(n_basis, n_features))
 
     def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
-        """Return s + ds (N, F) and v + dv (N, 3, F)."""
-        n_atoms, f, k = s.size(0), self.n_features, self.n_basis
-        first_edge, neighbor, radial, directed = edges
+        """Return s + ds (n, F) and v + dv (n, 3, F)."""
+        n, f, k = s.size(0), self.n_features, self.n_basis
+        n_atoms, first_edge, neighbor, radial, directed = edges
         # Under autocast phi comes in fewer digits; sums over neighbours keep those of the edges.
-        phi = self.phi(s).to(radial.dtype)  # (N, 3 F)
-        phi_s, phi_vv, phi_vs = phi.split(f, dim=1)  # (N, F) each
-        summed = neighbor_sum(directed, phi_vs, first_edge, neighbor)  # (N, 3 K, F)
-        dv = (summed.view(n_atoms, 3, k, f) * self.filter_vs).sum(dim=2)  # (N, 3, F)
-        if self.is_first:  # v is zero, and so is what it would carry
-            summed = neighbor_sum(radial, phi_s, first_edge, neighbor)  # (N, K, F)
+        phi = self.phi(s).to(radial.dtype)  # (n, 3 F)
+        phi_s, phi_vv, phi_vs = phi.split(f, dim=1)  # (n, F) each
+        carried = phi_s
+        if not self.is_first:  # in the first layer v is zero, and so is what it would carry
+            carried = torch.cat((phi_s, (phi_vv[:, None, :] * v).flatten(1)), dim=1)  # (n, 4 F)
+        sources = exchange([phi_vs, carried], n_atoms)
+        phi_vs, carried = sources[0], sources[1]  # (N, F), (N, 4 F)
+        summed = neighbor_sum(directed, phi_vs, first_edge, neighbor)  # (n, 3 K, F)
+        dv = (summed.view(n, 3, k, f) * self.filter_vs).sum(dim=2)  # (n, 3, F)
+        summed = neighbor_sum(radial, carried, first_edge, neighbor)  # (n, K, 4 F)
+        if self.is_first:
             return s + (summed * self.filter_s).sum(dim=1), dv
-        carried = torch.cat((phi_s, (phi_vv[:, None, :] * v).flatten(1)), dim=1)  # (N, 4 F)
-        summed = neighbor_sum(radial, carried, first_edge, neighbor)  # (N, K, 4 F)
         filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vv, self.filter_vv), 1)
-        gathered = (summed.view(n_atoms, k, 4, f) * filters).sum(dim=1)  # (N, 4, F)
+        gathered = (summed.view(n, k, 4, f) * filters).sum(dim=1)  # (n, 4, F)
         return s + gathered[:, 0], v + dv + gathered[:, 1:]
 
 
@@ -166,6 +173,7 @@ class PaiNN(nn.Module):
     """
 
     heads: list[str]
+    feature_exchange = True
 
     def __init__(
         self,
@@ -192,9 +200,13 @@ class PaiNN(nn.Module):
             )
         self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
         self.heads += ["non_conservative_stress"] * non_conservative_stress
-        self.message_passing_layers = max(
-            n_layers, non_conservative_layer + n_force_layers if self.has_non_conservative else 0
-        )
+        self.message_passing_layers = n_layers
+        self.non_conservative_layers = 0
+        if self.has_non_conservative:  # the head for stress looks at its neighbours once more
+            self.non_conservative_layers = (
+                non_conservative_layer + n_force_layers + int(non_conservative_stress)
+            )
+            self.message_passing_layers = max(n_layers, self.non_conservative_layers)
         n_shared = non_conservative_layer if self.has_non_conservative else n_layers
         index = torch.full((119,), -1, dtype=torch.int64)
         index[torch.tensor(species)] = torch.arange(len(species))
@@ -224,9 +236,10 @@ class PaiNN(nn.Module):
         self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor
     ) -> tuple[Tensor, Tensor, Neighborhood]:
         n_atoms = atomic_numbers.size(0)
+        n = evaluated_atoms(n_atoms)
         edges = self.edges(edge_index, edge_vectors, n_atoms)
-        s = self.embedding(self.species_index[atomic_numbers])  # (N, F)
-        v = torch.zeros((n_atoms, 3, self.n_features), dtype=s.dtype, device=s.device)  # (N, 3, F)
+        s = self.embedding(self.species_index[atomic_numbers[:n]])  # (n, F)
+        v = torch.zeros((n, 3, self.n_features), dtype=s.dtype, device=s.device)  # (n, 3, F)
         for layer in self.shared:
             s, v = layer(s, v, edges)
         return s, v, edges
@@ -244,10 +257,11 @@ class PaiNN(nn.Module):
         for layer in self.force_layers:
             s, v = layer(s, v, edges)
         if self.stress_head is not None:
-            output["non_conservative_virials"] = self.stress_head(s, edge_index, edge_vectors)
+            virials = self.stress_head(s, edge_index, edge_vectors, edges.n_atoms)  # (n, 3, 3)
+            output["non_conservative_virials"] = pad_to_all(virials, edges.n_atoms)
         for block in self.force_head:
             s, v = block(s, v)
-        output["non_conservative_forces"] = v.flatten(1)  # (N, 3)
+        output["non_conservative_forces"] = pad_to_all(v.flatten(1), edges.n_atoms)  # (N, 3)
         return output
 
     def forward(
@@ -267,6 +281,7 @@ class PaiNN(nn.Module):
                 output = self._heads(s, v, edges, edge_index, edge_vectors)
             else:  # an engine differentiates the energy only: keep this branch off its graph
                 constant = Neighborhood(
+                    edges.n_atoms,
                     edges.first_edge,
                     edges.neighbor,
                     edges.radial.detach(),
@@ -277,7 +292,8 @@ class PaiNN(nn.Module):
                 )
         for layer in self.energy_layers:
             s, v = layer(s, v, edges)
-        output["atomic_energies"] = self.energy_head(s).flatten()  # (N,)
+        energies = self.energy_head(s).flatten()  # (n,)
+        output["atomic_energies"] = pad_to_all(energies, edges.n_atoms)  # (N,)
         return output
 
     @torch.jit.export

@@ -340,6 +340,7 @@ class PET(nn.Module):
             raise ValueError(f"expected 0 <= {non_conservative_layer=} <= {n_layers=}")
         self.cutoff = float(cutoff)
         self.message_passing_layers = n_layers
+        self.non_conservative_layers = non_conservative_layer
         self.has_non_conservative = non_conservative_layer > 0
         if non_conservative_stress and not self.has_non_conservative:
             raise ValueError(

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from mlip_engines.operators import exchange
 from train.models.radial import BesselBasis
 
 
@@ -28,13 +29,14 @@ class EquivariantVirialHead(nn.Module):
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, n_features)
         )
 
-    def forward(self, s: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> Tensor:
-        """Return atomic virials (N, 3, 3) from scalars s (N, F) and edges (2, E), (E, 3)."""
+    def forward(self, s: Tensor, edge_index: Tensor, edge_vectors: Tensor, n_atoms: int) -> Tensor:
+        """Return atomic virials (n, 3, 3) from scalars s (n, F) and edges (2, E), (E, 3) among N atoms."""
         distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
         unit = edge_vectors / distance[:, None]  # (E, 3)
         channels = self.radial(self.basis(distance))  # (E, F)
-        channels = channels * self.neighbor(s).index_select(0, edge_index[1])
+        neighbors = exchange([self.neighbor(s)], n_atoms)[0]  # (N, F)
+        channels = channels * neighbors.index_select(0, edge_index[1])
         weight = (channels * self.centre(s).index_select(0, edge_index[0])).sum(dim=1)  # (E,)
         edges = weight[:, None, None] * unit[:, :, None] * unit[:, None, :]  # (E, 3, 3)
         zero = torch.zeros((s.size(0), 3, 3), dtype=edges.dtype, device=edges.device)
-        return zero.index_add(0, edge_index[0], edges)  # (N, 3, 3)
+        return zero.index_add(0, edge_index[0], edges)  # (n, 3, 3)

@@ -1,0 +1,72 @@
+// Edges on one of several MPI processes: the part of the periodic graph of all atoms that the
+// energies of the owned atoms depend on.
+//
+// An energy depends on atoms up to n_layers edges away. Those up to n_layers - 1 edges away are
+// centres with all their edges, the last shell only has the reverses of edges that lead to it. An
+// atom occurs once, however many of its images are near: the graph is no larger than that of all
+// atoms, and ghosts that are images of owned atoms cost nothing.
+//
+// Where features of atoms of others come from their owners, owned atoms are the only centres, and the
+// edges that lead to others have no reverse here.
+//
+// Between its owned atoms and those of others the graph has one more atom without neighbours, the
+// probe. By the contract it feels no non-conservative force, so what a model returns for it is what
+// was subtracted from the forces of this process to remove the net one.
+
+#ifndef MLIP_DOMAIN_EDGE_LIST_H
+#define MLIP_DOMAIN_EDGE_LIST_H
+
+#include "edge_list.h"
+
+namespace mlip {
+
+class DomainEdgeList : public EdgeList {
+ public:
+  /// For networks of at most so many layers, which evaluate all atoms of their graph or the owned ones only.
+  DomainEdgeList(double cutoff, int n_layers, bool owned_only) :
+      EdgeList(cutoff), n_layers_(owned_only ? 1 : n_layers), owned_only_(owned_only)
+  {
+  }
+
+  void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
+               const LAMMPS_NS::Domain &domain,
+               const std::vector<int64_t> &number_of_type) override;
+  void update(const double *const *x, int n_layers, LocalGraph &graph) override;
+  double largest_approach(const double *const *x) const override;
+  double memory_usage() const override;
+
+ private:
+  // a node is an atom that may come into the graph: the owned ones, then those of others
+  struct Candidate {
+    int centre;           // node
+    int neighbor;         // node
+    int64_t shift;        // image of the neighbour, relative to that of the centre, packed
+    int origin, image;    // owned or ghost atoms whose positions are used
+    int reverse;          // index of the opposite candidate
+  };
+
+  void find_nodes(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
+                  const std::vector<int64_t> &number_of_type);
+  void collect_candidates(const LAMMPS_NS::NeighList &list);
+  void add_pairs_of(int image, const LAMMPS_NS::NeighList &list);
+  void sort_candidates();
+  void measure(const double *const *x);
+  void find_depths(int n_layers);
+
+  int n_layers_;
+  bool owned_only_;
+  std::vector<int> node_;                // (n_owned + n_ghost) -1 if outside
+  std::vector<int64_t> shift_;           // (n_owned + n_ghost) which image of the node, packed
+  std::vector<int> image_of_;            // (n_nodes) an image of the node, the owned atom if it is
+  std::vector<Candidate> candidates_;    // sorted by centre, neighbour, shift
+  std::vector<int> first_;               // (n_nodes + 1) first candidate of each centre
+  std::vector<double> vectors_;          // (n_candidates, 3)
+  std::vector<char> is_edge_;            // (n_candidates) shorter than the cutoff
+  std::vector<int> depth_;               // (n_nodes) edges away from the owned atoms, or -1
+  std::vector<int> row_;                 // (n_nodes) atom of the graph
+  std::vector<int64_t> edge_of_;         // (n_candidates) index of the edge, -1 if there is none
+};
+
+}    // namespace mlip
+
+#endif

@@ -1,0 +1,263 @@
+"""Several MPI processes give what one gives: the same energies, forces, virials and trajectories."""
+
+import ase.units
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk
+
+from structures import STRUCTURES
+from tests.lammps.argon import argon
+from tests.lammps.model_files import SPECIES, export_network
+from tests.lammps.runner import read_thermo, run_script, run_structures, write_data
+from tolerances import TOLERANCE
+from train.models.painn import PaiNN
+from train.models.pet import PET
+
+# All is float64 and the printed digits are complete: what differs is the order of sums.
+SAME = 1e-8  # eV, eV/Å, Å
+
+
+@pytest.fixture(scope="session")
+def networks(models, tmp_path_factory):
+    """Random networks of several layers beside the exact models, by name."""
+    folder = tmp_path_factory.mktemp("networks")
+    torch.manual_seed(5)
+    painn = PaiNN([1, 8], 3.5, n_features=8, n_basis=5, n_layers=3, non_conservative_stress=True)
+    single = PaiNN([1, 8], 3.5, n_features=7, n_basis=5, n_layers=3)
+    pet = PET([1, 8], 2.6, n_edge_features=8, n_heads=2, n_layers=3, non_conservative_layer=2)
+    warm = PaiNN(
+        [18], 5.0, n_features=6, n_basis=5, n_layers=2, non_conservative_layer=1, n_force_layers=0
+    )
+    return {
+        **models,
+        "painn": export_network(painn, folder / "painn.pt"),
+        "painn_float32": export_network(single, folder / "single.pt", dtype="float32", scale=5.0),
+        "pet": export_network(pet, folder / "pet.pt"),
+        "painn_argon": export_network(warm, folder / "painn_argon.pt", ["Ar"], scale=5.0),
+    }
+
+
+def crystal_with_a_void():
+    """Argon, triclinic, with more vacuum than atoms: some domains are empty, some ghosts far."""
+    atoms = bulk("Ar", a=5.3).repeat((3, 3, 2))
+    atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [2.2]]))
+    atoms.rattle(0.2, seed=2)
+    atoms.symbols[:] = "O"
+    return atoms
+
+
+def static_cases(networks):
+    """Structures and options for all that is evaluated at fixed positions."""
+    cases = []
+    structures = {**STRUCTURES, "crystal_with_a_void": crystal_with_a_void}
+    for k, (name, build) in enumerate(structures.items()):
+        for m, model in enumerate(("painn", "pet", "curl")):
+            if model == "curl" and k % 4:
+                continue
+            # only a PaiNN exchanges features; with the others auto means a halo
+            style = "mlip parallel exchange" if model == "painn" and k % 3 else "mlip parallel auto"
+            style += " forces non_conservative" if (k + m) % 3 == 0 else ""
+            newton = "newton off" if (k + m) % 2 else "newton on"
+            cases.append((name, build(), networks[model], style, newton))
+    return cases
+
+
+@pytest.fixture(scope="module")
+def one_process(networks, tmp_path_factory):
+    """Every case with its result on one process."""
+    cases = static_cases(networks)
+    return list(zip(cases, run_cases(cases, tmp_path_factory.mktemp("one"), 1), strict=True))
+
+
+def run_cases(cases, folder, processes):
+    _, structures, files, styles, settings = (list(column) for column in zip(*cases, strict=True))
+    return run_structures(
+        structures,
+        files,
+        folder,
+        species=SPECIES,
+        pair_style=styles,
+        settings=settings,
+        processes=processes,
+    )
+
+
+@pytest.mark.parametrize(("processes", "part"), [(2, (0, 2)), (4, (1, 2)), (8, (2, 4))])
+def test_what_is_evaluated_does_not_depend_on_the_number_of_processes(
+    one_process, tmp_path, processes, part
+):
+    """Thin boxes, images of oneself, empty processes, slabs and wires, newton on and off."""
+    first, step = part
+    chosen = one_process[first::step]
+    found = run_cases([case for case, _ in chosen], tmp_path, processes)
+    largest = dict.fromkeys(("painn", "pet", "curl"), 0.0)
+    for (case, one), many in zip(chosen, found, strict=True):
+        for what in ("energy", "atomic_energies", "forces", "virial", "atomic_virials", "counters"):
+            error = np.abs(getattr(many, what) - getattr(one, what)).max()
+            assert error < SAME, (case[0], case[2].name, case[3:], what, error)
+        name = case[2].stem
+        largest[name] = max(largest[name], np.abs(one.forces).max())
+        kind = "exchange" if name == "painn" else "halo"
+        assert f"Pair style mlip: parallel {kind}: " in many.log
+    assert min(largest["painn"], largest["pet"]) > 0.1
+
+
+def test_single_precision_is_close_on_any_number_of_processes(networks, tmp_path):
+    """Two float32 numbers travel in the place of a float64 one, and their gradients are added as such."""
+    atoms = STRUCTURES["orthogonal"]()
+    styles = ["mlip parallel exchange", "mlip parallel exchange forces non_conservative"]
+    one, many = (
+        run_structures(
+            [atoms, atoms],
+            networks["painn_float32"],
+            tmp_path,
+            species=SPECIES,
+            pair_style=styles,
+            processes=processes,
+        )
+        for processes in (1, 4)
+    )
+    limit = TOLERANCE["float32"]
+    for a, b in zip(one, many, strict=True):
+        assert abs(b.energy - a.energy) < limit.energy
+        assert np.abs(b.forces - a.forces).max() < limit.force
+        assert np.abs(b.virial - a.virial).max() < limit.virial
+        assert np.abs(a.forces).max() > 10.0 * limit.force
+
+
+def test_predicted_stress_sees_its_whole_surroundings(networks, tmp_path):
+    """The head for stress looks one edge farther than the energy, and has no per-atom form."""
+    write_data(tmp_path / "water.data", STRUCTURES["orthogonal"](), SPECIES)
+    script = f"""
+units metal
+atom_style atomic
+read_data water.data
+pair_style mlip parallel PARALLEL forces non_conservative stress non_conservative
+pair_coeff * * {networks["painn"]} {" ".join(SPECIES)}
+compute p all pressure NULL pair
+thermo_style custom step pe c_p[*]
+thermo_modify norm no format float %.17g
+run 0
+"""
+    one = read_thermo(run_script(script.replace("PARALLEL", "auto"), tmp_path))
+    for parallel in ("halo", "exchange"):
+        many = read_thermo(run_script(script.replace("PARALLEL", parallel), tmp_path, processes=4))
+        for k in range(1, 7):
+            assert abs(one[f"c_p[{k}]"][0]) > 1.0  # bar
+            assert many[f"c_p[{k}]"][0] == pytest.approx(one[f"c_p[{k}]"][0], rel=1e-10)
+
+
+def tilted_argon():
+    atoms = argon()
+    cell = atoms.cell.array.copy()
+    cell[1, 0], cell[2, 1] = 2.1, -1.3
+    atoms.set_cell(cell, scale_atoms=True)
+    return atoms
+
+
+def drifting_argon():
+    """Argon of which every atom crosses into another domain within a picosecond."""
+    atoms = argon()
+    drift = np.array([25.0, -18.0, 14.0]) / (1000.0 * ase.units.fs)  # Å/ps
+    atoms.set_velocities(atoms.get_velocities() + drift)
+    return atoms
+
+
+RESPA = "run_style respa 2 4 inner 1 4.0 5.0 outer 2\ntimestep 0.008\n"
+NVE = "fix move all nve\nthermo 5\n"
+TRAJECTORIES = {
+    # name: model, structure, commands before the box, commands, style
+    "respa, balanced": (
+        "argon",
+        drifting_argon(),
+        "newton off\nneighbor 0.7 bin",
+        f"{RESPA}{NVE}fix level all balance 5 1.0 shift xyz 10 1.01\nrun 40",
+        "mlip",
+    ),
+    "respa, two layers, tiled": (
+        "painn_argon",
+        drifting_argon(),
+        "neighbor 1.2 bin\ncomm_style tiled",
+        f"{RESPA}{NVE}fix level all balance 4 1.0 rcb\nrun 12",
+        "mlip parallel {inner}",
+    ),
+    "npt, triclinic, rotated": (
+        "painn_argon",
+        tilted_argon(),
+        "neighbor 0.7 bin",
+        "fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\nthermo 5\ntimestep 0.002\nrun 20",
+        "mlip rotate yes parallel exchange",
+    ),
+    "minimised": (
+        "painn_argon",
+        argon(size=2),
+        "newton off",
+        "min_style cg\nthermo 1\nminimize 0 0 6 60",
+        "mlip parallel halo",
+    ),
+}
+
+
+def run_trajectories(networks, folder, processes):
+    names, structures, settings, commands, _ = zip(*TRAJECTORIES.values(), strict=True)
+    # both ways for r-RESPA, whose head here sees one edge of two
+    inner = "halo" if processes == 2 else "exchange"
+    styles = [style.format(inner=inner) for *_, style in TRAJECTORIES.values()]
+    results = run_structures(
+        list(structures),
+        [networks[name] for name in names],
+        folder,
+        settings=list(settings),
+        commands=list(commands),
+        pair_style=styles,
+        species=["Ar"],
+        processes=processes,
+    )
+    return dict(zip(TRAJECTORIES, results, strict=True))
+
+
+@pytest.fixture(scope="module")
+def trajectories(networks, tmp_path_factory):
+    return run_trajectories(networks, tmp_path_factory.mktemp("trajectories"), 1)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_trajectories_do_not_depend_on_the_number_of_processes(
+    networks, trajectories, tmp_path, processes
+):
+    """r-RESPA, NPT and minimisers, with atoms that migrate and domains that are balanced."""
+    for name, many in run_trajectories(networks, tmp_path, processes).items():
+        one = trajectories[name]
+        assert np.abs(many.positions - one.positions).max() < SAME, name
+        assert np.abs(many.velocities - one.velocities).max() < SAME, name
+        # forces follow positions at the same distance times some ten eV/Å^2
+        assert np.abs(many.forces - one.forces).max() < 10.0 * SAME, name
+        assert np.abs(many.counters[:2] - one.counters[:2]).max() == 0.0, name
+        assert np.allclose(many.counters[2:], one.counters[2:], rtol=0.0, atol=SAME), name
+        for column in ("PotEng", "TotEng"):
+            error = np.abs(many.thermo[column] - one.thermo[column]).max()
+            assert error < 10.0 * SAME, (name, column, error)
+    respa = trajectories["respa, balanced"]
+    assert respa.counters[0] == 40 * 3
+    start = drifting_argon()
+    assert np.linalg.norm(respa.positions - start.positions, axis=1).min() > 5.0
+
+
+def test_respa_with_a_transformer_whose_head_leaves_early(tmp_path):
+    """The inner evaluations have a halo of one edge, the outer ones of three; reverse edges cross domains."""
+    torch.manual_seed(5)
+    network = PET([1, 8], 2.0, n_edge_features=8, n_heads=2, n_layers=3, non_conservative_layer=1)
+    model = export_network(network, tmp_path / "early.pt", scale=2.0)
+    commands = f"{RESPA}timestep 0.002\n{NVE}run 3\n"
+    atoms = STRUCTURES["orthogonal"]().repeat((3, 1, 1))
+    one, two = (
+        run_structures(
+            [atoms], model, tmp_path, species=SPECIES, commands=commands, processes=processes
+        )[0]
+        for processes in (1, 2)
+    )
+    assert one.counters[0] == two.counters[0] == 9
+    assert np.abs(two.positions - one.positions).max() < SAME
+    assert np.abs(two.forces - one.forces).max() < SAME
+    assert np.abs(one.positions - atoms.positions).max() > 0.1
