@@ -1,4 +1,4 @@
-"""The point of it all, with the shipped model through the real engine: NC heats, r-RESPA follows C."""
+"""The point of it all, with the shipped models through the real engine: NC heats, r-RESPA follows C."""
 
 from pathlib import Path
 
@@ -6,14 +6,16 @@ import ase.io
 import numpy as np
 import pytest
 
+from mlip_engines import MlipCalculator
 from mlip_engines.lammps import build_plugin
 from tests.lammps.runner import run_structure
+from tolerances import TOLERANCE
 
 pytestmark = [pytest.mark.lammps, pytest.mark.slow]
 
 START = Path(__file__).parents[2] / "examples" / "water_64.extxyz"
 INNER_STEP = 0.0005  # ps
-INNER_STEPS = 4  # what the shipped model carries
+INNER_STEPS = 8  # what the shipped models carry
 LIMIT = 0.3  # meV/atom/ps
 
 
@@ -22,13 +24,13 @@ def plugin():
     return build_plugin()
 
 
-def drift(tmp_path, mode):
+def drift(tmp_path, mode, model="water"):
     """Slope of the conserved energy over 1 ps, meV/atom/ps."""
     atoms = ase.io.read(START)
     n_steps = round(1.0 / INNER_STEP)
     move = "fix move all nve\n"
     if mode == "respa":
-        move += f"timestep {INNER_STEP * INNER_STEPS}\nthermo 10\n"
+        move += f"timestep {INNER_STEP * INNER_STEPS}\nthermo 5\n"
         move += f"run_style respa 2 {INNER_STEPS} inner 1 4.0 5.0 outer 2\n"
         n_steps //= INNER_STEPS
     else:
@@ -36,7 +38,7 @@ def drift(tmp_path, mode):
     style = "mlip forces non_conservative" if mode == "non_conservative" else "mlip"
     result = run_structure(
         atoms,
-        "water",
+        model,
         tmp_path,
         species=["O", "H"],
         pair_style=style,
@@ -46,10 +48,28 @@ def drift(tmp_path, mode):
     return 1000.0 * slope / len(atoms)
 
 
-@pytest.mark.parametrize("mode", ["conservative", "respa"])
-def test_energy_is_conserved(tmp_path, mode):
-    assert abs(drift(tmp_path, mode)) < LIMIT
+@pytest.mark.parametrize(
+    ("mode", "model"), [("conservative", "water"), ("respa", "water"), ("respa", "water-fast")]
+)
+def test_energy_is_conserved(tmp_path, mode, model):
+    assert abs(drift(tmp_path, mode, model)) < LIMIT
 
 
 def test_non_conservative_forces_alone_fail_the_same_limit(tmp_path):
     assert drift(tmp_path, "non_conservative") > LIMIT
+
+
+def test_the_fast_model_has_the_energy_of_the_other_and_forces_of_its_own():
+    atoms = ase.io.read(START)
+    slow, fast = (MlipCalculator(name) for name in ("water", "water-fast"))
+    limit = TOLERANCE["float32"]
+    for calculator in (slow, fast):
+        calculator.calculate(atoms, ["energy", "forces", "stress", "non_conservative_forces"])
+    assert fast.results["energy"] == pytest.approx(slow.results["energy"], abs=limit.energy)
+    np.testing.assert_allclose(fast.results["forces"], slow.results["forces"], atol=limit.force)
+    np.testing.assert_allclose(fast.results["stress"], slow.results["stress"], atol=limit.stress)
+    for calculator in (slow, fast):
+        difference = calculator.results["non_conservative_forces"] - slow.results["forces"]
+        assert 0.005 < np.sqrt((difference**2).mean()) < 0.05  # eV/Å
+    heads = [c.results["non_conservative_forces"] for c in (slow, fast)]
+    assert np.abs(heads[0] - heads[1]).max() > 0.01
