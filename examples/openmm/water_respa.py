@@ -1,6 +1,6 @@
 """Water at constant energy in OpenMM: conservative forces, non-conservative forces, or r-RESPA.
 
-    python examples/openmm/water_respa.py --mode respa --inner-steps 8 --steps 2000
+    python examples/openmm/water_respa.py --mode respa --inner-steps 4 --steps 2000
 
 Energies go to a CSV file and are conservative in all modes, so that the modes can be compared. In
 the mode ``non_conservative`` each row therefore costs one more full evaluation, which the time per
@@ -85,7 +85,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="water", help="model file or shipped model")
     parser.add_argument("--structure", type=Path, default=default_start, help="PDB, extended XYZ")
     parser.add_argument("--mode", choices=MODES, default="respa")
-    parser.add_argument("--inner-steps", type=int, default=8, help="per outer step, for respa")
+    parser.add_argument("--inner-steps", type=int, default=4, help="per outer step, for respa")
     parser.add_argument("--steps", type=int, default=2000, help="time steps of --dt; inner steps")
     parser.add_argument("--dt", type=float, default=0.5, help="(inner) time step, fs")
     parser.add_argument("--every", type=int, default=40, help="time steps between rows")

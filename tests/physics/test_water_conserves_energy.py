@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.lammps, pytest.mark.slow]
 
 START = Path(__file__).parents[2] / "examples" / "water_64.extxyz"
 INNER_STEP = 0.0005  # ps
-INNER_STEPS = 6  # what the shipped models carry from every start; with 8 it depends on the start
+INNER_STEPS = 6  # what the shipped models carry from every start that was tried; 8 depends on it
 LIMIT = 0.3  # meV/atom/ps
 
 
