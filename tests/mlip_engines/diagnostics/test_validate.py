@@ -134,6 +134,8 @@ def test_an_interruption_ends_the_engine_and_keeps_what_is_finished(
         (["--only", "temperature"], "expected names of nve"),
         (["--temperature", "-3"], "--temperature must be positive"),
         (["--strides", "1", "2"], "--strides must be 2 or more"),
+        (["--picoseconds", "1", "0"], "--picoseconds must be positive"),
+        (["--picoseconds", "1", "1", "1", "1"], "takes up to three lengths"),
         (["--index", ":"], "expected one structure"),
     ],
 )
@@ -142,6 +144,20 @@ def test_what_makes_no_sense_is_said(arguments, words, argon_model, structure, t
     ase.io.write(structure, [ase.io.read(structure)] * 2)
     assert main([str(argon_model), *defaults, *arguments]) == 1
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "lengths"),
+    [(["3"], (3.0, 3.0, 3.0)), (["3", "2"], (3.0, 2.0, 2.0)), (["3", "2", "1"], (3.0, 2.0, 1.0))],
+)
+def test_each_ensemble_may_have_a_length_of_its_own(
+    given, lengths, argon_model, structure, tmp_path
+):
+    command = [str(argon_model), "-o", str(tmp_path), "--structure", str(structure)]
+    command += [*FAST, "--only", "symmetry", "--picoseconds", *given]
+    assert main(command) == 0
+    settings = read(tmp_path)["settings"]
+    assert (settings["nve_ps"], settings["nvt_ps"], settings["npt_ps"]) == lengths
 
 
 def test_elements_that_the_model_does_not_know_are_refused(argon_model, tmp_path, capsys):
