@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, NOT_QUICK, chosen
-from mlip_engines.diagnostics.ranks import Alone, ranks
+from mlip_engines.diagnostics.ranks import Alone, ranks, share
 from mlip_engines.diagnostics.result import Result, with_error
 from mlip_engines.diagnostics.verdict import commands, verdict
 from mlip_engines.validate import main
@@ -230,6 +230,14 @@ def test_one_process_is_alone(monkeypatch):
     assert isinstance(ranks(), Alone)
     monkeypatch.setenv("PMI_SIZE", "1")
     assert isinstance(ranks(), Alone)
+
+
+def test_no_process_has_much_more_to_do_than_another():
+    costs = [12.0, 4.0, 8.0, 7.0, 5.5, 4.8]
+    ranks_of = share(costs, 2)
+    loads = [sum(c for c, r in zip(costs, ranks_of, strict=True) if r == k) for k in range(2)]
+    assert max(loads) - min(loads) < min(costs)
+    assert share([1.0, 2.0], 1) == [0, 0] and share([], 3) == []
 
 
 @pytest.mark.lammps
