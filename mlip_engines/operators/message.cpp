@@ -73,21 +73,23 @@ struct Arguments {
   void check() const
   {
     const int64_t n_edges = edges.n_edges();
-    TORCH_CHECK(filters.dim() == 3 && filters.size(0) == 3 && radial.dim() == 2 &&
-                    radial.size(0) == n_edges && radial.size(1) == n_basis() && unit.dim() == 2 &&
-                    unit.size(0) == n_edges && unit.size(1) == 3 && sources.dim() == 2 &&
-                    (sources.size(1) == 2 * n_features() || sources.size(1) == 5 * n_features()),
-                "mlip::equivariant_message: expected radial (E, K), unit (E, 3), sources (N, 2 F) or "
-                "(N, 5 F) and filters (3, K, F) for E = ",
-                n_edges, " edges, got ", radial.sizes(), ", ", unit.sizes(), ", ", sources.sizes(),
-                " and ", filters.sizes());
+    TORCH_CHECK(
+        filters.dim() == 3 && filters.size(0) == 3 && radial.dim() == 2 &&
+            radial.size(0) == n_edges && radial.size(1) == n_basis() && unit.dim() == 2 &&
+            unit.size(0) == n_edges && unit.size(1) == 3 && sources.dim() == 2 &&
+            (sources.size(1) == 2 * n_features() || sources.size(1) == 5 * n_features()),
+        "mlip::equivariant_message: expected radial (E, K), unit (E, 3), sources (N, 2 F) or "
+        "(N, 5 F) and filters (3, K, F) for E = ",
+        n_edges, " edges, got ", radial.sizes(), ", ", unit.sizes(), ", ", sources.sizes(), " and ",
+        filters.sizes());
     const auto type = radial.scalar_type();
-    TORCH_CHECK(unit.scalar_type() == type && sources.scalar_type() == type &&
-                    filters.scalar_type() == type,
-                "mlip::equivariant_message: expected radial, unit, sources and filters of one type, "
-                "got ",
-                type, ", ", unit.scalar_type(), ", ", sources.scalar_type(), " and ",
-                filters.scalar_type());
+    TORCH_CHECK(
+        unit.scalar_type() == type && sources.scalar_type() == type &&
+            filters.scalar_type() == type,
+        "mlip::equivariant_message: expected radial, unit, sources and filters of one type, "
+        "got ",
+        type, ", ", unit.scalar_type(), ", ", sources.scalar_type(), " and ",
+        filters.scalar_type());
     edges.check("mlip::equivariant_message", sources.size(0));
   }
 };
@@ -209,7 +211,8 @@ struct Message : Function<Message> {
         wanted.push_back(*arguments[k]);
         positions.push_back(k);
       }
-    const auto found = torch::autograd::grad({composed(alias)}, wanted, {by_messages}, again, again);
+    const auto found =
+        torch::autograd::grad({composed(alias)}, wanted, {by_messages}, again, again);
     for (size_t k = 0; k < positions.size(); k++) result[positions[k]] = found[k];
   }
 };
@@ -237,8 +240,9 @@ const std::unique_ptr<torch::Library> library = []() -> std::unique_ptr<torch::L
   if (c10::Dispatcher::singleton().findSchema({"mlip::equivariant_message", ""})) return nullptr;
   auto mlip = std::make_unique<torch::Library>(torch::Library::FRAGMENT, "mlip", std::nullopt,
                                                __FILE__, __LINE__);
-  mlip->def("equivariant_message(Tensor radial, Tensor unit, Tensor sources, Tensor filters, Tensor "
-            "first_edge, Tensor neighbor) -> Tensor");
+  mlip->def(
+      "equivariant_message(Tensor radial, Tensor unit, Tensor sources, Tensor filters, Tensor "
+      "first_edge, Tensor neighbor) -> Tensor");
   mlip->impl("equivariant_message", torch::dispatch(c10::DispatchKey::CPU, TORCH_FN(message)));
   mlip->impl("equivariant_message",
              torch::dispatch(c10::DispatchKey::AutogradCPU, TORCH_FN(message_with_gradient)));

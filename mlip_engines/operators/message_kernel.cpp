@@ -168,7 +168,7 @@ MLIP_INLINE void by_edge_columns(const MessageProblem<Scalar> &p, const Scalar *
   Type by_v = {};
   if (HAS_VECTORS)
     by_v = Lane::load(x + 2 * f + c) * g_0 + Lane::load(x + 3 * f + c) * g_1 +
-        Lane::load(x + 4 * f + c) * g_2;
+           Lane::load(x + 4 * f + c) * g_2;
   Type filter = {};
   for (int k = 0; k < K; k++) {
     const Type row = Lane::load(of_a + k * f);
@@ -213,65 +213,59 @@ constexpr int tile_width(int n_basis)
   return n_basis <= 12 ? TILE_VECTORS : 1;
 }
 
-template <int K, typename Scalar>
-void messages(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
-{
-  using Wide = Vector<Scalar>;
-  constexpr int WIDTH = tile_width(K), L = Wide::LANES;
-  int64_t c = 0;
-  for (; c + WIDTH * L <= p.n_features; c += WIDTH * L)
-    messages_tile<Wide, K, WIDTH>(p, begin, end, c);
-  for (; c + L <= p.n_features; c += L) messages_tile<Wide, K, 1>(p, begin, end, c);
-  for (; c < p.n_features; c++) messages_tile<Single<Scalar>, K, 1>(p, begin, end, c);
-}
-
-template <int K, typename Scalar>
-void by_sources(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
-{
-  using Wide = Vector<Scalar>;
-  constexpr int WIDTH = tile_width(K), L = Wide::LANES;
-  int64_t c = begin;
-  for (; c + WIDTH * L <= end; c += WIDTH * L) by_sources_tile<Wide, K, WIDTH>(p, c);
-  for (; c + L <= end; c += L) by_sources_tile<Wide, K, 1>(p, c);
-  for (; c < end; c++) by_sources_tile<Single<Scalar>, K, 1>(p, c);
-}
-
-template <int K, typename Scalar>
-void by_edges(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
-{
-  if (p.has_vectors)
-    by_edges_of<K, true>(p, begin, end);
-  else
-    by_edges_of<K, false>(p, begin, end);
-}
-
-template <typename Scalar, int K> struct Loops {
-  // the loops for p.n_basis radial functions, K or fewer
-  static void run(int which, const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
+template <int K> struct Messages {
+  template <typename Scalar>
+  static void run(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
   {
-    if constexpr (K == 0)
-      return;
-    else if (p.n_basis < K)
-      Loops<Scalar, K - 1>::run(which, p, begin, end);
-    else if (which == 0)
-      messages<K>(p, begin, end);
-    else if (which == 1)
-      by_sources<K>(p, begin, end);
-    else
-      by_edges<K>(p, begin, end);
+    using Wide = Vector<Scalar>;
+    constexpr int WIDTH = tile_width(K), L = Wide::LANES;
+    int64_t c = 0;
+    for (; c + WIDTH * L <= p.n_features; c += WIDTH * L)
+      messages_tile<Wide, K, WIDTH>(p, begin, end, c);
+    for (; c + L <= p.n_features; c += L) messages_tile<Wide, K, 1>(p, begin, end, c);
+    for (; c < p.n_features; c++) messages_tile<Single<Scalar>, K, 1>(p, begin, end, c);
   }
 };
 
-template <typename Scalar, int WHICH>
-void loop(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
+template <int K> struct BySources {
+  template <typename Scalar>
+  static void run(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
+  {
+    using Wide = Vector<Scalar>;
+    constexpr int WIDTH = tile_width(K), L = Wide::LANES;
+    int64_t c = begin;
+    for (; c + WIDTH * L <= end; c += WIDTH * L) by_sources_tile<Wide, K, WIDTH>(p, c);
+    for (; c + L <= end; c += L) by_sources_tile<Wide, K, 1>(p, c);
+    for (; c < end; c++) by_sources_tile<Single<Scalar>, K, 1>(p, c);
+  }
+};
+
+template <int K> struct ByEdges {
+  template <typename Scalar>
+  static void run(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
+  {
+    if (p.has_vectors)
+      by_edges_of<K, true>(p, begin, end);
+    else
+      by_edges_of<K, false>(p, begin, end);
+  }
+};
+
+// calls Loop<K>::run for the number of radial functions of a problem, K at most
+template <template <int> class Loop, int K, typename Scalar>
+void for_basis(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
 {
-  Loops<Scalar, MESSAGE_MAX_BASIS>::run(WHICH, p, begin, end);
+  if (p.n_basis == K)
+    Loop<K>::run(p, begin, end);
+  else if constexpr (K > 1)
+    for_basis<Loop, K - 1>(p, begin, end);
 }
 
 template <typename Scalar> MessageKernels<Scalar> kernels()
 {
-  return {loop<Scalar, 0>, loop<Scalar, 1>, loop<Scalar, 2>,
-          TILE_VECTORS * Vector<Scalar>::LANES};
+  constexpr int MOST = MESSAGE_MAX_BASIS;
+  return {for_basis<Messages, MOST, Scalar>, for_basis<BySources, MOST, Scalar>,
+          for_basis<ByEdges, MOST, Scalar>, TILE_VECTORS * Vector<Scalar>::LANES};
 }
 
 }    // namespace

@@ -172,9 +172,10 @@ variable_list Features::backward(AutogradContext *context, const variable_list &
 void check(const Tensor &weights, const Tensor &features, const Tensor &first_edge,
            const Tensor &neighbor)
 {
-  TORCH_CHECK(weights.dim() == 2 && features.dim() == 2 && weights.size(0) == neighbor.size(0),
-              "mlip::neighbor_sum: expected weights (E, K) and features (N, C) for neighbor (E,), got ",
-              weights.sizes(), ", ", features.sizes(), " and ", neighbor.sizes());
+  TORCH_CHECK(
+      weights.dim() == 2 && features.dim() == 2 && weights.size(0) == neighbor.size(0),
+      "mlip::neighbor_sum: expected weights (E, K) and features (N, C) for neighbor (E,), got ",
+      weights.sizes(), ", ", features.sizes(), " and ", neighbor.sizes());
   TORCH_CHECK(weights.scalar_type() == features.scalar_type(),
               "mlip::neighbor_sum: expected weights and features of one type, got ",
               weights.scalar_type(), " and ", features.scalar_type());

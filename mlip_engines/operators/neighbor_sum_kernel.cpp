@@ -11,7 +11,7 @@ namespace MLIP_ISA {
 
 namespace {
 
-constexpr int TILE_ROWS = 12;                      // most rows in a tile
+constexpr int TILE_ROWS = 12;    // most rows in a tile
 
 // rows k .. k + ROWS of T, one tile wide, from the edges of one centre
 template <typename Lane, int ROWS, int WIDTH, typename Scalar>
