@@ -53,6 +53,8 @@ def test_questions_about_the_model_alone(argon_model, structure, tmp_path, capsy
     assert "Work around a closed loop" in page
     sources = re.findall(r'(?:src|href)="([^"]{5})', page)
     assert len(sources) == 2 and set(sources) == {"data:"}  # nothing outside the file
+    drawn = sorted(p.name for p in (output / "figures").iterdir())
+    assert drawn == ["closed_loop-1.png", "jacobian_asymmetry-1.png"]
     assert str(output / "report.html") in capsys.readouterr().out
 
 
