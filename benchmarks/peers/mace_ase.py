@@ -5,7 +5,9 @@ import torch
 from swing import Swing
 from turns import claim_stdout, parser_of, peak_mb, take_turns, timed, versions_of
 
-torch.serialization.add_safe_globals([slice])  # in the constants that e3nn 0.4.4 loads when imported
+torch.serialization.add_safe_globals(
+    [slice]
+)  # in the constants that e3nn 0.4.4 loads when imported
 from e3nn import o3  # noqa: E402
 from mace.calculators import MACECalculator  # noqa: E402
 from mace.modules import ScaleShiftMACE, gate_dict, interaction_classes  # noqa: E402
@@ -59,9 +61,7 @@ def main() -> None:
         "dtype": "float32",
         "first_force": swing.forces()[0].tolist(),
     }
-    take_turns(
-        stdout, lambda: timed(swing.forces, options.count), options.warm_up, before, about
-    )
+    take_turns(stdout, lambda: timed(swing.forces, options.count), options.warm_up, before, about)
 
 
 if __name__ == "__main__":

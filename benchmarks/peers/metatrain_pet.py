@@ -33,7 +33,9 @@ def random_pet(options) -> PET:
         num_gnn_layers=options.layers,
         num_attention_layers=options.attention_layers,
     )
-    targets = {"energy": get_energy_target_info("energy", {"quantity": "energy", "unit": "eV"}, True)}
+    targets = {
+        "energy": get_energy_target_info("energy", {"quantity": "energy", "unit": "eV"}, True)
+    }
     # Where atoms are periodic, the calculator takes direct forces only together with direct stress.
     direct = (
         ("non_conservative_force", "force", "eV/Angstrom", 1),
@@ -107,9 +109,7 @@ def main() -> None:
         "dtype": "float32",
         "first_force": swing.forces()[0].tolist(),
     }
-    take_turns(
-        stdout, lambda: timed(swing.forces, options.count), options.warm_up, before, about
-    )
+    take_turns(stdout, lambda: timed(swing.forces, options.count), options.warm_up, before, about)
 
 
 if __name__ == "__main__":

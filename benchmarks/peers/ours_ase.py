@@ -61,9 +61,7 @@ def main() -> None:
         "dtype": swing.atoms.calc.model.metadata.dtype,
         "first_force": swing.forces()[0].tolist(),
     }
-    take_turns(
-        stdout, lambda: timed(swing.forces, options.count), options.warm_up, before, about
-    )
+    take_turns(stdout, lambda: timed(swing.forces, options.count), options.warm_up, before, about)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Contestant: this project in LAMMPS, with a model file or a shipped model; conservative, non-conservative or r-RESPA."""
+"""Contestant: this project in LAMMPS, with a model file or a shipped model."""
 
 from lammps_steps import LammpsSteps
 from turns import claim_stdout, parser_of, peak_mb, take_turns, versions_of
@@ -12,17 +12,12 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("model", help="model file, or the name of a shipped model")
     parser.add_argument("--forces", choices=["conservative", "non_conservative"], required=True)
-    parser.add_argument("--stride", type=int, default=1, help="M of r-RESPA; a step is an inner one")
     options = parser.parse_args()
     if options.prepare:
         return
     before = peak_mb()
-    steps = LammpsSteps(
-        f"mlip device cpu forces {options.forces}",
-        f"* * {options.model} O H",
-        options.copies,
-        options.stride,
-    )
+    pair_style = f"mlip device cpu forces {options.forces}"
+    steps = LammpsSteps(pair_style, f"* * {options.model} O H", options.copies)
     about = {
         "n_atoms": steps.n_atoms,
         "versions": versions_of("torch", "lammps"),

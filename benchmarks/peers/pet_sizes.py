@@ -10,7 +10,9 @@ SEED = 1
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:
     """Let a parser take them."""
-    parser.add_argument("--features", type=int, default=64, help="of an edge; a node has four times")
+    parser.add_argument(
+        "--features", type=int, default=64, help="of an edge; a node has four times"
+    )
     parser.add_argument("--heads", type=int, default=4, help="of attention")
     parser.add_argument("--layers", type=int, default=3, help="of message passing")
     parser.add_argument("--attention-layers", type=int, default=1, help="in each of them")

@@ -1,4 +1,4 @@
-"""Atoms in motion for calculators in ASE: every contestant sees the same positions, and none sees the same twice in a row."""
+"""Atoms in motion for calculators in ASE: all contestants see the same positions, and never the same twice in a row."""
 
 from pathlib import Path
 

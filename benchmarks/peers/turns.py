@@ -1,7 +1,7 @@
 """What a contestant says to ``compare.py``: one JSON object a line on stdout, one command a line on stdin.
 
-A contestant runs in the environment of its package, so this file needs nothing but Python. Once it is warm it writes what
-it evaluates; then each line ``turn`` is answered with the times of a few evaluations, and ``end`` with its peak memory.
+A contestant runs in the environment of its package, so this file needs nothing but Python. Once it is warm it writes
+what it evaluates; then each line ``turn`` is answered with the times of a few evaluations, ``end`` with the peak memory.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def parser_of(description: str) -> argparse.ArgumentParser:
 
 
 def claim_stdout():
-    """Return stdout for the protocol; whatever else writes to it, C libraries included, writes to stderr from now on."""
+    """Return stdout for the protocol; what else is written to it, by C libraries too, goes to stderr from now on."""
     own = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return own

@@ -25,6 +25,7 @@ from turns import claim_stdout, parser_of, take_turns
 stdout = claim_stdout()
 parser = parser_of("stub")
 parser.add_argument("ms", type=float)
+parser.add_argument("--evaluations", type=int, default=1)
 parser.add_argument("--atoms", type=int, default=192)
 parser.add_argument("--fail", choices=["prepare", "start", "turn"])
 options = parser.parse_args()
@@ -41,7 +42,7 @@ def turn():
     if options.fail == "turn" and turns == 2:
         raise RuntimeError("out of memory")
     # Slower in every turn, as on a machine that becomes busy: ratios within a round do not see it.
-    return [(10 * options.ms * turns, options.ms * turns)] * options.count
+    return [(10 * options.ms * turns, options.ms * turns)] * options.evaluations
 
 about = {{"n_atoms": options.atoms, "dtype": "float32", "versions": {{"stub": "1.0"}}}}
 about["threads"] = os.environ["OMP_NUM_THREADS"]
@@ -68,7 +69,7 @@ def cells_of(line):
 
 def test_ratios_are_of_the_same_round_and_of_the_same_kind_of_forces(tmp_path):
     contestants = [contestant("stub.py 2"), contestant("stub.py 5")]
-    contestants += [contestant("stub.py 1 --count 2", "NC"), contestant("stub.py 3", "NC")]
+    contestants += [contestant("stub.py 1 --evaluations 2", "NC"), contestant("stub.py 3", "NC")]
     done = hold(tmp_path, contestants, "--rounds", "3", "--threads", "2", "--clock", "cpu")
     assert done.returncode == 0, done.stdout + done.stderr
     table = (tmp_path / "out" / "table.md").read_text()
@@ -129,7 +130,9 @@ def test_contests_begin_with_this_project_and_pin_all_others():
         assert set(first.values()) == {None}, f"{name}: ratios are to this project"
     for environment in environments - {None}:
         for line in (PEERS / f"requirements-{environment}.txt").read_text().splitlines():
-            package, version = re.fullmatch(r"([\w-]+)(?:\[.*\])?==([\d.]+)(?:\s+#.*)?", line).groups()
+            package, version = re.fullmatch(
+                r"([\w-]+)(?:\[.*\])?==([\d.]+)(?:\s+#.*)?", line
+            ).groups()
             assert package in ("numpy", "mpi4py", "safetensors") or f"{package} {version}" in page
 
 
@@ -155,7 +158,7 @@ def test_swing_is_thermal_motion_that_returns(monkeypatch, models):
     [
         ("ours_ase.py", ["--forces", "non_conservative"]),
         ("ours_lammps.py", ["--forces", "conservative"]),
-        ("ours_lammps.py", ["--forces", "conservative", "--stride", "4"]),
+        ("ours_lammps.py", ["--forces", "non_conservative"]),
     ],
 )
 def test_this_project_evaluates_the_forces_of_the_first_positions(
@@ -168,7 +171,7 @@ def test_this_project_evaluates_the_forces_of_the_first_positions(
     assert done.returncode == 0, done.stderr
     about, turn, end = (json.loads(line) for line in done.stdout.splitlines())
     assert about["about"]["n_atoms"] == 192 and about["about"]["dtype"] == "float64"
-    assert min(turn["wall_ms"] + turn["cpu_ms"]) > 0.0 and end["peak_MB"] > end["before_MB"]
+    assert min(turn["wall_ms"] + turn["cpu_ms"]) > 0.0 and end["peak_MB"] >= end["before_MB"]
     monkeypatch.syspath_prepend(PEERS)
     from swing import Swing
 
