@@ -4,8 +4,9 @@
 
 A contest (``contests.json``) has contestants that evaluate the same positions: each is a process that loads its model,
 warms up, and then waits. In every round each has one turn, while the others sleep, so whatever else the machine does
-meets all; ratios are taken within a round, medians and quartiles over rounds. Environments that are missing are made from
-the pinned wheels in ``requirements-NAME.txt``, once (a few GB). Writes a JSON file for each contest, and ``table.md``.
+meets all; ratios are taken within a round, medians and quartiles over rounds. Environments that are missing are made
+from the pinned wheels in ``requirements-NAME.txt``, once (a few GB).
+Writes a JSON file for each contest, and ``table.md``.
 
 The contestants are programs, models among them: run only those that you trust.
 """

@@ -1,7 +1,7 @@
 """What a contestant says to ``compare.py``: one JSON object a line on stdout, one command a line on stdin.
 
 A contestant runs in the environment of its package, so this file needs nothing but Python. Once it is warm it writes
-what it evaluates; then each line ``turn`` is answered with the times of a few evaluations, ``end`` with the peak memory.
+what it evaluates; then each line ``turn`` is answered with the times of a few evaluations, ``end`` with peak memory.
 """
 
 import argparse
