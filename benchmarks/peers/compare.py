@@ -50,7 +50,9 @@ def hold(name: str, contest: dict, options: argparse.Namespace) -> dict:
         command = [python, str(options.contests.parent / script), *arguments]
         commands.append([*command, "--files", str(files.absolute())])
     logs = [options.output / f"{name}-{k}.log" for k in range(len(entries))]
-    for command, log in zip(commands, logs, strict=True):
+    for entry, command, log in zip(entries, commands, logs, strict=True):
+        if not entry.get("prepare"):
+            continue
         prepare = [*command, "--prepare"]
         with log.open("w") as file:
             done = subprocess.run(

@@ -47,8 +47,6 @@ def main() -> None:
     parser.add_argument("--channels", type=int, required=True)
     parser.add_argument("--degree", type=int, required=True, help="largest L of a message")
     options = parser.parse_args()
-    if options.prepare:  # built in a moment
-        return
     before = peak_mb()
     torch.set_default_dtype(torch.float32)
     swing = Swing(options.copies)

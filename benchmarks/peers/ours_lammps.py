@@ -13,8 +13,6 @@ def main() -> None:
     parser.add_argument("model", help="model file, or the name of a shipped model")
     parser.add_argument("--forces", choices=["conservative", "non_conservative"], required=True)
     options = parser.parse_args()
-    if options.prepare:
-        return
     before = peak_mb()
     pair_style = f"mlip device cpu forces {options.forces}"
     steps = LammpsSteps(pair_style, f"* * {options.model} O H", options.copies)

@@ -16,8 +16,6 @@ def main() -> None:
     stem = stem_of("metatrain", options)
     if not stem.with_suffix(".safetensors").is_file():
         parser.error(f"expected {stem}.safetensors: run metatrain_pet.py --prepare first")
-    if options.prepare:
-        return
     before = peak_mb()
     swing = Swing(options.copies)
     swing.atoms.calc = PETCalculator(str(stem))

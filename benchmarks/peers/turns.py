@@ -23,8 +23,8 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--files", type=Path, required=True, help="folder for models")
     parser.add_argument("--prepare", action="store_true", help="write the model, and no more")
     parser.add_argument("--copies", type=int, default=1, help="of 192 atoms, along each axis")
-    parser.add_argument("--count", type=int, default=3, help="evaluations, or steps, in a turn")
-    parser.add_argument("--warm-up", type=int, default=3, help="turns that are not measured")
+    parser.add_argument("--count", type=int, default=2, help="evaluations, or steps, in a turn")
+    parser.add_argument("--warm-up", type=int, default=2, help="turns that are not measured")
     return parser
 
 

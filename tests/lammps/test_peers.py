@@ -51,7 +51,8 @@ take_turns(stdout, turn, 0, 1.0, about)
 
 
 def contestant(command, kind="C", environment=None):
-    return {"name": command, "kind": kind, "environment": environment, "command": command}
+    keys = {"name": command, "kind": kind, "environment": environment, "command": command}
+    return {**keys, "prepare": True}
 
 
 def hold(folder, contestants, *more):
