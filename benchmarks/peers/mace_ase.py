@@ -5,6 +5,7 @@ import torch
 from swing import Swing
 from turns import claim_stdout, parser_of, peak_mb, take_turns, timed, versions_of
 
+STDOUT = claim_stdout()  # before MACE prints what it could not import
 torch.serialization.add_safe_globals(
     [slice]
 )  # in the constants that e3nn 0.4.4 loads when imported
@@ -42,7 +43,6 @@ def random_mace(options) -> ScaleShiftMACE:
 
 def main() -> None:
     """Evaluate when asked to."""
-    stdout = claim_stdout()
     parser = parser_of(__doc__)
     parser.add_argument("--channels", type=int, required=True)
     parser.add_argument("--degree", type=int, required=True, help="largest L of a message")
@@ -59,7 +59,7 @@ def main() -> None:
         "dtype": "float32",
         "first_force": swing.forces()[0].tolist(),
     }
-    take_turns(stdout, lambda: timed(swing.forces, options.count), options.warm_up, before, about)
+    take_turns(STDOUT, lambda: timed(swing.forces, options.count), options.warm_up, before, about)
 
 
 if __name__ == "__main__":
