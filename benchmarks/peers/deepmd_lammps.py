@@ -14,11 +14,15 @@ from lammps_steps import DATA, LammpsSteps
 from turns import claim_stdout, parser_of, peak_mb, take_turns, versions_of
 
 N_FRAMES, STEPS = 4, 20  # of training
-DESCRIPTORS = {
-    "se_a": {"type": "se_e2_a", "sel": [46, 92]},
-    "dpa1": {"type": "se_atten", "sel": 120, "attn": 128, "attn_layer": 2, "attn_dotr": True},
+DESCRIPTOR = {
+    "type": "se_e2_a",
+    "sel": [46, 92],  # of O and H, the largest numbers within the cutoff
+    "rcut": 6.0,  # Å
+    "rcut_smth": 0.5,
+    "neuron": [25, 50, 100],
+    "axis_neuron": 16,
+    "seed": 1,
 }
-SHARED = {"rcut": 6.0, "rcut_smth": 0.5, "neuron": [25, 50, 100], "axis_neuron": 16, "seed": 1}
 
 
 def read_water() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -46,7 +50,7 @@ def write_frames(folder: Path) -> None:
         np.save(folder / "set.000" / f"{name}.npy", values.reshape(N_FRAMES, -1))
 
 
-def train(folder: Path, descriptor: str, precision: str, compress: bool, model: Path) -> None:
+def train(folder: Path, precision: str, compress: bool, model: Path) -> None:
     """Train for a few steps, freeze, and compress if asked to."""
     folder.mkdir(exist_ok=True)
     write_frames(folder / "frames")
@@ -54,7 +58,7 @@ def train(folder: Path, descriptor: str, precision: str, compress: bool, model: 
     settings = {
         "model": {
             "type_map": ["O", "H"],
-            "descriptor": {**DESCRIPTORS[descriptor], **SHARED, "precision": precision},
+            "descriptor": {**DESCRIPTOR, "precision": precision},
             "fitting_net": fitting,
         },
         "learning_rate": {"type": "exp", "start_lr": 1e-3, "stop_lr": 1e-6, "decay_steps": 5},
@@ -81,16 +85,15 @@ def main() -> None:
     """Write the model, or run steps with it when asked to."""
     stdout = claim_stdout()
     parser = parser_of(__doc__.splitlines()[0])
-    parser.add_argument("--descriptor", choices=sorted(DESCRIPTORS), required=True)
     parser.add_argument("--precision", choices=["float32", "float64"], default="float64")
     parser.add_argument("--compress", action="store_true")
     options = parser.parse_args()
-    name = f"deepmd-{options.descriptor}-{options.precision}{'-compressed' * options.compress}"
+    name = f"deepmd-{options.precision}{'-compressed' * options.compress}"
     model = (options.files / f"{name}.pb").resolve()
     if options.prepare:
         if not model.is_file():
             folder = options.files / name
-            train(folder, options.descriptor, options.precision, options.compress, model)
+            train(folder, options.precision, options.compress, model)
         return
     before = peak_mb()
     steps = LammpsSteps(f"deepmd {model}", "* * O H", options.copies)
