@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -97,7 +98,9 @@ def main() -> None:
         if not model.is_file():
             network = random_pet(options)
             write_for_pet_kokkos(network, stem)
-            network.export().save(str(model))
+            draft = stem.with_suffix(".draft.pt")
+            network.export().save(str(draft))
+            os.replace(draft, model)  # last: where it is, all are
         return
     before = peak_mb()
     swing = Swing(options.copies)
