@@ -206,6 +206,27 @@ void PairMLIP::init_ghosts()
 }
 
 /* ----------------------------------------------------------------------
+   columns of rows, so many. LAMMPS takes their number as an argument since 2025 only, and from
+   these members always; its buffers have the size that they have when a run starts.
+------------------------------------------------------------------------- */
+
+void PairMLIP::send_to_ghosts(int n_columns)
+{
+  comm_forward = n_columns;
+  comm->forward_comm(this);
+  comm_forward = MAX_COLUMNS;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::sum_at_owners(int n_columns)
+{
+  comm_reverse = comm_reverse_off = n_columns;
+  comm->reverse_comm(this);
+  comm_reverse = comm_reverse_off = MAX_COLUMNS;
+}
+
+/* ----------------------------------------------------------------------
    the non-conservative forces: of a whole simulation, or of the inner level of one
 ------------------------------------------------------------------------- */
 

@@ -81,6 +81,8 @@ class PairMLIP : public Pair {
   void init_exchange();
   double estimate_halo() const;
   void init_ghosts();
+  void send_to_ghosts(int);
+  void sum_at_owners(int);
 
   bool gather(bool for_non_conservative_only = false);
   void update_graph(int);

@@ -74,7 +74,7 @@ class PairMLIP::Exchange : public mlip::FeatureExchange {
       from += width;
     }
     from -= width * data_.edges->owned().size();
-    in_messages([&](int n_columns) { pair_.comm->forward_comm(&pair_, n_columns); });
+    in_messages([&](int n_columns) { pair_.send_to_ghosts(n_columns); });
     std::memcpy(to, from, n_evaluated() * size);
     to += n_evaluated() * width;
     for (const int i : data_.edges->others()) {
@@ -94,7 +94,7 @@ class PairMLIP::Exchange : public mlip::FeatureExchange {
       std::memcpy(row(i), from, size);
       from += width;
     }
-    in_messages([&](int n_columns) { pair_.comm->reverse_comm(&pair_, n_columns); });
+    in_messages([&](int n_columns) { pair_.sum_at_owners(n_columns); });
     std::vector<Scalar> sums(width);
     for (const int i : data_.edges->owned()) {
       std::memcpy(sums.data(), row(i), size);
