@@ -55,8 +55,8 @@ print "energy $(v_energy:%.17g)"
 """
 
 
-def run(command: list[str], plugin: Path, commands: str, model: Path) -> tuple[float, Atoms]:
-    """Potential energy, and atoms with forces."""
+def run(command: list[str], plugin: Path, commands: str, model: Path) -> tuple[str, float, Atoms]:
+    """Version of LAMMPS, potential energy, and atoms with forces."""
     environment = {**os.environ, "LAMMPS_PLUGIN_PATH": str(plugin)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -71,7 +71,8 @@ def run(command: list[str], plugin: Path, commands: str, model: Path) -> tuple[f
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} stopped\n{done.stdout}{done.stderr}")
         energy = float(done.stdout.split("\nenergy ")[1].split()[0])
-        return energy, read(folder / "last.dump", format="lammps-dump-text", index=-1)
+        version = done.stdout.split("LAMMPS (")[1].split(")")[0]
+        return version, energy, read(folder / "last.dump", format="lammps-dump-text", index=-1)
 
 
 def main() -> int:
@@ -91,27 +92,28 @@ def main() -> int:
         commands = CASES["r-RESPA, 20 steps"]
         cases["r-RESPA, 2 processes"] = ([options.mpiexec, "-n", "2", options.lmp], commands)
 
-    print("| | energy, eV | forces, eV/Å | positions, Å | energy and forces against ASE |")
-    print("|---|---|---|---|---|")
     worst = 0.0
-    for name, (command, commands) in cases.items():
-        here, there = (
+    for k, (name, (command, commands)) in enumerate(cases.items()):
+        (version, energy, ours), (other_version, other_energy, atoms) = (
             run(c, p, commands, options.model)
             for c, p in ((lammps_command(), own), (command, options.plugin))
         )
-        atoms = there[1]
+        if k == 0:
+            print(f"LAMMPS {other_version} against {version}, and against ASE\n")
+            print("| | energy, eV | forces, eV/Å | positions, Å | ASE: energy, forces |")
+            print("|---|---|---|---|---|")
         forces = atoms.get_forces()
-        moved = np.abs(atoms.positions - here[1].positions).max()
-        between = np.abs(forces - here[1].get_forces()).max()
+        cells = [
+            abs(other_energy - energy),
+            np.abs(forces - ours.get_forces()).max(),
+            np.abs(atoms.positions - ours.positions).max(),
+        ]
         atoms.symbols[:] = np.array(["", "O", "H"])[atoms.arrays["type"]]
         atoms.calc = calculator
-        against = np.abs(atoms.get_forces() - forces).max()
-        worst = max(worst, against)
-        energies = f"{abs(there[0] - here[0]):.1e} | {between:.1e} | {moved:.1e}"
-        print(
-            f"| {name} | {energies} | {abs(atoms.get_potential_energy() - there[0]):.1e}, {against:.1e} |",
-            flush=True,
-        )
+        difference = np.abs(atoms.get_forces() - forces).max()
+        worst = max(worst, difference)
+        last = f"{abs(atoms.get_potential_energy() - other_energy):.1e}, {difference:.1e}"
+        print(f"| {name} | {' | '.join(f'{c:.1e}' for c in cells)} | {last} |", flush=True)
     return 0 if worst <= LIMIT else 1
 
 
