@@ -86,17 +86,18 @@ def main() -> int:
     options = parser.parse_args()
     calculator = MlipCalculator(options.model)
     own = find_plugin(plugin_target())
+    other = str(Path(options.lmp).absolute())  # it is started in another folder
     # executable, commands
-    cases = {name: ([options.lmp], commands) for name, commands in CASES.items()}
+    cases = {name: ([other], commands) for name, commands in CASES.items()}
     if options.mpiexec:
         commands = CASES["r-RESPA, 20 steps"]
-        cases["r-RESPA, 2 processes"] = ([options.mpiexec, "-n", "2", options.lmp], commands)
+        cases["r-RESPA, 2 processes"] = ([options.mpiexec, "-n", "2", other], commands)
 
     worst = 0.0
     for k, (name, (command, commands)) in enumerate(cases.items()):
         (version, energy, ours), (other_version, other_energy, atoms) = (
             run(c, p, commands, options.model)
-            for c, p in ((lammps_command(), own), (command, options.plugin))
+            for c, p in ((lammps_command(), own), (command, options.plugin.absolute()))
         )
         if k == 0:
             print(f"LAMMPS {other_version} against {version}, and against ASE\n")

@@ -252,6 +252,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands.add_parser("info", help="say which plugin is needed and which exist")
     options = parser.parse_args(arguments)
+    if options.command == "build" and options.lmp and not options.lammps_source:
+        build.error("--lmp belongs to a LAMMPS of your own: give --lammps-source too")
     try:
         if options.command == "build":
             folder = build_plugin(

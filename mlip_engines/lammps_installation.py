@@ -8,6 +8,7 @@ executable says all of it (``lmp -h``).
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,10 @@ def find_installation(folder: Path, executable: str | None = None) -> LammpsInst
                 f"the headers in {headers} do not say the version of LAMMPS; name its executable: --lmp FILE"
             )
         return LammpsInstallation(headers, source_version)
+    found = shutil.which(executable)
+    if found is None:
+        raise PluginError(f"expected an executable of LAMMPS, {executable} is none")
+    executable = str(Path(found).absolute())  # it will be started in another folder
     version, sizes, mpi = _ask(executable)
     if source_version not in (None, version):
         raise PluginError(

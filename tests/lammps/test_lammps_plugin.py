@@ -265,10 +265,12 @@ def said_by(lmp):
     return done.stdout
 
 
-def test_installed_lammps_is_asked_for_what_headers_do_not_say(executable, tmp_path):
+def test_installed_lammps_is_asked_for_what_headers_do_not_say(executable, tmp_path, monkeypatch):
     text = said_by(lammps.lammps_command())
-    executable(text)
-    found = find_installation(tmp_path / "prefix")
+    lmp = executable(text)
+    monkeypatch.chdir(tmp_path)
+    found = find_installation(Path("prefix"))
+    assert found.executable == str(lmp)
     assert (found.version, found.sizes, found.mpi) == ("22 Jul 2025", "SMALLBIG", "MPICH")
     assert found.headers == tmp_path / "prefix" / "include" / "lammps"
     target = lammps.plugin_target(found)
@@ -300,8 +302,14 @@ def test_executable_that_does_not_fit_is_refused(executable, tmp_path):
     lmp.unlink()
     with pytest.raises(lammps.PluginError, match="name its executable: --lmp FILE"):
         find_installation(prefix)
-    with pytest.raises(lammps.PluginError, match="does not start"):
+    with pytest.raises(lammps.PluginError, match="expected an executable of LAMMPS, .*lmp is none"):
         find_installation(prefix, str(lmp))
+
+
+def test_lmp_without_its_lammps_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        lammps_build.main(["build", "--lmp", "lmp"])
+    assert "give --lammps-source too" in capsys.readouterr().err
 
 
 @pytest.mark.slow
