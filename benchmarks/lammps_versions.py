@@ -11,6 +11,7 @@ than 0.001 eV/Angstrom.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -86,12 +87,17 @@ def main() -> int:
     options = parser.parse_args()
     calculator = MlipCalculator(options.model)
     own = find_plugin(plugin_target())
-    other = str(Path(options.lmp).absolute())  # it is started in another folder
+    other, mpiexec = (  # they are started in another folder
+        str(Path(shutil.which(name) or parser.error(f"{name} is no executable")).absolute())
+        if name
+        else None
+        for name in (options.lmp, options.mpiexec)
+    )
     # executable, commands
     cases = {name: ([other], commands) for name, commands in CASES.items()}
-    if options.mpiexec:
+    if mpiexec:
         commands = CASES["r-RESPA, 20 steps"]
-        cases["r-RESPA, 2 processes"] = ([options.mpiexec, "-n", "2", other], commands)
+        cases["r-RESPA, 2 processes"] = ([mpiexec, "-n", "2", other], commands)
 
     worst = 0.0
     for k, (name, (command, commands)) in enumerate(cases.items()):
