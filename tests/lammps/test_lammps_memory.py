@@ -9,7 +9,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from tests.lammps.model_files import export_network
-from tests.lammps.runner import run_structure
+from tests.lammps.runner import run_structures
 from train.models.painn import PaiNN
 from train.models.pet import PET
 
@@ -67,53 +67,52 @@ def reported_counts(log):
     return numbers[::2], numbers[1::2]
 
 
-def run(atoms, model, folder, processes, parallel):
-    return run_structure(
-        atoms,
-        model,
+def run(atoms, folder, processes, cases):
+    """Return the log for each network and way of running in parallel."""
+    results = run_structures(
+        [atoms] * len(cases),
+        [model for model, _ in cases],
         folder,
         settings=f"processors {processes} 1 1",
-        pair_style=f"mlip parallel {parallel}",
+        pair_style=[f"mlip parallel {parallel}" for _, parallel in cases],
         processes=processes,
-    ).log
+    )
+    return [result.log for result in results]
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
-@pytest.mark.parametrize(
-    ("network", "parallel"), [("pet", "exchange"), ("pet", "halo"), ("painn", "exchange")]
-)
-def test_a_process_holds_its_atoms_and_those_that_theirs_depend_on(
-    files, tmp_path, network, parallel, processes
-):
+def test_a_process_holds_its_atoms_and_those_that_theirs_depend_on(files, tmp_path, processes):
     atoms = uneven_argon()
-    log = run(atoms, files[network], tmp_path, processes, parallel)
-    if processes == 1:
-        n_edges = len(neighbor_list("i", atoms, CUTOFF))
-        assert f"Pair style mlip: {len(atoms)} atoms with {n_edges} edges\n" in log
-        return
-    expected = expected_counts(atoms, processes, parallel == "exchange")
-    n_columns = 5 if (network, parallel) == ("pet", "exchange") else 4
-    mean, largest = reported_counts(log)
-    assert largest == list(expected.max(axis=0)[:n_columns])
-    assert np.abs(np.array(mean) - expected.mean(axis=0)[:n_columns]).max() <= 0.5
-    assert largest[0] > mean[0]
-    if processes == 4 or parallel == "exchange":
-        assert largest[3] < len(atoms)
+    cases = [("pet", "exchange"), ("pet", "halo"), ("painn", "exchange")]
+    logs = run(atoms, tmp_path, processes, [(files[name], parallel) for name, parallel in cases])
+    for (name, parallel), log in zip(cases, logs, strict=True):
+        if processes == 1:
+            n_edges = len(neighbor_list("i", atoms, CUTOFF))
+            assert f"Pair style mlip: {len(atoms)} atoms with {n_edges} edges\n" in log
+            continue
+        expected = expected_counts(atoms, processes, parallel == "exchange")
+        n_columns = 5 if (name, parallel) == ("pet", "exchange") else 4
+        mean, largest = reported_counts(log)
+        assert largest == list(expected.max(axis=0)[:n_columns])
+        assert np.abs(np.array(mean) - expected.mean(axis=0)[:n_columns]).max() <= 0.5
+        assert largest[0] > mean[0]
+        if processes == 4 or parallel == "exchange":
+            assert largest[3] < len(atoms)
 
 
-@pytest.mark.parametrize("parallel", ["exchange", "halo"])
-def test_a_longer_system_on_more_processes_takes_each_of_them_no_more_memory(
-    files, tmp_path, parallel
-):
+def test_a_longer_system_on_more_processes_takes_each_of_them_no_more_memory(files, tmp_path):
     """By the plugin's counts, and by what it and LAMMPS say they have allocated."""
     part = bulk("Ar", a=5.3, cubic=True).repeat((5, 2, 2))
     part.rattle(0.15, seed=4)
-    counts, allocated = [], []
-    for processes in (2, 4):
-        log = run(part.repeat((processes, 1, 1)), files["pet"], tmp_path, processes, parallel)
-        counts.append(reported_counts(log)[1])
-        found = re.findall(r"Per MPI rank memory allocation \(min/avg/max\) = .* \| (\S+) Mb", log)
-        allocated.append(float(found[0]))
-    assert counts[0] == counts[1]
-    assert counts[0][0] == len(part)
-    assert allocated[1] < 1.02 * allocated[0]
+    cases = [(files["pet"], "exchange"), (files["pet"], "halo"), (files["painn"], "exchange")]
+    short, long = (
+        run(part.repeat((processes, 1, 1)), tmp_path, processes, cases) for processes in (2, 4)
+    )
+    for two, four in zip(short, long, strict=True):
+        assert reported_counts(four)[1] == reported_counts(two)[1]
+        assert reported_counts(two)[1][0] == len(part)
+        allocated = [
+            float(re.findall(r"memory allocation \(min/avg/max\) = .* \| (\S+) Mb", log)[0])
+            for log in (two, four)
+        ]
+        assert allocated[1] < 1.02 * allocated[0]

@@ -325,32 +325,31 @@ def differently_rounded(length, distance, is_near):
     raise AssertionError("no such pair found")
 
 
-@pytest.mark.parametrize(
-    ("distance", "skin", "is_near"),
-    [(2.6, 0.9, np.less), (3.5, 0.9, np.less_equal), (2.6, 0.0, np.less_equal)],
-    ids=["at_the_cutoff", "at_the_end_of_the_skin", "without_skin"],
-)
-def test_an_edge_that_rounding_shows_to_one_process_only_is_none(
-    networks, tmp_path, distance, skin, is_near
-):
-    """No message is missing, and no row takes the place of another."""
+def rounded_at(distance, is_near):
+    """Six atoms, two of them at this distance for one of two processes along x."""
     length = 11.3
     x, y = differently_rounded(length, distance, is_near)
     positions = [[x, 2.0, 2.0], [y, 2.0, 2.0], [x + 0.3, 2.9, 2.0]]
     positions += [[y - 0.2, 2.8, 2.3], [0.2, 1.2, 2.2], [length - 0.3, 1.4, 2.1]]
-    atoms = Atoms("OOHHHH", positions, cell=[length, 6.1, 6.3], pbc=True)
+    return Atoms("OOHHHH", positions, cell=[length, 6.1, 6.3], pbc=True)
+
+
+def test_an_edge_that_rounding_shows_to_one_process_only_is_none(networks, tmp_path):
+    """At the cutoff of 2.6 Å and at the end of the skin: no message is missing, no row takes the place of another."""
+    cases = {(2.6, 0.9): np.less, (3.5, 0.9): np.less_equal, (2.6, 0.0): np.less_equal}
     one, two = (
         run_structures(
-            [atoms],
+            [rounded_at(distance, is_near) for (distance, _), is_near in cases.items()],
             networks["pet"],
             tmp_path,
             species=SPECIES,
-            settings=f"processors {processes} 1 1\nneighbor {skin} bin",
+            settings=[f"processors {processes} 1 1\nneighbor {skin} bin" for _, skin in cases],
             pair_style="mlip parallel exchange",
             processes=processes,
-        )[0]
+        )
         for processes in (1, 2)
     )
-    assert abs(two.energy - one.energy) < SAME
-    assert np.abs(two.forces - one.forces).max() < SAME
-    assert np.abs(one.forces).max() > 0.1
+    for case, a, b in zip(cases, one, two, strict=True):
+        assert abs(b.energy - a.energy) < SAME, case
+        assert np.abs(b.forces - a.forces).max() < SAME, case
+        assert np.abs(a.forces).max() > 0.1
