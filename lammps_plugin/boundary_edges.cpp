@@ -3,6 +3,7 @@
 #include "agreement.h"
 
 #include "comm.h"
+#include "lammps.h"
 
 #include <algorithm>
 #include <cstring>
@@ -34,10 +35,9 @@ static SharedPair shared(const BoundaryEdges::Pair &pair, int me)
 
 /* ---------------------------------------------------------------------- */
 
-BoundaryEdges::BoundaryEdges(Comm &comm, MPI_Comm world, Agreement &agreement) :
-    comm_(comm), world_(world), agreement_(agreement)
+BoundaryEdges::BoundaryEdges(LAMMPS *lmp, Agreement &agreement) : lmp_(lmp), agreement_(agreement)
 {
-  MPI_Comm_rank(world, &me_);
+  MPI_Comm_rank(lmp->world, &me_);
 }
 
 /* ----------------------------------------------------------------------
@@ -69,9 +69,9 @@ std::vector<BoundaryEdges::Pair> BoundaryEdges::match(std::vector<Pair> pairs)
 
   agreement_.go_on();
   char *no_answer = nullptr;
-  comm_.rendezvous(0, static_cast<int>(told.size()), reinterpret_cast<char *>(told.data()),
-                   sizeof(SharedPair), 0, processes.data(), receive_pairs, 0, no_answer, 0,
-                   &received);
+  lmp_->comm->rendezvous(0, static_cast<int>(told.size()), reinterpret_cast<char *>(told.data()),
+                         sizeof(SharedPair), 0, processes.data(), receive_pairs, 0, no_answer, 0,
+                         &received);
 
   std::sort(received.begin(), received.end());
   std::vector<Pair> alone;
@@ -133,10 +133,11 @@ void BoundaryEdges::settle(std::vector<char> &is_edge)
   std::vector<char> theirs(is_edge.size());
   with_partners(
       [&](const Partner &to, MPI_Request *request) {
-        MPI_Isend(&is_edge[to.first_pair], to.n_pairs, MPI_CHAR, to.process, TAG, world_, request);
+        MPI_Isend(&is_edge[to.first_pair], to.n_pairs, MPI_CHAR, to.process, TAG, lmp_->world,
+                  request);
       },
       [&](const Partner &from, MPI_Request *request) {
-        MPI_Irecv(&theirs[from.first_pair], from.n_pairs, MPI_CHAR, from.process, TAG, world_,
+        MPI_Irecv(&theirs[from.first_pair], from.n_pairs, MPI_CHAR, from.process, TAG, lmp_->world,
                   request);
       });
   for (size_t p = 0; p < is_edge.size(); p++) is_edge[p] = is_edge[p] && theirs[p];
@@ -156,12 +157,13 @@ void BoundaryEdges::swap_rows(const Scalar *rows, Scalar *reverse, int64_t width
   with_partners(
       [&](const Partner &to, MPI_Request *request) {
         if (to.n_rows)
-          MPI_Isend(rows + to.first_row * width, to.n_rows, row, to.process, TAG, world_, request);
+          MPI_Isend(rows + to.first_row * width, to.n_rows, row, to.process, TAG, lmp_->world,
+                    request);
       },
       [&](const Partner &from, MPI_Request *request) {
         if (from.n_rows)
-          MPI_Irecv(reverse + from.first_row * width, from.n_rows, row, from.process, TAG, world_,
-                    request);
+          MPI_Irecv(reverse + from.first_row * width, from.n_rows, row, from.process, TAG,
+                    lmp_->world, request);
       });
   MPI_Type_free(&row);
 }

@@ -17,7 +17,7 @@
 #include <vector>
 
 namespace LAMMPS_NS {
-class Comm;
+class LAMMPS;
 }
 
 namespace mlip {
@@ -40,13 +40,13 @@ class BoundaryEdges {
     double x[3];
   };
 
-  BoundaryEdges(LAMMPS_NS::Comm &comm, MPI_Comm world, Agreement &agreement);
-
-  // Collective. All but the first may throw what another process has failed with.
+  BoundaryEdges(LAMMPS_NS::LAMMPS *lmp, Agreement &agreement);
 
   /// Of each owned and ghost atom, (n_owned + n_ghost).
   void set_homes(std::vector<Home> homes) { homes_.swap(homes); }
   const Home &home(int atom) const { return homes_[atom]; }
+
+  // match, settle and swap are called by all processes, and throw what another one has failed with
 
   /// After a build of the neighbor list: the pairs that both processes have are kept, in the order in
   /// which the other functions know them. Returns the others.
@@ -82,8 +82,7 @@ class BoundaryEdges {
   template <typename Scalar>
   void swap_rows(const Scalar *rows, Scalar *reverse, int64_t width, MPI_Datatype number) const;
 
-  LAMMPS_NS::Comm &comm_;
-  MPI_Comm world_;
+  LAMMPS_NS::LAMMPS *lmp_;
   Agreement &agreement_;
   int me_ = 0;
   std::vector<Home> homes_;

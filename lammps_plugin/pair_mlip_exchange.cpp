@@ -152,7 +152,7 @@ void PairMLIP::init_exchange()
   if (exchanges == (data->exchange != nullptr)) return;
   data->exchange.reset(exchanges ? new Exchange(*this) : nullptr);
   const bool swaps = exchanges && info.has_edge_exchange;
-  data->boundary.reset(swaps ? new mlip::BoundaryEdges(*comm, world, data->processes) : nullptr);
+  data->boundary.reset(swaps ? new mlip::BoundaryEdges(lmp, data->processes) : nullptr);
   data->edges = std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.most_layers, exchanges,
                                                        data->boundary.get());
   data->is_evaluated = false;

@@ -217,8 +217,8 @@ TRAJECTORIES = {
     "npt, triclinic, transformer": (
         "pet_argon",
         tilted_argon(),
-        "neighbor 0.7 bin\ncomm_style tiled",
-        f"fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\n{STEPS}\nrun 5",
+        "neighbor 0.7 bin",
+        f"fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\n{STEPS}\nrun 2\ncomm_style tiled\nrun 3",
         "mlip parallel exchange",
     ),
     "npt, triclinic, rotated": (
