@@ -255,15 +255,22 @@ def _settings(options: argparse.Namespace) -> Settings:
         "seed": options.seed,
         "runs": options.runs,
     }
-    if options.picoseconds is not None:
-        changes |= {name: options.picoseconds for name in ("nve_ps", "nvt_ps", "npt_ps")}
+    if options.picoseconds:
+        if len(options.picoseconds) > 3:
+            raise ValueError(
+                "--picoseconds takes up to three lengths, of NVE, NVT and NPT, got "
+                f"{len(options.picoseconds)}"
+            )
+        lengths = options.picoseconds + 2 * options.picoseconds[-1:]
+        changes |= dict(zip(("nve_ps", "nvt_ps", "npt_ps"), lengths, strict=False))
     if options.equilibrate is not None:
         changes["equilibrate_ps"] = options.equilibrate
     if options.strides:
         changes["strides"] = tuple(sorted(set(options.strides)))
     for name in ("temperature", "inner_step", "drift_limit", "picoseconds", "runs", "seed"):
         value = getattr(options, name)
-        if value is not None and not value > 0:
+        values = value if isinstance(value, list) else [value]
+        if not all(v is None or v > 0 for v in values):
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
     if options.strides and min(options.strides) < 2:
         raise ValueError(f"--strides must be 2 or more, got {options.strides}")
@@ -299,7 +306,13 @@ def _parser() -> argparse.ArgumentParser:
         help="largest drift of a stride that is recommended, meV/atom/ps (default: 0.3, a degree per picosecond)",
     )
     parser.add_argument("--strides", type=int, nargs="+", metavar="M", help="to try")
-    parser.add_argument("--picoseconds", type=float, help="length of each trajectory")
+    parser.add_argument(
+        "--picoseconds",
+        type=float,
+        nargs="+",
+        metavar="PS",
+        help="length of each trajectory; or of NVE, NVT and NPT, one after the other",
+    )
     parser.add_argument(
         "--runs", type=int, default=1, help="trajectories of each kind (default: 1)"
     )

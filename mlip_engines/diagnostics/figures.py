@@ -45,9 +45,14 @@ def style_of(name: str) -> dict[str, Any]:
     }
 
 
-def image(figure: Figure, text: str) -> str:
-    """Return an HTML image that holds the figure itself."""
+def png(figure: Figure) -> bytes:
+    """Return a figure as the contents of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    data = base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
+
+
+def image(contents: bytes, text: str) -> str:
+    """Return an HTML image that holds a PNG file itself."""
+    data = base64.b64encode(contents).decode()
     return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS
-from mlip_engines.diagnostics.figures import image
+from mlip_engines.diagnostics.figures import image, png
 from mlip_engines.diagnostics.result import Result, Section, Table, as_json
 from mlip_engines.diagnostics.verdict import ENGINE_NAMES, commands, verdict
 
@@ -32,7 +32,7 @@ def write_report(
     description: dict[str, Any],
     environment: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write ``report.html`` and ``report.json``.
+    """Write ``report.html``, ``report.json`` and the figures of the page, ``figures/[ENGINE-]NAME-NUMBER.png``.
 
     Parameters
     ----------
@@ -77,13 +77,22 @@ def write_report(
         }
     )
     (folder / "report.json").write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
-    page = _page(sections, answer, warnings, description, environment)
+    figures = {
+        key: [(caption, png(figure)) for caption, figure in section.figures]
+        for key, section in sections.items()
+    }
+    (folder / "figures").mkdir(exist_ok=True)
+    for key, drawn in figures.items():
+        for k, (_, contents) in enumerate(drawn, start=1):
+            (folder / "figures" / f"{key.replace('/', '-')}-{k}.png").write_bytes(contents)
+    page = _page(sections, figures, answer, warnings, description, environment)
     (folder / "report.html").write_text(page, encoding="utf-8")
     return data
 
 
 def _page(
     sections: dict[str, Section],
+    figures: dict[str, list[tuple[str, bytes]]],
     answer: dict[str, Any],
     warnings: list[dict[str, str]],
     description: dict[str, Any],
@@ -116,8 +125,8 @@ def _page(
         body += [f"<p>{html.escape(text)}</p>" for text in section.paragraphs]
         body += [_table(table) for table in section.tables]
         body += [
-            f"<figure>{image(figure, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-            for caption, figure in section.figures
+            f"<figure>{image(contents, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+            for caption, contents in figures[key]
         ]
     body += [
         "<h2>Settings</h2>",

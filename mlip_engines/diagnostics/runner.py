@@ -15,12 +15,14 @@ import numpy as np
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, Diagnostic
 from mlip_engines.diagnostics.engine import Engine
-from mlip_engines.diagnostics.ranks import Alone, Ranks
+from mlip_engines.diagnostics.ranks import Alone, Ranks, share
 from mlip_engines.diagnostics.result import Result
 from mlip_engines.diagnostics.simulation import CONSERVATIVE, Simulation, Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+RELATIVE_MS = 3.0, 1.0  # a full evaluation and one of the head alone, to share trajectories out
 
 Progress = Callable[[str, float], None]  # what runs, and its seconds (as estimated) that are done
 
@@ -184,9 +186,12 @@ class Runner:
         path = self._part(diagnostic, engine)
         if not path.with_suffix(".json").exists():
             wanted = diagnostic.simulations(self.case, engine.ensembles, earlier)
-            for turn, simulation in enumerate(wanted.values()):
-                mine = turn % self.ranks.size == self.ranks.rank
-                if mine and not self._series(engine, simulation).exists():
+            missing = [s for s in wanted.values() if not self._series(engine, s).exists()]
+            self.ranks.barrier()  # before anyone runs one of them
+            # all ranks must share alike, so not by the times that each has measured
+            ranks_of = share([s.cost(*RELATIVE_MS) for s in missing], self.ranks.size)
+            for simulation, rank in zip(missing, ranks_of, strict=True):
+                if rank == self.ranks.rank:
                     self._run(engine, simulation, self.case.atoms, progress)
             self.ranks.barrier()
             if self.ranks.rank == 0:

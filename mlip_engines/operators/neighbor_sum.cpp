@@ -6,6 +6,8 @@
 // two adjoints: three sums over edges are closed under differentiation of any order. On a CPU none of them
 // makes a tensor of the size of edges times features; elsewhere the operator is composed of others.
 
+#include "edges.h"
+#include "instruction_sets.h"
 #include "neighbor_sum_kernel.h"
 
 #include <ATen/Parallel.h>
@@ -26,29 +28,11 @@ namespace {
 
 template <typename Scalar> NeighborSumKernels<Scalar> kernels()
 {
-#define MLIP_KERNELS(isa)                        \
-  [] {                                           \
-    if constexpr (std::is_same_v<Scalar, float>) \
-      return isa::kernels_float();               \
-    else                                         \
-      return isa::kernels_double();              \
-  }()
-#ifdef MLIP_X86_KERNELS
-  if (__builtin_cpu_supports("avx512f")) return MLIP_KERNELS(avx512);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return MLIP_KERNELS(avx2);
-#endif
-  return MLIP_KERNELS(baseline);
-#undef MLIP_KERNELS
+  if constexpr (std::is_same_v<Scalar, float>)
+    return MLIP_FASTEST(kernels_float);
+  else
+    return MLIP_FASTEST(kernels_double);
 }
-
-// the graph as all three sums see it
-struct Edges {
-  Tensor first_edge;    // (N + 1,) int64
-  Tensor neighbor;      // (E,) int64
-
-  int64_t n_centres() const { return first_edge.size(0) - 1; }
-  int64_t n_edges() const { return neighbor.size(0); }
-};
 
 template <typename Scalar>
 NeighborSumProblem<Scalar> problem(const Edges &edges, const Tensor &weights,
@@ -62,14 +46,6 @@ NeighborSumProblem<Scalar> problem(const Edges &edges, const Tensor &weights,
           const_cast<Scalar *>(sums.const_data_ptr<Scalar>())};
 }
 
-// centres for one thread: not less work than starting it costs
-int64_t grain(const Edges &edges, int64_t n_weights, int64_t n_features)
-{
-  const int64_t work =
-      edges.n_edges() * n_weights * n_features / std::max<int64_t>(edges.n_centres(), 1);
-  return std::max<int64_t>(1, 1000000 / std::max<int64_t>(work, 1));
-}
-
 Tensor sums_of(const Tensor &weights, const Tensor &features, const Edges &edges)
 {
   const Tensor r = weights.contiguous(), x = features.contiguous();
@@ -77,7 +53,7 @@ Tensor sums_of(const Tensor &weights, const Tensor &features, const Edges &edges
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlip::neighbor_sum", [&] {
     const auto p = problem<scalar_t>(edges, r, x, t);
     const auto kernel = kernels<scalar_t>().sums;
-    at::parallel_for(0, p.n_atoms, grain(edges, p.n_weights, p.n_features),
+    at::parallel_for(0, p.n_atoms, edges.grain(p.n_weights * p.n_features),
                      [&](int64_t begin, int64_t end) { kernel(p, begin, end); });
   });
   return t;
@@ -90,7 +66,7 @@ Tensor weights_of(const Tensor &features, const Tensor &sums, const Edges &edges
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlip::neighbor_sum", [&] {
     const auto p = problem<scalar_t>(edges, r, x, t);
     const auto kernel = kernels<scalar_t>().weights;
-    at::parallel_for(0, p.n_atoms, grain(edges, p.n_weights, p.n_features),
+    at::parallel_for(0, p.n_atoms, edges.grain(p.n_weights * p.n_features),
                      [&](int64_t begin, int64_t end) { kernel(p, begin, end); });
   });
   return r;
@@ -196,20 +172,14 @@ variable_list Features::backward(AutogradContext *context, const variable_list &
 void check(const Tensor &weights, const Tensor &features, const Tensor &first_edge,
            const Tensor &neighbor)
 {
-  TORCH_CHECK(weights.dim() == 2 && features.dim() == 2 && first_edge.dim() == 1 &&
-                  neighbor.dim() == 1 && weights.size(0) == neighbor.size(0) &&
-                  first_edge.size(0) >= 1 && first_edge.size(0) <= features.size(0) + 1,
-              "mlip::neighbor_sum: expected weights (E, K), features (N, C), first_edge (n + 1,) "
-              "for n <= N "
-              "centres and neighbor (E,), got ",
-              weights.sizes(), ", ", features.sizes(), ", ", first_edge.sizes(), " and ",
-              neighbor.sizes());
+  TORCH_CHECK(
+      weights.dim() == 2 && features.dim() == 2 && weights.size(0) == neighbor.size(0),
+      "mlip::neighbor_sum: expected weights (E, K) and features (N, C) for neighbor (E,), got ",
+      weights.sizes(), ", ", features.sizes(), " and ", neighbor.sizes());
   TORCH_CHECK(weights.scalar_type() == features.scalar_type(),
               "mlip::neighbor_sum: expected weights and features of one type, got ",
               weights.scalar_type(), " and ", features.scalar_type());
-  TORCH_CHECK(first_edge.is_contiguous() && neighbor.is_contiguous() &&
-                  first_edge.scalar_type() == at::kLong && neighbor.scalar_type() == at::kLong,
-              "mlip::neighbor_sum: expected first_edge and neighbor to be contiguous and int64");
+  Edges{first_edge, neighbor}.check("mlip::neighbor_sum", features.size(0));
 }
 
 Tensor neighbor_sum(const Tensor &weights, const Tensor &features, const Tensor &first_edge,

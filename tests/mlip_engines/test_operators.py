@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from ase.build import molecule
+from random_graph import random_graph
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
 from mlip_engines.operators import (
@@ -34,14 +35,6 @@ atoms = molecule("H2O")
 atoms.calc = MlipCalculator(sys.argv[1])
 print(atoms.get_potential_energy(), *atoms.get_forces().ravel())
 """
-
-
-def random_graph(n_atoms, n_edges):
-    """Edges by centre, some centres without any, some pairs joined several times."""
-    centre = torch.sort(torch.randint(n_atoms, (n_edges,)))[0] if n_edges else torch.empty(0).long()
-    neighbor = torch.randint(n_atoms, (n_edges,)) if n_edges else torch.empty(0).long()
-    counts = torch.bincount(centre, minlength=n_atoms)
-    return centre, torch.cat((torch.zeros(1).long(), counts.cumsum(0))), neighbor
 
 
 def written_out(weights, features, centre, neighbor):
@@ -174,10 +167,15 @@ def test_threads_do_not_change_the_result():
 
 def test_arguments_that_do_not_fit_are_refused():
     _, first_edge, neighbor = random_graph(5, 20)
-    with pytest.raises(RuntimeError, match="expected weights .E, K., features"):
+    with pytest.raises(RuntimeError, match="expected weights .E, K. and features"):
         neighbor_sum(torch.rand(19, 3), torch.rand(5, 4), first_edge, neighbor)
     with pytest.raises(RuntimeError, match="of one type, got Float and Double"):
         neighbor_sum(torch.rand(20, 3), torch.rand(5, 4).double(), first_edge, neighbor)
+    with pytest.raises(IndexError, match="neighbor 5 of edge 3 is not among the 5 atoms"):
+        neighbor[3] = 5
+        neighbor_sum(torch.rand(20, 3), torch.rand(5, 4), first_edge, neighbor)
+    with pytest.raises(RuntimeError, match="first_edge to rise from 0 to the number of edges, 20"):
+        neighbor_sum(torch.rand(20, 3), torch.rand(5, 4), first_edge + 1, neighbor)
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,7 @@ def test_an_interrupted_store_is_no_store(tmp_path):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # a machine of one core
 @pytest.mark.parametrize("workers", [0, 2])
 def test_structures_come_in_the_order_of_the_batches(workers):
     frames = random_structures(9)

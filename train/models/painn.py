@@ -5,9 +5,8 @@ features ``v``, message block (b), update block (c), gated equivariant block (fi
 
 Two things differ from the paper, neither changes the function class of a block:
 
-- The filters W are linear in the radial basis, so the sum over neighbours of phi_j W(r_ij) equals a contraction
-  of sum_j e_k(r_ij) phi_j with the filter weights (:func:`mlip_engines.operators.neighbor_sum`), and messages make no
-  tensor of size edges x features.
+- The filters W are linear in the radial basis, so no tensor of size edges x features is made of them
+  (:func:`mlip_engines.operators.equivariant_message`).
 - After ``non_conservative_layer`` shared layers the network splits: the energy goes on through its own layers, the
   non-conservative head through ``n_force_layers`` of its own. The head alone therefore costs only these two parts.
 
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlip_engines.operators import evaluated_atoms, exchange, neighbor_sum, pad_to_all
+from mlip_engines.operators import equivariant_message, evaluated_atoms, exchange, pad_to_all
 from train.models.radial import BesselBasis
 from train.models.virial import EquivariantVirialHead
 
@@ -33,7 +32,7 @@ class Neighborhood(NamedTuple):
     first_edge: Tensor  # (n + 1,) int64
     neighbor: Tensor  # (E,) int64
     radial: Tensor  # (E, K)
-    directed: Tensor  # (E, 3 K), the same times the direction of the edge
+    unit: Tensor  # (E, 3), direction of the edge
 
 
 class Edges(nn.Module):
@@ -50,8 +49,7 @@ class Edges(nn.Module):
         distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
         radial = self.basis(distance)  # (E, K)
         unit = edge_vectors / distance[:, None]  # (E, 3)
-        directed = (unit[:, :, None] * radial[:, None, :]).flatten(1)  # (E, 3 K)
-        return Neighborhood(n_atoms, first_edge, edge_index[1].contiguous(), radial, directed)
+        return Neighborhood(n_atoms, first_edge, edge_index[1].contiguous(), radial, unit)
 
 
 class Message(nn.Module):
@@ -60,7 +58,6 @@ class Message(nn.Module):
     def __init__(self, n_features: int, n_basis: int, is_first: bool = False):
         super().__init__()
         self.n_features = n_features
-        self.n_basis = n_basis
         self.is_first = is_first
         self.phi = nn.Sequential(
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
@@ -73,24 +70,17 @@ class Message(nn.Module):
 
     def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
         """Return s + ds (n, F) and v + dv (n, 3, F)."""
-        n, f, k = s.size(0), self.n_features, self.n_basis
-        n_atoms, first_edge, neighbor, radial, directed = edges
+        n_atoms, first_edge, neighbor, radial, unit = edges
         # Under autocast phi comes in fewer digits; sums over neighbours keep those of the edges.
         phi = self.phi(s).to(radial.dtype)  # (n, 3 F)
-        phi_s, phi_vv, phi_vs = phi.split(f, dim=1)  # (n, F) each
-        carried = phi_s
+        phi_s, phi_vv, phi_vs = phi.split(self.n_features, dim=1)  # (n, F) each
+        sources = [phi_s, phi_vs]
         if not self.is_first:  # in the first layer v is zero, and so is what it would carry
-            carried = torch.cat((phi_s, (phi_vv[:, None, :] * v).flatten(1)), dim=1)  # (n, 4 F)
-        sources = exchange([phi_vs, carried], n_atoms)
-        phi_vs, carried = sources[0], sources[1]  # (N, F), (N, 4 F)
-        summed = neighbor_sum(directed, phi_vs, first_edge, neighbor)  # (n, 3 K, F)
-        dv = (summed.view(n, 3, k, f) * self.filter_vs).sum(dim=2)  # (n, 3, F)
-        summed = neighbor_sum(radial, carried, first_edge, neighbor)  # (n, K, 4 F)
-        if self.is_first:
-            return s + (summed * self.filter_s).sum(dim=1), dv
-        filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vv, self.filter_vv), 1)
-        gathered = (summed.view(n, k, 4, f) * filters).sum(dim=1)  # (n, 4, F)
-        return s + gathered[:, 0], v + dv + gathered[:, 1:]
+            sources.append((phi_vv[:, None, :] * v).flatten(1))  # (n, 3 F)
+        everywhere = exchange([torch.cat(sources, dim=1)], n_atoms)[0]  # (N, 2 F or 5 F)
+        filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vs))  # (3, K, F)
+        gathered = equivariant_message(radial, unit, everywhere, filters, first_edge, neighbor)
+        return s + gathered[:, 0], v + gathered[:, 1:]
 
 
 class Update(nn.Module):
@@ -285,7 +275,7 @@ class PaiNN(nn.Module):
                     edges.first_edge,
                     edges.neighbor,
                     edges.radial.detach(),
-                    edges.directed.detach(),
+                    edges.unit.detach(),
                 )
                 output = self._heads(
                     s.detach(), v.detach(), constant, edge_index, edge_vectors.detach()

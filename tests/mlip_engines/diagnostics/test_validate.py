@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, NOT_QUICK, chosen
-from mlip_engines.diagnostics.ranks import Alone, ranks
+from mlip_engines.diagnostics.ranks import Alone, ranks, share
 from mlip_engines.diagnostics.result import Result, with_error
 from mlip_engines.diagnostics.verdict import commands, verdict
 from mlip_engines.validate import main
@@ -53,6 +53,8 @@ def test_questions_about_the_model_alone(argon_model, structure, tmp_path, capsy
     assert "Work around a closed loop" in page
     sources = re.findall(r'(?:src|href)="([^"]{5})', page)
     assert len(sources) == 2 and set(sources) == {"data:"}  # nothing outside the file
+    drawn = sorted(p.name for p in (output / "figures").iterdir())
+    assert drawn == ["closed_loop-1.png", "jacobian_asymmetry-1.png"]
     assert str(output / "report.html") in capsys.readouterr().out
 
 
@@ -134,6 +136,8 @@ def test_an_interruption_ends_the_engine_and_keeps_what_is_finished(
         (["--only", "temperature"], "expected names of nve"),
         (["--temperature", "-3"], "--temperature must be positive"),
         (["--strides", "1", "2"], "--strides must be 2 or more"),
+        (["--picoseconds", "1", "0"], "--picoseconds must be positive"),
+        (["--picoseconds", "1", "1", "1", "1"], "takes up to three lengths"),
         (["--index", ":"], "expected one structure"),
     ],
 )
@@ -142,6 +146,20 @@ def test_what_makes_no_sense_is_said(arguments, words, argon_model, structure, t
     ase.io.write(structure, [ase.io.read(structure)] * 2)
     assert main([str(argon_model), *defaults, *arguments]) == 1
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "lengths"),
+    [(["3"], (3.0, 3.0, 3.0)), (["3", "2"], (3.0, 2.0, 2.0)), (["3", "2", "1"], (3.0, 2.0, 1.0))],
+)
+def test_each_ensemble_may_have_a_length_of_its_own(
+    given, lengths, argon_model, structure, tmp_path
+):
+    command = [str(argon_model), "-o", str(tmp_path), "--structure", str(structure)]
+    command += [*FAST, "--only", "symmetry", "--picoseconds", *given]
+    assert main(command) == 0
+    settings = read(tmp_path)["settings"]
+    assert (settings["nve_ps"], settings["nvt_ps"], settings["npt_ps"]) == lengths
 
 
 def test_elements_that_the_model_does_not_know_are_refused(argon_model, tmp_path, capsys):
@@ -214,6 +232,14 @@ def test_one_process_is_alone(monkeypatch):
     assert isinstance(ranks(), Alone)
     monkeypatch.setenv("PMI_SIZE", "1")
     assert isinstance(ranks(), Alone)
+
+
+def test_no_process_has_much_more_to_do_than_another():
+    costs = [12.0, 4.0, 8.0, 7.0, 5.5, 4.8]
+    ranks_of = share(costs, 2)
+    loads = [sum(c for c, r in zip(costs, ranks_of, strict=True) if r == k) for k in range(2)]
+    assert max(loads) - min(loads) < min(costs)
+    assert share([1.0, 2.0], 1) == [0, 0] and share([], 3) == []
 
 
 @pytest.mark.lammps

@@ -1,8 +1,9 @@
-"""How much the compiled sum over neighbours saves: PaiNN of the size of the shipped water model, 64 water molecules.
+"""What the compiled operators save: PaiNN of the size of the shipped water model, 64 water molecules.
 
+Three ways to a message: composed of torch's operators, of the compiled sum over neighbours, and compiled as a whole.
 Interleaved repeats in one process, medians of the process time on one thread:
 
-    python benchmarks/neighbor_sum.py
+    python benchmarks/operators.py
 """
 
 import argparse
@@ -15,19 +16,24 @@ import torch
 from ase.io import read
 
 import train.models.painn
+from mlip_engines import operators
 from mlip_engines.derivatives import forces_from_edges
 from mlip_engines.neighbors import neighbor_graph
-from mlip_engines.operators import are_compiled, composed_neighbor_sum, neighbor_sum
 
+WAYS = {
+    "torch": (operators.composed_equivariant_message, operators.composed_neighbor_sum),
+    "sums compiled": (operators.composed_equivariant_message, operators.neighbor_sum),
+    "messages compiled": (operators.equivariant_message, operators.neighbor_sum),
+}
 WATER = Path(__file__).parent.parent / "examples" / "lammps" / "water.data"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--features", type=int, default=96)
+    parser.add_argument("--features", type=int, default=64)
     options = parser.parse_args()
-    if not are_compiled():
+    if not operators.are_compiled():
         raise SystemExit("expected compiled operators, found none; run: mlip-lammps build")
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -60,21 +66,21 @@ def main() -> None:
         (forces.square().mean() + head.square().mean()).backward()
 
     def measure(work: Callable[[], None]) -> dict[str, float]:
-        times: dict[str, list[float]] = {"composed": [], "compiled": []}
+        times: dict[str, list[float]] = {name: [] for name in WAYS}
         for _ in range(options.repeats):
-            for name, function in (("composed", composed_neighbor_sum), ("compiled", neighbor_sum)):
-                train.models.painn.neighbor_sum = function
+            for name, (message, neighbor_sum) in WAYS.items():
+                train.models.painn.equivariant_message = message
+                operators.neighbor_sum = neighbor_sum
                 started = time.process_time()
                 work()
                 times[name].append(1e3 * (time.process_time() - started))
         return {name: statistics.median(values) for name, values in times.items()}
 
-    print("| | composed, ms | compiled, ms | ratio |\n|---|---|---|---|")
+    print(f"| ms | {' | '.join(WAYS)} |\n|---|---|---|---|")
     for work in (conservative, non_conservative, training_step):
         found = measure(work)
-        name = work.__name__.replace("_", " ")
-        ratio = found["composed"] / found["compiled"]
-        print(f"| {name} | {found['composed']:.1f} | {found['compiled']:.1f} | {ratio:.2f} |")
+        cells = " | ".join(f"{found[name]:.1f}" for name in WAYS)
+        print(f"| {work.__name__.replace('_', ' ')} | {cells} |")
 
 
 if __name__ == "__main__":
