@@ -69,8 +69,9 @@ std::vector<BoundaryEdges::Pair> BoundaryEdges::match(std::vector<Pair> pairs)
 
   agreement_.go_on();
   char *no_answer = nullptr;
-  lmp_->comm->rendezvous(0, static_cast<int>(told.size()), reinterpret_cast<char *>(told.data()),
-                         sizeof(SharedPair), 0, processes.data(), receive_pairs, 0, no_answer, 0,
+  lmp_->comm->rendezvous(/*irregular*/ 0, static_cast<int>(told.size()),
+                         reinterpret_cast<char *>(told.data()), sizeof(SharedPair),
+                         /*in any order*/ 0, processes.data(), receive_pairs, 0, no_answer, 0,
                          &received);
 
   std::sort(received.begin(), received.end());

@@ -95,12 +95,8 @@ class ModelMetadata:
     dtype: str
     interaction_range: float  # Å, what a domain decomposition must see around an owned atom
     non_conservative_layers: int = 0  # edges that these heads see; 0: message_passing_layers
-    feature_exchange: bool = (
-        False  # the network evaluates mlip_engines.operators.evaluated_atoms only
-    )
-    edge_exchange: bool = (
-        False  # and takes reverse edges from mlip_engines.operators.reverse_features
-    )
+    feature_exchange: bool = False  # the network evaluates the atoms it is asked for only
+    edge_exchange: bool = False  # and asks mlip_engines.operators for features of reverse edges
     contract_version: int = CONTRACT_VERSION
     energy_unit: str = "eV"
     length_unit: str = "Angstrom"
