@@ -175,12 +175,12 @@ void PairMLIP::init_style()
   if (comm->nprocs > 1) {
     init_exchange();
     init_ghosts();
-    data->told_graph = false;
     if (!data->exchange && data->model->info().most_layers > 1) request |= NeighConst::REQ_GHOST;
   }
   neighbor->add_request(this, request);
   init_guard();
   data->edges_are_stale = true;
+  data->told_graph = false;
   data->warned_skin = data->warned_disagreement = false;
 }
 
@@ -319,11 +319,12 @@ double PairMLIP::memory_usage()
   const auto &graph = data->graph;
   double bytes = Pair::memory_usage();
   if (data->edges) bytes += data->edges->memory_usage();
+  if (data->boundary) bytes += data->boundary->memory_usage();
   bytes += static_cast<double>((graph.atomic_numbers.capacity() + graph.edge_index.capacity() +
                                 graph.reverse_edge.capacity()) *
                                sizeof(int64_t));
-  bytes += static_cast<double>(
-      (graph.edge_vectors.capacity() + data->unturned.capacity() + data->evaluated_x.capacity()) *
-      sizeof(double));
+  bytes += static_cast<double>((graph.edge_vectors.capacity() + data->unturned.capacity() +
+                                data->rows.capacity() + data->evaluated_x.capacity()) *
+                               sizeof(double));
   return bytes;
 }

@@ -86,6 +86,7 @@ class PairMLIP : public Pair {
 
   bool gather(bool for_non_conservative_only = false);
   void update_graph(int);
+  void learn_homes();
   void tell_graph();
   void evaluate(bool, bool);
   void evaluate_non_conservative();

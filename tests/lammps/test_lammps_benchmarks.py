@@ -1,6 +1,7 @@
 """benchmarks/lammps_*.py: a run that was stopped goes on, and the table says what it should."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,13 +69,38 @@ def test_report_on_a_thermostat_that_counts_anew_in_each_part(models, tmp_path):
         assert error in (0.1, 0.2)
 
 
-def test_page_on_scaling_has_the_table_that_the_model_of_the_costs_prints():
-    command = [sys.executable, str(BENCHMARKS / "scaling_model.py"), "--atom-ms", "0.15"]
-    command += ["--latency-us", "2", "--bandwidth-gb", "10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_page_on_scaling_has_the_tables_that_the_model_of_the_costs_prints():
     page = (BENCHMARKS.parent / "docs" / "scaling.md").read_text()
-    assert " ".join(command[1:]).partition("benchmarks/")[2] in page
-    assert done.stdout.strip() in page
+    commands = re.findall(r"^    python benchmarks/(scaling_model.py .*)$", page, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        script, *arguments = command.split()
+        done = subprocess.run(
+            [sys.executable, str(BENCHMARKS / script), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() in page, command
+
+
+def test_edges_across_a_boundary_are_those_of_atoms_spread_evenly():
+    """The closed form against a sum over pairs of random points, of which it is the mean."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        from scaling_model import DENSITY, edges_across
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    random = np.random.default_rng(0)
+    edge, cutoff, n = 7.0, 4.5, 400_000
+    start = random.uniform(0.0, edge, (n, 3))
+    direction = random.normal(size=(n, 3))
+    direction /= np.linalg.norm(direction, axis=1)[:, None]
+    end = start + direction * (cutoff * random.random(n) ** (1 / 3))[:, None]
+    share = np.mean(((end < 0.0) | (end > edge)).any(axis=1))
+    n_edges = (DENSITY * edge**3) * (DENSITY * 4.0 / 3.0 * np.pi * cutoff**3)
+    error = np.sqrt(share * (1.0 - share) / n)
+    assert abs(edges_across(edge, cutoff) / n_edges - share) < 4.0 * error
 
 
 def test_scaling_is_measured_on_one_process_and_two(models):
