@@ -178,7 +178,7 @@ void PairMLIP::learn_homes()
   data->first_column = 0;
   data->rows_are_float = false;
   data->processes.go_on();
-  comm->forward_comm(this, WIDTH);
+  send_to_ghosts(WIDTH);
 
   std::vector<mlip::BoundaryEdges::Home> homes(n_all);
   for (int i = 0; i < n_all; i++) {
