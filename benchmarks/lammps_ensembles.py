@@ -1,12 +1,18 @@
-"""Drift of the conserved energy and temperatures (all, O, H) of water through LAMMPS, at many strides.
+"""Water through LAMMPS with every thermostat and barostat: temperatures (all, O, H) and conserved quantity.
 
-    python benchmarks/lammps_ensembles.py drift --picoseconds 20 --output runs
+    python benchmarks/lammps_ensembles.py ensembles --picoseconds 20 --output runs
     python benchmarks/lammps_ensembles.py ensembles --picoseconds 20 --copies 2 --output runs
+    python benchmarks/lammps_ensembles.py report --output runs
 
-`drift` runs NVE with C, NC and r-RESPA M = 2, 4, 8, 16, `ensembles` every thermostat and barostat of the input
-ensembles.in with Verlet and M = 1, 4, 8. A run is made of chunks with a restart file after each: a command
-that is given again goes on where it was stopped, and one with more picoseconds makes the runs longer.
-`report` prints the table of what is there.
+`ensembles` runs every ensemble of the input ensembles.in with Verlet and r-RESPA M = 1, 4, 8 (conservative forces and
+stress), 64 molecules, or 512 with two copies in each direction. A run is made of chunks with a restart file after
+each: a command that is given again goes on where it was stopped, and one with more picoseconds makes the runs
+longer. `report` prints the table of what is there: means over the second half, with errors from the scatter of 10
+blocks, and the slope of the conserved quantity after the first tenth.
+
+How the drift at constant energy depends on the stride, with C and NC beside it, is what mlip-validate tells:
+
+    mlip-validate water --only nve stride
 """
 
 import argparse
@@ -19,7 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mlip_engines.diagnostics.result import with_error
+from mlip_engines.diagnostics.statistics import slope_and_error
 from mlip_engines.lammps import lammps_command
+from mlip_engines.units import MEV_PER_EV
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "lammps"
 COLUMNS = [
@@ -36,6 +45,7 @@ COLUMNS = [
 ]
 THERMOSTATS = ["nvt_langevin", "nvt_nose", "nvt_csvr", "nvt_gle"]
 BAROSTATS = [f"{kind}_{box}" for kind in ("npt", "nph") for box in ("iso", "aniso", "tri")]
+ENSEMBLES = ["nve", *THERMOSTATS, *BAROSTATS]
 BLOCKS = 10  # for errors of means
 
 
@@ -43,38 +53,33 @@ BLOCKS = 10  # for errors of means
 class Run:
     ensemble: str
     inner_steps: int  # 0 is velocity Verlet
-    forces: str
     copies: int
 
     @property
     def name(self) -> str:
-        mode = f"M{self.inner_steps}" if self.inner_steps else f"verlet_{self.forces}"
+        mode = f"M{self.inner_steps}" if self.inner_steps else "verlet"
         return f"{self.ensemble}-{mode}-{64 * self.copies**3}"
 
 
-def plan(kind: str, copies: int) -> list[Run]:
-    if kind == "drift":
-        strides = [Run("nve", m, "conservative", copies) for m in (2, 4, 8, 16)]
-        verlet = [Run("nve", 0, forces, copies) for forces in ("conservative", "non_conservative")]
-        return [verlet[0], *strides, verlet[1]]
-    names = ["nve", *THERMOSTATS, *BAROSTATS]
-    return [Run(name, m, "conservative", copies) for name in names for m in (0, 1, 4, 8)]
+def plan(copies: int) -> list[Run]:
+    return [Run(ensemble, m, copies) for ensemble in ENSEMBLES for m in (0, 1, 4, 8)]
 
 
-def advance(run: Run, options: argparse.Namespace, folder: Path) -> None:
-    """Add chunks to a run until it is long enough."""
+def advance(run: Run, options: argparse.Namespace, folder: Path) -> bool:
+    """Add chunks to a run until it is long enough; False if it stopped before."""
     table = folder / f"{run.name}.csv"
+    outer_step = options.inner * max(1, run.inner_steps)  # ps
     while True:
         rows = read(table)
         chunk = 0 if not rows else int(rows[-1]["chunk"]) + 1
-        if rows and chunk * options.chunk >= options.picoseconds - 1e-9:
-            return
-        steps = round(options.chunk / options.inner)
+        done = 0.0 if not rows else float(rows[-1]["Time"])
+        if options.picoseconds - done < 0.5 * outer_step:
+            return True
+        steps = round(min(options.chunk, options.picoseconds - done) / options.inner)
         previous, following = (folder / f"{run.name}.{k}.restart" for k in (chunk - 1, chunk))
         variables = {
             "ensemble": run.ensemble,
             "M": run.inner_steps,
-            "forces": run.forces,
             "copies": run.copies,
             "steps": steps,
             "inner": options.inner,
@@ -92,15 +97,16 @@ def advance(run: Run, options: argparse.Namespace, folder: Path) -> None:
         command = [*lammps_command(), "-in", str(EXAMPLES / "ensembles.in"), "-log", "none"]
         for key, value in variables.items():
             command += ["-var", key, str(value)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        if done.returncode != 0:
-            (folder / f"{run.name}.failed").write_text(done.stdout + done.stderr)
+        finished = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if finished.returncode != 0:
+            (folder / f"{run.name}.failed").write_text(finished.stdout + finished.stderr)
             print(f"{run.name}: stopped in chunk {chunk}, see {run.name}.failed", flush=True)
-            return
+            return False
         # a chunk that is in the table has its restart file, wherever the process is stopped
-        write(table, rows, parse(done.stdout), chunk)
+        added = parse(finished.stdout)
+        write(table, rows, added, chunk)
         previous.unlink(missing_ok=True)
-        print(f"{run.name}: {(chunk + 1) * options.chunk:g} ps", flush=True)
+        print(f"{run.name}: {float(added[-1][COLUMNS.index('Time')]):g} ps", flush=True)
 
 
 def parse(log: str) -> list[list[str]]:
@@ -132,42 +138,51 @@ def write(table: Path, old: list[dict[str, str]], new: list[list[str]], chunk: i
     os.replace(draft, table)
 
 
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    blocks = values[: len(values) // BLOCKS * BLOCKS].reshape(BLOCKS, -1).mean(axis=1)
-    return blocks.mean(), blocks.std(ddof=1) / np.sqrt(BLOCKS)
+def block_average(values: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error, from the scatter of blocks; NaN where there are too few values for them."""
+    if len(values) < BLOCKS:
+        return float(values.mean()), float("nan")
+    blocks = values[-(len(values) // BLOCKS * BLOCKS) :].reshape(BLOCKS, -1).mean(axis=1)
+    return float(blocks.mean()), float(blocks.std(ddof=1) / np.sqrt(BLOCKS))
 
 
-def drift(columns: dict[str, np.ndarray], n_atoms: int) -> float:
-    """Slope of the conserved quantity, meV/atom/ps; thermostats may count anew in each chunk."""
-    time, energy = columns["Time"].copy(), columns["Econserve"].copy()
-    for chunk in np.unique(columns["chunk"]):
-        rows = columns["chunk"] == chunk
-        time[rows] -= time[rows].mean()
-        energy[rows] -= energy[rows].mean()
-    return 1000.0 * float((time * energy).sum() / (time**2).sum()) / n_atoms
+def joined(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One series of all chunks.
+
+    A chunk begins in the state in which the one before it ended, and thermostats may count anew from there: what is
+    conserved is shifted so that these two rows are equal, and one of them is left out.
+    """
+    conserved, keep = columns["Econserve"].copy(), np.full(len(columns["chunk"]), True)
+    for first in np.flatnonzero(np.diff(columns["chunk"])) + 1:
+        conserved[first:] += conserved[first - 1] - conserved[first]
+        keep[first] = False
+    return {key: values[keep] for key, values in {**columns, "Econserve": conserved}.items()}
 
 
 def report(folder: Path) -> None:
-    print("run, picoseconds, drift meV/atom/ps, mean temperatures K: all, O, H (second half)")
+    print(
+        "| run | ps | T, K | T of O, K | T of H, K | drift of the conserved quantity, meV/atom/ps |"
+    )
+    print("|---|---|---|---|---|---|")
     for table in sorted(folder.glob("*.csv")):
         rows = read(table)
-        columns = {key: np.array([float(row[key]) for row in rows]) for key in ("chunk", *COLUMNS)}
-        if len(rows) < 4 * BLOCKS:
-            continue
-        name = table.stem
-        slope = drift(columns, 3 * int(name.rsplit("-", 1)[1]))
-        length = columns["Time"].max() - columns["Time"].min()
-        half = len(rows) // 2
-        temperatures = [mean_and_error(columns[key][half:]) for key in ("Temp", "c_to", "c_th")]
-        shown = "  ".join(f"{mean:6.1f} +- {error:4.1f}" for mean, error in temperatures)
-        print(f"{name:34s} {length:6.1f}  {slope:+9.3f}  {shown}")
+        columns = joined({k: np.array([float(r[k]) for r in rows]) for k in ("chunk", *COLUMNS)})
+        time, n_atoms = columns["Time"], 3 * int(table.stem.rsplit("-", 1)[1])
+        cells = [table.stem, f"{time[-1] - time[0]:.2f}"]
+        for key in ("Temp", "c_to", "c_th"):
+            cells.append(with_error(*block_average(columns[key][len(time) // 2 :]), 1))
+        late = slice(len(time) // 10, None)
+        scale = MEV_PER_EV / n_atoms
+        slope = slope_and_error(time[late], columns["Econserve"][late])
+        cells.append(with_error(scale * slope.value, scale * slope.error, 4, sign=True))
+        print(f"| {' | '.join(cells)} |")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("kind", choices=["drift", "ensembles", "report"])
+    parser.add_argument("kind", choices=["ensembles", "report"])
     parser.add_argument("--picoseconds", type=float, default=20.0)
     parser.add_argument("--chunk", type=float, default=0.5, help="ps between two restart files")
     parser.add_argument("--inner", type=float, default=0.0005, help="inner time step, ps")
@@ -178,12 +193,15 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("lammps_ensembles"))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    if options.kind != "report":
-        for run in plan(options.kind, options.copies):
-            if options.only in run.name:
-                advance(run, options, options.output)
+    finished = True
+    if options.kind == "ensembles":
+        runs = [run for run in plan(options.copies) if options.only in run.name]
+        if not runs:
+            names = ", ".join(run.name for run in plan(options.copies))
+            parser.error(f"--only {options.only} is in no name, expected a part of: {names}")
+        finished = all([advance(run, options, options.output) for run in runs])
     report(options.output)
-    return 0
+    return 0 if finished else 1
 
 
 if __name__ == "__main__":

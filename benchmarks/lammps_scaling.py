@@ -4,9 +4,10 @@
     python benchmarks/lammps_scaling.py weak --copies 2 2 2 --processes 1 2 4     # 512 molecules for each process
 
 Boxes are copies of 64 water molecules; weak scaling puts more of them along x. The network is a random PaiNN of the
-size of the shipped model, unless --model names a file that was exported with an exchange of features. Rounds over all
-combinations are repeated and the fastest of each is kept, so that other work on the machine meets all alike. Memory is
-the largest resident set of a process, of which LAMMPS and libtorch without atoms are some 300 MB.
+size of the shipped model, or with --network pet a random PET of the size of the recipe water_pet, unless --model names
+a file that was exported with an exchange of features. Rounds over all combinations are repeated and the fastest of each
+is kept, so that other work on the machine meets all alike. Memory is the largest resident set of a process, of which
+LAMMPS and libtorch without atoms are some 300 MB.
 """
 
 import argparse
@@ -22,15 +23,19 @@ from pathlib import Path
 WATER = Path(__file__).parent.parent / "examples" / "lammps" / "water.data"
 
 
-def export_random_model(path: Path) -> None:
-    """Write a PaiNN of the size of the shipped water model, float32."""
+def export_random_model(path: Path, kind: str) -> None:
+    """Write a PaiNN of the size of the shipped water model or a PET of that of its recipe, float32."""
     import torch
 
     from mlip_engines import ModelMetadata, export_model
     from train.models.painn import PaiNN
+    from train.models.pet import PET
 
     torch.manual_seed(0)
-    network = PaiNN([1, 8], 4.5, n_features=96, n_basis=10)
+    if kind == "pet":
+        network = PET([1, 8], 4.5, n_edge_features=32)
+    else:
+        network = PaiNN([1, 8], 4.5, n_features=64, n_basis=10)
     metadata = ModelMetadata(
         name="random",
         species=["H", "O"],
@@ -161,7 +166,8 @@ def main() -> None:
     parser.add_argument("--copies", type=int, nargs=3, default=[2, 2, 2], help="of 64 molecules")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--parallel", nargs="+", default=["exchange", "halo"])
-    parser.add_argument("--model", help="a model file (default: a random PaiNN)")
+    parser.add_argument("--network", choices=["painn", "pet"], default="painn")
+    parser.add_argument("--model", help="a model file (default: a random network)")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -173,7 +179,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.model is None:
             options.model = Path(folder) / "random.pt"
-            export_random_model(options.model)
+            export_random_model(options.model, options.network)
         table(options)
 
 

@@ -1,5 +1,7 @@
 #include "agreement.h"
 
+#include <stdexcept>
+
 namespace mlip {
 
 Agreement::Agreement(MPI_Comm world) : world_(world)
@@ -22,6 +24,23 @@ std::string Agreement::first_problem(const std::string &problem) const
   text.resize(length);
   MPI_Bcast(&text[0], length, MPI_CHAR, first, world_);
   return text;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void Agreement::go_on()
+{
+  known_problem_ = first_problem("");
+  if (!known_problem_.empty()) throw std::runtime_error(known_problem_);
+}
+
+/* ---------------------------------------------------------------------- */
+
+std::string Agreement::outcome(const std::string &problem)
+{
+  std::string known;
+  known.swap(known_problem_);
+  return known.empty() ? first_problem(problem) : known;
 }
 
 /* ---------------------------------------------------------------------- */

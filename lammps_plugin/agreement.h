@@ -20,6 +20,13 @@ class Agreement {
   /// first process with a problem, the same on all of them.
   std::string first_problem(const std::string &problem) const;
 
+  /// Before communication: throws std::runtime_error with what went wrong on another process, if anything
+  /// did. All processes know it then.
+  void go_on();
+
+  /// After a piece of work with or without communication: the first problem, of which all may know already.
+  std::string outcome(const std::string &problem);
+
   /// Whether it is so on any process, or on all of them.
   bool any(bool value) const;
   bool all(bool value) const;
@@ -27,6 +34,7 @@ class Agreement {
  private:
   MPI_Comm world_;
   int me_ = 0, n_processes_ = 1;
+  std::string known_problem_;    // that go_on() has thrown
 };
 
 }    // namespace mlip

@@ -1,5 +1,7 @@
 #include "domain_edge_list.h"
 
+#include "boundary_edges.h"
+
 #include "atom.h"
 #include "domain.h"
 #include "neigh_list.h"
@@ -25,6 +27,7 @@ void DomainEdgeList::rebuild(const NeighList &list, const Atom &atom, const Doma
   collect_candidates(list);
   sort_candidates();
   remember_positions(atom);
+  if (boundary_) match_boundary(atom, domain);
 }
 
 /* ----------------------------------------------------------------------
@@ -134,6 +137,60 @@ void DomainEdgeList::sort_candidates()
   edge_of_.resize(candidates_.size());
 }
 
+/* ----------------------------------------------------------------------
+   the pairs of an owned atom and one of others, by what the other process can tell as well
+------------------------------------------------------------------------- */
+
+void DomainEdgeList::match_boundary(const Atom &atom, const Domain &domain)
+{
+  const int n_owned = static_cast<int>(owned_.size());
+  std::vector<BoundaryEdges::Pair> pairs;
+  for (int e = 0; e < first_[n_owned]; e++) {
+    const Candidate &candidate = candidates_[e];
+    if (candidate.neighbor < n_owned) continue;
+    const int image = image_of_[candidate.neighbor];
+    const auto &home = boundary_->home(image);
+    const int64_t shift = candidate.shift + shift_between(home.x, atom.x[image], domain);
+    pairs.push_back(
+        {home.process, atom.tag[image_of_[candidate.centre]], atom.tag[image], shift, e});
+  }
+  const auto alone = boundary_->match(std::move(pairs));
+
+  unmatched_.clear();
+  for (const auto &pair : alone) {
+    const Candidate &candidate = candidates_[pair.candidate];
+    unmatched_.push_back(pair.candidate);
+    double rsq = 0.0;
+    for (int k = 0; k < 3; k++) {
+      const double d = atom.x[candidate.image][k] - atom.x[candidate.origin][k];
+      rsq += d * d;
+    }
+    if (std::sqrt(rsq) < cutoff_ * (1.0 - 1.0e-9))
+      throw std::runtime_error("atoms " + std::to_string(pair.own_id) + " and " +
+                               std::to_string(pair.other_id) + " are neighbors at " +
+                               std::to_string(std::sqrt(rsq)) +
+                               " Angstrom for the process of the first and not for that of the "
+                               "second; the model needs both. Use parallel halo");
+  }
+  pair_.assign(candidates_.size(), -1);
+  const auto &matched = boundary_->pairs();
+  for (size_t p = 0; p < matched.size(); p++) pair_[matched[p].candidate] = static_cast<int>(p);
+  is_boundary_edge_.resize(matched.size());
+}
+
+/* ----------------------------------------------------------------------
+   an edge between two processes is one for both: at the cutoff, rounding may differ
+------------------------------------------------------------------------- */
+
+void DomainEdgeList::settle_boundary()
+{
+  const auto &pairs = boundary_->pairs();
+  for (size_t p = 0; p < pairs.size(); p++) is_boundary_edge_[p] = is_edge_[pairs[p].candidate];
+  boundary_->settle(is_boundary_edge_);
+  for (size_t p = 0; p < pairs.size(); p++) is_edge_[pairs[p].candidate] = is_boundary_edge_[p];
+  for (const int e : unmatched_) is_edge_[e] = 0;
+}
+
 /* ---------------------------------------------------------------------- */
 
 void DomainEdgeList::measure(const double *const *x)
@@ -181,6 +238,7 @@ void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &gr
 {
   n_layers = owned_only_ ? 1 : std::min(n_layers, n_layers_);
   measure(x);
+  if (boundary_) settle_boundary();
   find_depths(n_layers);
 
   const int n_nodes = static_cast<int>(image_of_.size());
@@ -214,7 +272,10 @@ void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &gr
     graph.edge_index[edge] = row_[candidates_[e].centre];
     graph.edge_index[n_edges + edge] = row_[candidates_[e].neighbor];
     const int64_t reverse = edge_of_[candidates_[e].reverse];
-    graph.reverse_edge[edge] = reverse >= 0 ? reverse : edge;
+    if (reverse >= 0)
+      graph.reverse_edge[edge] = reverse;
+    else    // evaluated elsewhere
+      graph.reverse_edge[edge] = boundary_ ? n_edges + boundary_->row(pair_[e]) : edge;
     std::copy_n(&vectors_[3 * static_cast<size_t>(e)], 3, &graph.edge_vectors[3 * edge]);
   }
 }
@@ -243,10 +304,12 @@ double DomainEdgeList::memory_usage() const
   return EdgeList::memory_usage() +
          static_cast<double>(candidates_.capacity() * sizeof(Candidate) +
                              (node_.capacity() + image_of_.capacity() + first_.capacity() +
-                              depth_.capacity() + row_.capacity()) *
+                              pair_.capacity() + unmatched_.capacity() + depth_.capacity() +
+                              row_.capacity()) *
                                  sizeof(int) +
                              (shift_.capacity() + edge_of_.capacity()) * sizeof(int64_t) +
-                             vectors_.capacity() * sizeof(double) + is_edge_.capacity());
+                             vectors_.capacity() * sizeof(double) + is_edge_.capacity() +
+                             is_boundary_edge_.capacity());
 }
 
 }    // namespace mlip

@@ -6,8 +6,9 @@
 // atom occurs once, however many of its images are near: the graph is no larger than that of all
 // atoms, and ghosts that are images of owned atoms cost nothing.
 //
-// Where features of atoms of others come from their owners, owned atoms are the only centres, and the
-// edges that lead to others have no reverse here.
+// Where features of atoms of others come from their owners, owned atoms are the only centres. The
+// edges that lead to others have no reverse here then: either nobody asks for it, or rows for it come
+// from the owner as well (boundary_edges.h).
 //
 // Between its owned atoms and those of others the graph has one more atom without neighbours, the
 // probe. By the contract it feels no non-conservative force, so what a model returns for it is what
@@ -20,11 +21,15 @@
 
 namespace mlip {
 
+class BoundaryEdges;
+
 class DomainEdgeList : public EdgeList {
  public:
-  /// For networks of at most so many layers, which evaluate all atoms of their graph or the owned ones only.
-  DomainEdgeList(double cutoff, int n_layers, bool owned_only) :
-      EdgeList(cutoff), n_layers_(owned_only ? 1 : n_layers), owned_only_(owned_only)
+  /// For networks of at most so many layers, which evaluate all atoms of their graph or the owned ones only;
+  /// with owned ones only, `boundary`, if there is one, is told of the edges to others.
+  DomainEdgeList(double cutoff, int n_layers, bool owned_only, BoundaryEdges *boundary = nullptr) :
+      EdgeList(cutoff), n_layers_(owned_only ? 1 : n_layers), owned_only_(owned_only),
+      boundary_(boundary)
   {
   }
 
@@ -50,21 +55,27 @@ class DomainEdgeList : public EdgeList {
   void collect_candidates(const LAMMPS_NS::NeighList &list);
   void add_pairs_of(int image, const LAMMPS_NS::NeighList &list);
   void sort_candidates();
+  void match_boundary(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain);
+  void settle_boundary();
   void measure(const double *const *x);
   void find_depths(int n_layers);
 
   int n_layers_;
   bool owned_only_;
-  std::vector<int> node_;                // (n_owned + n_ghost) -1 if outside
-  std::vector<int64_t> shift_;           // (n_owned + n_ghost) which image of the node, packed
-  std::vector<int> image_of_;            // (n_nodes) an image of the node, the owned atom if it is
-  std::vector<Candidate> candidates_;    // sorted by centre, neighbour, shift
-  std::vector<int> first_;               // (n_nodes + 1) first candidate of each centre
-  std::vector<double> vectors_;          // (n_candidates, 3)
-  std::vector<char> is_edge_;            // (n_candidates) shorter than the cutoff
-  std::vector<int> depth_;               // (n_nodes) edges away from the owned atoms, or -1
-  std::vector<int> row_;                 // (n_nodes) atom of the graph
-  std::vector<int64_t> edge_of_;         // (n_candidates) index of the edge, -1 if there is none
+  BoundaryEdges *boundary_;
+  std::vector<int> node_;                 // (n_owned + n_ghost) -1 if outside
+  std::vector<int64_t> shift_;            // (n_owned + n_ghost) which image of the node, packed
+  std::vector<int> image_of_;             // (n_nodes) an image of the node, the owned atom if it is
+  std::vector<Candidate> candidates_;     // sorted by centre, neighbour, shift
+  std::vector<int> first_;                // (n_nodes + 1) first candidate of each centre
+  std::vector<double> vectors_;           // (n_candidates, 3)
+  std::vector<char> is_edge_;             // (n_candidates) shorter than the cutoff
+  std::vector<int> pair_;                 // (n_candidates) of the boundary, or -1
+  std::vector<int> unmatched_;            // candidates that only this process has
+  std::vector<char> is_boundary_edge_;    // (n_pairs of the boundary)
+  std::vector<int> depth_;                // (n_nodes) edges away from the owned atoms, or -1
+  std::vector<int> row_;                  // (n_nodes) atom of the graph
+  std::vector<int64_t> edge_of_;          // (n_candidates) index of the edge, -1 if there is none
 };
 
 }    // namespace mlip

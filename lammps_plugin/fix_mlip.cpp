@@ -2,6 +2,8 @@
 
 #include "pair_mlip.h"
 
+#include "update.h"
+
 using namespace LAMMPS_NS;
 using namespace FixConst;
 
@@ -19,6 +21,9 @@ FixMLIP::FixMLIP(LAMMPS *lmp, int narg, char **arg) : Fix(lmp, narg, arg)
 FixMLIP::~FixMLIP()
 {
   if (pair) pair->lose_guard();
+  // somebody took it away, or the pair style. LAMMPS goes on to call it until a run is set up:
+  // the next one has to be, even with 'run N pre no'
+  if (update) update->first_update = 0;
 }
 
 /* ---------------------------------------------------------------------- */

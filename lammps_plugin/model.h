@@ -20,7 +20,8 @@ struct LocalGraph {
   std::vector<int64_t> edge_index;        // (2, n_edges); row 0 = centre (non-decreasing), row 1 =
                                           // neighbour
   std::vector<double> edge_vectors;       // (n_edges, 3); from centre to neighbour
-  std::vector<int64_t> reverse_edge;      // (n_edges); index of the edge neighbour -> centre
+  std::vector<int64_t> reverse_edge;      // (n_edges); index of the edge neighbour -> centre,
+                                          // n_edges + k for one that comes from elsewhere
 
   int64_t n_counted = 0;    // atoms, the first ones, whose energies count
 
@@ -60,6 +61,7 @@ struct ModelInfo {
   bool has_non_conservative_forces = false;
   bool has_non_conservative_stress = false;
   bool has_feature_exchange = false;    // features of atoms can come from other processes
+  bool has_edge_exchange = false;       // so that reverse edges are asked for
 };
 
 /// A loaded model. Every member function may throw std::exception with a message for the user.

@@ -175,12 +175,12 @@ void PairMLIP::init_style()
   if (comm->nprocs > 1) {
     init_exchange();
     init_ghosts();
-    data->told_graph = false;
     if (!data->exchange && data->model->info().most_layers > 1) request |= NeighConst::REQ_GHOST;
   }
   neighbor->add_request(this, request);
   init_guard();
   data->edges_are_stale = true;
+  data->told_graph = false;
   data->warned_skin = data->warned_disagreement = false;
 }
 
@@ -203,6 +203,27 @@ void PairMLIP::init_ghosts()
                    "domain, {:.6g} A, plus the skin (as with: comm_modify cutoff {:.6g})\n",
                    reach, range, reach);
   comm->cutghostuser = reach;
+}
+
+/* ----------------------------------------------------------------------
+   columns of rows, so many. LAMMPS takes their number as an argument since 2025 only, and from
+   these members always; its buffers have the size that they have when a run starts.
+------------------------------------------------------------------------- */
+
+void PairMLIP::send_to_ghosts(int n_columns)
+{
+  comm_forward = n_columns;
+  comm->forward_comm(this);
+  comm_forward = MAX_COLUMNS;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::sum_at_owners(int n_columns)
+{
+  comm_reverse = comm_reverse_off = n_columns;
+  comm->reverse_comm(this);
+  comm_reverse = comm_reverse_off = MAX_COLUMNS;
 }
 
 /* ----------------------------------------------------------------------
@@ -298,11 +319,12 @@ double PairMLIP::memory_usage()
   const auto &graph = data->graph;
   double bytes = Pair::memory_usage();
   if (data->edges) bytes += data->edges->memory_usage();
+  if (data->boundary) bytes += data->boundary->memory_usage();
   bytes += static_cast<double>((graph.atomic_numbers.capacity() + graph.edge_index.capacity() +
                                 graph.reverse_edge.capacity()) *
                                sizeof(int64_t));
-  bytes += static_cast<double>(
-      (graph.edge_vectors.capacity() + data->unturned.capacity() + data->evaluated_x.capacity()) *
-      sizeof(double));
+  bytes += static_cast<double>((graph.edge_vectors.capacity() + data->unturned.capacity() +
+                                data->rows.capacity() + data->evaluated_x.capacity()) *
+                               sizeof(double));
   return bytes;
 }

@@ -81,9 +81,12 @@ class PairMLIP : public Pair {
   void init_exchange();
   double estimate_halo() const;
   void init_ghosts();
+  void send_to_ghosts(int);
+  void sum_at_owners(int);
 
   bool gather(bool for_non_conservative_only = false);
   void update_graph(int);
+  void learn_homes();
   void tell_graph();
   void evaluate(bool, bool);
   void evaluate_non_conservative();

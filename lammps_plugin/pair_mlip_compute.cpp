@@ -49,6 +49,7 @@ void PairMLIP::update_graph(int n_layers)
   auto &edges = *data->edges;
   if (data->edges_are_stale || update->setupflag || neighbor->ncalls != data->seen_ncalls ||
       neighbor->lastcall != data->seen_lastcall) {
+    if (data->boundary) learn_homes();
     edges.rebuild(*list, *atom, *domain, data->number_of_type);
     data->seen_ncalls = neighbor->ncalls;
     data->seen_lastcall = neighbor->lastcall;

@@ -6,6 +6,7 @@
 #include "pair_mlip.h"
 
 #include "agreement.h"
+#include "boundary_edges.h"
 #include "edge_list.h"
 #include "exchange.h"
 #include "model.h"
@@ -70,9 +71,9 @@ struct PairMLIP::Data {
   int row_width = 0, first_column = 0, n_columns = 0;
   bool rows_are_float = false;    // two of them in the place of one double
 
-  // of features, where atoms of others are not evaluated here; null otherwise
+  // of features, where atoms of others are not evaluated here, and of edges to them; null otherwise
   std::unique_ptr<mlip::FeatureExchange> exchange;
-  std::string agreed_problem;    // that all processes have been told of within an evaluation
+  std::unique_ptr<mlip::BoundaryEdges> boundary;
 
   // evaluate; on several processes for the owned atoms only
   mlip::Evaluation full;
@@ -92,7 +93,7 @@ struct PairMLIP::Data {
 
   // what users are told once in a run
   std::optional<bool> announced_exchange;
-  bool told_graph = true;    // nothing to tell on one process
+  bool told_graph = false;
   bool warned_non_conservative = false, warned_skin = false, warned_disagreement = false;
 
   FixMLIP *guard = nullptr;
@@ -125,7 +126,7 @@ struct PairMLIP::Data {
 
 /* ----------------------------------------------------------------------
    what may fail on one process, on all of them: an exception on any ends all with its
-   message. No communication within it but that of an exchange, which begins with an agreement.
+   message. Communication within it begins with an agreement.
 ------------------------------------------------------------------------- */
 
 template <typename Work> void PairMLIP::together(Work &&work)
@@ -137,11 +138,7 @@ template <typename Work> void PairMLIP::together(Work &&work)
     problem = e.what();
     if (problem.empty()) problem = "an error without a message";
   }
-  if (data->agreed_problem.empty())
-    problem = data->processes.first_problem(problem);
-  else
-    problem.swap(data->agreed_problem);
-  data->agreed_problem.clear();
+  problem = data->processes.outcome(problem);
   if (!problem.empty()) error->all(FLERR, "Pair style mlip: {}", problem);
 }
 

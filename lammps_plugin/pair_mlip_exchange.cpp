@@ -1,6 +1,7 @@
 /* ----------------------------------------------------------------------
    Pair style mlip on several processes: features of ghosts from their owners after each
-   layer of a network, over LAMMPS's own communication, and their gradients the way back.
+   layer of a network, over LAMMPS's own communication, and their gradients the way back;
+   features of reverse edges, for networks that ask for them, straight from process to process.
 ------------------------------------------------------------------------- */
 
 #include "pair_mlip_data.h"
@@ -34,14 +35,24 @@ class PairMLIP::Exchange : public mlip::FeatureExchange {
   void collect(const float *from, float *to, int64_t width) override { reverse(from, to, width); }
   void collect(const double *from, double *to, int64_t width) override { reverse(from, to, width); }
 
- private:
-  // before anyone waits for a message: has anyone failed?
-  void agree() const
+  int64_t n_reverse_edges() const override
   {
-    data_.agreed_problem = data_.processes.first_problem("");
-    if (!data_.agreed_problem.empty()) throw std::runtime_error(data_.agreed_problem);
+    if (!data_.boundary)
+      throw std::runtime_error("the network asks for features of reverse edges, and its file does "
+                               "not say so. Set edge_exchange = True in the network and export it "
+                               "again, or use parallel halo");
+    return data_.boundary->n_rows();
+  }
+  void swap(const float *from, float *to, int64_t width) override
+  {
+    data_.boundary->swap(from, to, width);
+  }
+  void swap(const double *from, double *to, int64_t width) override
+  {
+    data_.boundary->swap(from, to, width);
   }
 
+ private:
   // rows of zeros for owned and ghost atoms, each of `width` numbers
   template <typename Scalar> void clear_rows(int64_t width)
   {
@@ -66,7 +77,7 @@ class PairMLIP::Exchange : public mlip::FeatureExchange {
 
   template <typename Scalar> void forward(const Scalar *from, Scalar *to, int64_t width)
   {
-    agree();
+    data_.processes.go_on();
     clear_rows<Scalar>(width);
     const size_t size = width * sizeof(Scalar);
     for (const int i : data_.edges->owned()) {
@@ -74,7 +85,7 @@ class PairMLIP::Exchange : public mlip::FeatureExchange {
       from += width;
     }
     from -= width * data_.edges->owned().size();
-    in_messages([&](int n_columns) { pair_.comm->forward_comm(&pair_, n_columns); });
+    in_messages([&](int n_columns) { pair_.send_to_ghosts(n_columns); });
     std::memcpy(to, from, n_evaluated() * size);
     to += n_evaluated() * width;
     for (const int i : data_.edges->others()) {
@@ -85,7 +96,7 @@ class PairMLIP::Exchange : public mlip::FeatureExchange {
 
   template <typename Scalar> void reverse(const Scalar *from, Scalar *to, int64_t width)
   {
-    agree();
+    data_.processes.go_on();
     clear_rows<Scalar>(width);
     const size_t size = width * sizeof(Scalar);
     std::memcpy(to, from, n_evaluated() * size);
@@ -94,7 +105,7 @@ class PairMLIP::Exchange : public mlip::FeatureExchange {
       std::memcpy(row(i), from, size);
       from += width;
     }
-    in_messages([&](int n_columns) { pair_.comm->reverse_comm(&pair_, n_columns); });
+    in_messages([&](int n_columns) { pair_.sum_at_owners(n_columns); });
     std::vector<Scalar> sums(width);
     for (const int i : data_.edges->owned()) {
       std::memcpy(sums.data(), row(i), size);
@@ -116,11 +127,12 @@ void PairMLIP::init_exchange()
   bool exchanges = data->settings.parallel == mlip::Parallel::EXCHANGE;
   std::string reason = "as asked for";
   if (exchanges && !info.has_feature_exchange)
-    error->all(FLERR,
-               "Pair style mlip parallel exchange: the network in {} cannot exchange features, or "
-               "was exported before it could. Use parallel halo, or export a PaiNN again from its "
-               "checkpoint with mlip-export",
-               data->file);
+    error->all(
+        FLERR,
+        "Pair style mlip parallel exchange: the network in {} cannot exchange features, or "
+        "was exported before it could. Use parallel halo, or export it again from its checkpoint "
+        "with mlip-export",
+        data->file);
   if (data->settings.parallel == mlip::Parallel::AUTO) {
     const double factor = estimate_halo();
     exchanges = info.has_feature_exchange && factor > WORTH_AN_EXCHANGE;
@@ -139,8 +151,41 @@ void PairMLIP::init_exchange()
 
   if (exchanges == (data->exchange != nullptr)) return;
   data->exchange.reset(exchanges ? new Exchange(*this) : nullptr);
-  data->edges = std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.most_layers, exchanges);
+  const bool swaps = exchanges && info.has_edge_exchange;
+  data->boundary.reset(swaps ? new mlip::BoundaryEdges(lmp, data->processes) : nullptr);
+  data->edges = std::make_unique<mlip::DomainEdgeList>(info.cutoff, info.most_layers, exchanges,
+                                                       data->boundary.get());
   data->is_evaluated = false;
+}
+
+/* ----------------------------------------------------------------------
+   With a new neighbor list, each ghost learns which process owns it and where it is there:
+   two processes can then speak of the same pair.
+------------------------------------------------------------------------- */
+
+void PairMLIP::learn_homes()
+{
+  static constexpr int WIDTH = 4;
+  const int n_all = atom->nlocal + atom->nghost;
+  auto &rows = data->rows;
+  rows.assign(static_cast<size_t>(n_all) * WIDTH, 0.0);
+  for (int i = 0; i < atom->nlocal; i++) {
+    double *row = &rows[static_cast<size_t>(i) * WIDTH];
+    row[0] = comm->me;
+    for (int k = 0; k < 3; k++) row[1 + k] = atom->x[i][k];
+  }
+  data->row_width = data->n_columns = WIDTH;
+  data->first_column = 0;
+  data->rows_are_float = false;
+  data->processes.go_on();
+  send_to_ghosts(WIDTH);
+
+  std::vector<mlip::BoundaryEdges::Home> homes(n_all);
+  for (int i = 0; i < n_all; i++) {
+    const double *row = &rows[static_cast<size_t>(i) * WIDTH];
+    homes[i] = {static_cast<int>(row[0]), {row[1], row[2], row[3]}};
+  }
+  data->boundary->set_homes(std::move(homes));
 }
 
 /* ----------------------------------------------------------------------
@@ -150,19 +195,28 @@ void PairMLIP::init_exchange()
 void PairMLIP::tell_graph()
 {
   data->told_graph = true;
-  const double owned = data->edges->owned().size(), others = data->edges->others().size();
-  const double mine[3] = {owned, data->exchange ? owned : owned + others,
-                          1.0 * data->graph.n_edges()};
-  double sums[3], largest[3];
-  MPI_Reduce(mine, sums, 3, MPI_DOUBLE, MPI_SUM, 0, world);
-  MPI_Reduce(mine, largest, 3, MPI_DOUBLE, MPI_MAX, 0, world);
-  if (comm->me == 0)
-    utils::logmesg(
-        lmp,
-        "Pair style mlip: a process owns {:.0f} atoms (at most {:.0f}), evaluates {:.0f} "
-        "({:.0f}) with {:.0f} ({:.0f}) edges\n",
-        sums[0] / comm->nprocs, largest[0], sums[1] / comm->nprocs, largest[1],
-        sums[2] / comm->nprocs, largest[2]);
+  const double owned = data->edges->owned().size();
+  const double held = owned + data->edges->others().size();
+  const double n_edges = data->graph.n_edges();
+  if (comm->nprocs == 1) {
+    utils::logmesg(lmp, "Pair style mlip: {:.0f} atoms with {:.0f} edges\n", owned, n_edges);
+    return;
+  }
+  double swapped = 0.0;
+  if (data->boundary) swapped = data->boundary->n_rows();
+  const double mine[5] = {owned, data->exchange ? owned : held, n_edges, held, swapped};
+  double sums[5], largest[5];
+  MPI_Reduce(mine, sums, 5, MPI_DOUBLE, MPI_SUM, 0, world);
+  MPI_Reduce(mine, largest, 5, MPI_DOUBLE, MPI_MAX, 0, world);
+  if (comm->me != 0) return;
+  for (double &sum : sums) sum /= comm->nprocs;    // the mean
+  std::string text = fmt::format(
+      "Pair style mlip: a process owns {:.0f} atoms (at most {:.0f}), evaluates {:.0f} ({:.0f}) "
+      "with {:.0f} ({:.0f}) edges and holds {:.0f} ({:.0f})",
+      sums[0], largest[0], sums[1], largest[1], sums[2], largest[2], sums[3], largest[3]);
+  if (data->boundary)
+    text += fmt::format(". It exchanges features of {:.0f} ({:.0f}) edges", sums[4], largest[4]);
+  utils::logmesg(lmp, text + "\n");
 }
 
 /* ----------------------------------------------------------------------

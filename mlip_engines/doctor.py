@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlip_engines import lammps
+from mlip_engines import lammps, lammps_build
 from mlip_engines.archive import read_metadata
 from mlip_engines.contract import ModelContractError
 
@@ -122,7 +122,7 @@ def _models() -> list[Finding]:
 def _build_tools() -> list[Finding]:
     findings = []
     tools = {
-        "C++ compiler": (lammps.compiler(), "g++"),
+        "C++ compiler": (lammps_build.compiler(), "g++"),
         "cmake": (shutil.which("cmake"), "cmake"),
         "make": (shutil.which("ninja") or shutil.which("make"), "make"),
     }
@@ -161,7 +161,7 @@ def _lammps() -> list[Finding]:
         if folder is None:
             advice = f"not compiled for this LAMMPS and torch; run: {lammps.BUILD_COMMAND}"
             return [*findings, Finding("wrong", "pair_style mlip", advice)]
-        lammps.check_plugin(folder)
+        lammps_build.check_plugin(folder)
     except lammps.PluginError as error:
         advice = f"{error}; run: {lammps.BUILD_COMMAND} --force"
         return [*findings, Finding("wrong", "pair_style mlip", advice)]
@@ -175,7 +175,7 @@ def _plugins_on_path(own: Path) -> list[Finding]:
         if not (Path(entry) / lammps.PLUGIN_NAME).is_file() or Path(entry) == own:
             continue
         try:
-            lammps.check_plugin(Path(entry))
+            lammps_build.check_plugin(Path(entry))
         except lammps.PluginError as error:
             advice = "; take it out of LAMMPS_PLUGIN_PATH, or start the LAMMPS it was compiled for"
             findings.append(Finding("wrong", "LAMMPS_PLUGIN_PATH", f"{error}{advice}"))

@@ -56,6 +56,7 @@ def export_model(
         reference_energies=dict(reference_energies),
         non_conservative_layers=int(getattr(network, "non_conservative_layers", 0)),
         feature_exchange=bool(getattr(network, "feature_exchange", False)),
+        edge_exchange=bool(getattr(network, "edge_exchange", False)),
     )
     metadata.check(metadata.name)
     network = network.eval()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mlip_engines.contract import ModelContractError
+from mlip_engines.operators import keep_edges
 
 
 class WithInnerForce(nn.Module):
@@ -59,6 +60,9 @@ class WithInnerForce(nn.Module):
         self.feature_exchange = all(
             getattr(network, "feature_exchange", False) for network in (outer, inner)
         )
+        self.edge_exchange = self.feature_exchange and any(
+            getattr(network, "edge_exchange", False) for network in (outer, inner)
+        )
         self.heads = ["energy", *(h for h in inner.heads if h.startswith("non_conservative"))]
 
     def forward(
@@ -93,13 +97,9 @@ class WithInnerForce(nn.Module):
         """Evaluate the inner network, on the edges that it sees."""
         if self.sees_fewer:
             near = torch.linalg.vector_norm(edge_vectors, dim=1) < self.inner_cutoff  # (E,)
-            # The two directions of an edge stay together, should their lengths differ in the last digit.
-            near = torch.logical_and(near, near[reverse_edge])
-            kept = torch.nonzero(near).flatten()  # (E',)
-            position = torch.cumsum(near.to(torch.int64), 0) - 1  # (E,), where an edge is kept
+            kept, reverse_edge = keep_edges(reverse_edge, near)  # (E',) each
             edge_index = edge_index[:, kept]
             edge_vectors = edge_vectors[kept]
-            reverse_edge = position[reverse_edge[kept]]
         predicted = self.inner.non_conservative(
             atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
         )

@@ -11,7 +11,7 @@ from ase.units import fs
 from openmm import unit
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
-from mlip_engines.lammps import build_plugin
+from mlip_engines.lammps_build import build_plugin
 from openmm_forces import RespaIntegrator, from_ase
 from structures import STRUCTURES
 from tests.lammps.runner import run_structure

@@ -19,6 +19,8 @@ SCHEMAS = (
     "equivariant_message(Tensor radial, Tensor unit, Tensor sources, Tensor filters, Tensor first_edge, "
     "Tensor neighbor) -> Tensor",
     "exchange(Tensor features) -> Tensor",
+    "swap_edges(Tensor features) -> Tensor",
+    "reverse_edges_elsewhere(int n_edges) -> int",
     "evaluated_atoms(int n_atoms) -> int",
     "is_exchanging(int n_atoms) -> bool",
 )
@@ -167,6 +169,55 @@ def exchange(parts: list[Tensor], n_atoms: int) -> list[Tensor]:
     return list(everything.split(sizes, dim=1))
 
 
+def reverse_features(features: Tensor, reverse_edge: Tensor) -> Tensor:
+    """Features of the edges j -> i for edges i -> j, wherever they are evaluated.
+
+    Without an engine that exchanges features, rows of the argument. With one, an edge whose reverse belongs to another
+    process gets the row from there, and that process the row of this edge; where the other has left the edge out it
+    gets zeros. All processes have to call it equally often, and its derivative goes the way back.
+
+    Parameters
+    ----------
+    features : (E, C) tensor
+        Of the edges of the atoms that are evaluated here, or of some of them.
+    reverse_edge : (E,) int64 tensor
+        Below E an index of ``features``, from E on the place, less E, among the edges whose reverse is elsewhere.
+
+    Returns
+    -------
+    (E, C) tensor
+    """
+    n_edges = features.size(0)
+    if torch.ops.mlip.is_exchanging(n_edges):
+        n_elsewhere = torch.ops.mlip.reverse_edges_elsewhere(n_edges)
+        across = torch.nonzero(reverse_edge >= n_edges).flatten()  # edges with a reverse elsewhere
+        place = reverse_edge.index_select(0, across) - n_edges
+        rows = pad(features.index_select(0, across), place, n_elsewhere)
+        features = torch.cat((features, torch.ops.mlip.swap_edges(rows)))
+    return features.index_select(0, reverse_edge)
+
+
+def keep_edges(reverse_edge: Tensor, is_kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave edges out: which ones stay (E',), with their reverses, and where these are then (E',).
+
+    Parameters
+    ----------
+    reverse_edge : (E,) int64 tensor
+        As in :func:`reverse_features`.
+    is_kept : (E,) bool tensor
+        Both directions of an edge are kept or none, should they disagree.
+    """
+    n_edges = reverse_edge.size(0)
+    is_elsewhere = reverse_edge >= n_edges
+    everywhere = torch.arange(n_edges, device=reverse_edge.device)
+    back = torch.where(is_elsewhere, everywhere, reverse_edge)  # (E,), itself if it is not here
+    is_kept = torch.logical_and(is_kept, is_kept[back])
+    kept = torch.nonzero(is_kept).flatten()  # (E',)
+    position = torch.cumsum(is_kept.to(torch.int64), 0) - 1  # (E,), where an edge is kept
+    moved = torch.where(is_elsewhere, reverse_edge - n_edges + kept.size(0), position[back])
+    return kept, moved[kept]
+
+
 def pad_to_all(values: Tensor, n_atoms: int) -> Tensor:
     """Append zeros for atoms that are evaluated elsewhere, to (N, ...) from (n, ...)."""
     missing = n_atoms - values.size(0)
@@ -194,6 +245,8 @@ def _register() -> torch.library.Library | None:
     library.impl("equivariant_message", composed_equivariant_message, "CompositeImplicitAutograd")
     # nobody exchanges anything through these
     library.impl("exchange", lambda features: features.clone(), "CompositeImplicitAutograd")
+    library.impl("swap_edges", lambda features: features.clone(), "CompositeImplicitAutograd")
+    library.impl("reverse_edges_elsewhere", lambda n_edges: 0, "CompositeImplicitAutograd")
     library.impl("evaluated_atoms", lambda n_atoms: n_atoms, "CompositeImplicitAutograd")
     library.impl("is_exchanging", lambda n_atoms: False, "CompositeImplicitAutograd")
     return library

@@ -1,6 +1,7 @@
 // The operator mlip::exchange: features of the atoms that this process evaluates to features of all atoms of its graph.
-// Its adjoint adds up, where an atom is evaluated, what all processes have for it. Without an engine that has divided the
-// atoms among processes all atoms are evaluated here, and networks leave the operator out.
+// Its adjoint adds up, where an atom is evaluated, what all processes have for it. The operator mlip::swap_edges:
+// features of edges to those of their reverses on other processes, and its own adjoint. Without an engine that has divided
+// the atoms among processes all atoms are evaluated here, and networks leave the operators out.
 
 #include "exchange.h"
 
@@ -84,6 +85,37 @@ variable_list Spread::backward(AutogradContext *, const variable_list &gradients
   return {Collect::apply(gradients[0])};
 }
 
+Tensor swap_edges(const Tensor &rows)
+{
+  FeatureExchange &exchange = partner();
+  TORCH_CHECK(rows.dim() == 2 && rows.size(0) == exchange.n_reverse_edges(),
+              "mlip::swap_edges: expected features (", exchange.n_reverse_edges(), ", C), got ",
+              rows.sizes());
+  const Tensor from = on_cpu(rows);
+  Tensor to = at::empty_like(from);
+  AT_DISPATCH_FLOATING_TYPES(from.scalar_type(), "mlip::swap_edges", [&] {
+    exchange.swap(from.const_data_ptr<scalar_t>(), to.data_ptr<scalar_t>(), from.size(1));
+  });
+  return to.to(rows.device());
+}
+
+struct Swap : Function<Swap> {
+  static Tensor forward(AutogradContext *, const Tensor &rows)
+  {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return swap_edges(rows);
+  }
+  static variable_list backward(AutogradContext *, const variable_list &gradients)
+  {
+    return {Swap::apply(gradients[0])};
+  }
+};
+
+Tensor swap_edges_with_gradient(const Tensor &rows)
+{
+  return Swap::apply(rows);
+}
+
 Tensor exchange_with_gradient(const Tensor &features)
 {
   return Spread::apply(features);
@@ -94,7 +126,12 @@ int64_t evaluated_atoms(int64_t n_atoms)
   return current ? current->n_evaluated() : n_atoms;
 }
 
-// the number of atoms is there so that nobody takes this for a constant
+int64_t reverse_edges_elsewhere(int64_t)
+{
+  return current ? current->n_reverse_edges() : 0;
+}
+
+// the numbers of atoms and edges are there so that nobody takes these for constants
 bool is_exchanging(int64_t)
 {
   return current != nullptr;
@@ -115,6 +152,12 @@ const std::unique_ptr<torch::Library> library = []() -> std::unique_ptr<torch::L
              torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, TORCH_FN(spread)));
   mlip->impl("exchange",
              torch::dispatch(c10::DispatchKey::Autograd, TORCH_FN(exchange_with_gradient)));
+  mlip->def("swap_edges(Tensor features) -> Tensor");
+  mlip->impl("swap_edges",
+             torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, TORCH_FN(swap_edges)));
+  mlip->impl("swap_edges",
+             torch::dispatch(c10::DispatchKey::Autograd, TORCH_FN(swap_edges_with_gradient)));
+  mlip->def("reverse_edges_elsewhere(int n_edges) -> int", TORCH_FN(reverse_edges_elsewhere));
   mlip->def("evaluated_atoms(int n_atoms) -> int", TORCH_FN(evaluated_atoms));
   mlip->def("is_exchanging(int n_atoms) -> bool", TORCH_FN(is_exchanging));
   mlip->def("set_exchange(int address) -> ()", TORCH_FN(set_exchange));

@@ -1,5 +1,5 @@
-// Features of atoms that belong to other processes, as the operator mlip::exchange gets them from whoever runs the
-// simulation. No libtorch here: a molecular-dynamics engine implements this class.
+// Features of atoms and edges that belong to other processes, as the operators mlip::exchange and mlip::swap_edges get
+// them from whoever runs the simulation. No libtorch here: a molecular-dynamics engine implements this class.
 
 #pragma once
 
@@ -23,6 +23,15 @@ class FeatureExchange {
   /// The adjoint: from rows (n_atoms, width) to the sums (n_evaluated, width) over all processes.
   virtual void collect(const float *all, float *evaluated, int64_t width) = 0;
   virtual void collect(const double *all, double *evaluated, int64_t width) = 0;
+
+  /// How many edges of the evaluated atoms have their reverse on another process. Throws if the engine did not expect
+  /// to be asked.
+  virtual int64_t n_reverse_edges() const = 0;
+
+  /// Rows (n_reverse_edges, width) of these edges to those of their reverses, in the order of the edges on either side.
+  /// That is its own adjoint.
+  virtual void swap(const float *rows, float *reverse, int64_t width) = 0;
+  virtual void swap(const double *rows, double *reverse, int64_t width) = 0;
 };
 
 }    // namespace mlip

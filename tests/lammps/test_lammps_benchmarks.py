@@ -1,40 +1,106 @@
 """benchmarks/lammps_*.py: a run that was stopped goes on, and the table says what it should."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run_ensembles(folder, *options):
+    command = [sys.executable, str(BENCHMARKS / "lammps_ensembles.py"), *options]
+    command += ["--output", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line[:1] == "|"]
+
+
+def read_table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
 
 
 def test_runs_in_parts_are_one_run(models, tmp_path):
     def run(folder, picoseconds):
-        command = [sys.executable, str(BENCHMARKS / "lammps_ensembles.py"), "drift"]
-        command += ["--picoseconds", str(picoseconds), "--chunk", "0.016", "--only", "M4"]
-        command += ["--model", str(models["curl"]), "--output", str(tmp_path / folder)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        with (tmp_path / folder / "nve-M4-64.csv").open() as file:
-            return list(csv.DictReader(file))
+        options = ["--picoseconds", str(picoseconds), "--chunk", "0.016", "--only", "nve-M4"]
+        run_ensembles(tmp_path / folder, "ensembles", *options, "--model", str(models["curl"]))
+        return read_table(tmp_path / folder / "nve-M4-64.csv")
 
     first = run("parts", 0.016)
-    parts = run("parts", 0.032)
+    parts = run("parts", 0.024)  # the last chunk is as long as what is left
     assert parts[: len(first)] == first
-    assert [row["chunk"] for row in parts] == ["0"] * len(first) + ["1"] * len(first)
-    assert parts == run("once", 0.032)
+    assert parts == run("once", 0.024)
     times = [float(row["Time"]) for row in parts]
     assert times == sorted(times)
-    assert abs(times[-1] - 0.032) < 1e-9
+    assert [row["chunk"] for row in parts] == ["0"] * 3 + ["1"] * 2
+    assert abs(times[-1] - 0.024) < 1e-9
 
 
-def test_page_on_scaling_has_the_table_that_the_model_of_the_costs_prints():
-    command = [sys.executable, str(BENCHMARKS / "scaling_model.py"), "--atom-ms", "0.15"]
-    command += ["--latency-us", "2", "--bandwidth-gb", "10"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_report_on_a_thermostat_that_counts_anew_in_each_part(models, tmp_path):
+    """The drift is the slope through all parts; an ideal line and the shift between two parts are known."""
+    options = ["--picoseconds", "0.064", "--chunk", "0.032", "--only", "nvt_langevin-M4"]
+    printed = run_ensembles(tmp_path, "ensembles", *options, "--model", str(models["curl"]))
+    rows = read_table(tmp_path / "nvt_langevin-M4-64.csv")
+    assert [row["chunk"] for row in rows] == ["0"] * 5 + ["1"] * 5
+    assert rows[4]["TotEng"] == rows[5]["TotEng"]
+    assert rows[4]["Econserve"] != rows[5]["Econserve"]
+    assert printed[-1][:2] == ["nvt_langevin-M4-64", "0.06"]
+
+    generator = np.random.default_rng(0)
+    with (tmp_path / "nve-M8-64.csv").open("w") as file:
+        file.write(",".join(rows[0]) + "\n")
+        for chunk, start in enumerate((0.0, 1.0)):
+            for time in start + np.linspace(0.0, 1.0, 101):
+                temperatures = np.array([300.0, 290.0, 305.0]) + generator.normal(size=3)
+                conserved = 192e-3 * 0.25 * time + 10.0 * chunk  # 0.25 meV/atom/ps
+                values = [chunk, 0, time, *temperatures, 0, 0, conserved, 0, 1000]
+                file.write(",".join(map(str, values)) + "\n")
+    name, length, *temperatures, drift = next(
+        row for row in run_ensembles(tmp_path, "report") if row[0] == "nve-M8-64"
+    )
+    assert (length, drift) == ("2.00", "+0.2500 ± 0.0000")
+    for expected, cell in zip((300.0, 290.0, 305.0), temperatures, strict=True):
+        mean, error = map(float, cell.split(" ± "))
+        assert abs(mean - expected) < 0.4  # four errors, of 100 values that scatter by 1
+        assert error in (0.1, 0.2)
+
+
+def test_page_on_scaling_has_the_tables_that_the_model_of_the_costs_prints():
     page = (BENCHMARKS.parent / "docs" / "scaling.md").read_text()
-    assert " ".join(command[1:]).partition("benchmarks/")[2] in page
-    assert done.stdout.strip() in page
+    commands = re.findall(r"^    python benchmarks/(scaling_model.py .*)$", page, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        script, *arguments = command.split()
+        done = subprocess.run(
+            [sys.executable, str(BENCHMARKS / script), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() in page, command
+
+
+def test_edges_across_a_boundary_are_those_of_atoms_spread_evenly():
+    """The closed form against a sum over pairs of random points, of which it is the mean."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        from scaling_model import DENSITY, edges_across
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    random = np.random.default_rng(0)
+    edge, cutoff, n = 7.0, 4.5, 400_000
+    start = random.uniform(0.0, edge, (n, 3))
+    direction = random.normal(size=(n, 3))
+    direction /= np.linalg.norm(direction, axis=1)[:, None]
+    end = start + direction * (cutoff * random.random(n) ** (1 / 3))[:, None]
+    share = np.mean(((end < 0.0) | (end > edge)).any(axis=1))
+    n_edges = (DENSITY * edge**3) * (DENSITY * 4.0 / 3.0 * np.pi * cutoff**3)
+    error = np.sqrt(share * (1.0 - share) / n)
+    assert abs(edges_across(edge, cutoff) / n_edges - share) < 4.0 * error
 
 
 def test_scaling_is_measured_on_one_process_and_two(models):

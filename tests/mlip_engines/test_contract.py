@@ -35,6 +35,7 @@ def test_json_has_the_documented_keys():
         *FIELDS,
         "non_conservative_layers",
         "feature_exchange",
+        "edge_exchange",
         "contract_version",
         "energy_unit",
         "length_unit",
@@ -57,6 +58,7 @@ def test_fields_of_a_later_minor_addition_are_ignored():
     [
         ("{", "expected metadata in JSON"),
         ("[]", "expected a JSON object, got list"),
+        (as_json(edge_exchange=True), "must also evaluate only the atoms it is asked for"),
         (as_json(contract_version=2), "expected contract version 1, got 2"),
         (json.dumps(FIELDS), "expected contract version 1, got None"),
         (json.dumps({"contract_version": 1, "name": "x"}), "metadata lack cutoff, dtype"),

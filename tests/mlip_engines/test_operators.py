@@ -15,11 +15,14 @@ from mlip_engines.operators import (
     composed_neighbor_sum,
     evaluated_atoms,
     exchange,
+    keep_edges,
     neighbor_sum,
     pad_to_all,
+    reverse_features,
 )
 from tolerances import TOLERANCE
 from train.models.painn import PaiNN
+from train.models.pet import PET
 
 COMPOSED = """
 import sys
@@ -97,6 +100,31 @@ def test_without_an_engine_every_atom_is_evaluated_and_nothing_is_exchanged():
     assert torch.equal(pad_to_all(features, 5)[3:], torch.zeros(2, 2))
 
 
+def test_without_an_engine_the_reverse_of_every_edge_is_here():
+    features = torch.rand(4, 3, dtype=torch.float64, requires_grad=True)
+    reverse_edge = torch.tensor([2, 3, 0, 1])
+    assert torch.equal(reverse_features(features, reverse_edge), features[reverse_edge])
+    assert torch.autograd.gradcheck(lambda x: reverse_features(x, reverse_edge), (features,))
+    assert reverse_features(features[:0], reverse_edge[:0]).shape == (0, 3)
+
+
+def test_edges_that_are_kept_find_their_reverses_here_and_elsewhere():
+    """Pairs 0-2 and 1-4; 3 stands for a reverse that nobody asks for, those of 5 and 6 are elsewhere."""
+    reverse_edge = torch.tensor([2, 4, 0, 3, 1, 7 + 8, 7 + 2])
+    everything = torch.ones(7, dtype=torch.bool)
+    kept, moved = keep_edges(reverse_edge, everything)
+    assert torch.equal(kept, torch.arange(7))
+    assert torch.equal(moved, reverse_edge)
+    # one direction of the pair 1-4 is too long by a rounding error: both go
+    kept, moved = keep_edges(reverse_edge, torch.tensor([1, 1, 1, 1, 0, 0, 1], dtype=torch.bool))
+    assert kept.tolist() == [0, 2, 3, 6]
+    assert moved.tolist() == [1, 0, 2, 4 + 2]
+    kept, moved = keep_edges(reverse_edge, ~everything)
+    assert kept.shape == moved.shape == (0,)
+    kept, moved = keep_edges(reverse_edge[:0], everything[:0])
+    assert kept.shape == moved.shape == (0,)
+
+
 @pytest.mark.parametrize("n_atoms, n_edges", [(0, 0), (1, 0), (5, 0)])
 @pytest.mark.parametrize("function", [neighbor_sum, composed_neighbor_sum])
 def test_without_edges_there_is_nothing_to_collect(function, n_atoms, n_edges):
@@ -151,27 +179,33 @@ def test_arguments_that_do_not_fit_are_refused():
 
 
 @pytest.fixture(scope="module")
-def painn(tmp_path_factory):
-    """A random network that calls every operator."""
+def random_files(tmp_path_factory):
+    """Random networks that call every operator between them."""
     torch.manual_seed(3)
-    network = PaiNN([1, 8], 4.0, n_features=8, n_basis=5, non_conservative_stress=True)
-    metadata = ModelMetadata(
-        name="painn",
-        species=["H", "O"],
-        cutoff=network.cutoff,
-        message_passing_layers=network.message_passing_layers,
-        heads=network.heads,
-        dtype="float32",
-        interaction_range=network.cutoff * network.message_passing_layers,
-    )
-    path = tmp_path_factory.mktemp("painn") / "painn.pt"
-    assert export_model(network, metadata, path).feature_exchange
-    return path
+    networks = {
+        "painn": PaiNN([1, 8], 4.0, n_features=8, n_basis=5, non_conservative_stress=True),
+        "pet": PET([1, 8], 4.0, n_edge_features=8, n_heads=2),
+    }
+    folder = tmp_path_factory.mktemp("random")
+    for name, network in networks.items():
+        metadata = ModelMetadata(
+            name=name,
+            species=["H", "O"],
+            cutoff=network.cutoff,
+            message_passing_layers=network.message_passing_layers,
+            heads=network.heads,
+            dtype="float32",
+            interaction_range=network.cutoff * network.message_passing_layers,
+        )
+        written = export_model(network, metadata, folder / f"{name}.pt")
+        assert written.feature_exchange
+        assert written.edge_exchange == (name == "pet")
+    return folder
 
 
-@pytest.mark.parametrize("model", ["water", "painn"])
-def test_a_model_gives_the_same_without_the_compiled_operators(model, painn):
-    model = painn if model == "painn" else model
+@pytest.mark.parametrize("model", ["water", "painn", "pet"])
+def test_a_model_gives_the_same_without_the_compiled_operators(model, random_files):
+    model = model if model == "water" else random_files / f"{model}.pt"
     atoms = molecule("H2O")
     atoms.calc = MlipCalculator(model)
     done = subprocess.run(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlip_engines import MlipCalculator
-from mlip_engines.lammps import build_plugin
+from mlip_engines.lammps_build import build_plugin
 from tests.lammps.runner import run_structure
 from tolerances import TOLERANCE
 

@@ -18,11 +18,14 @@ chosen here:
 Linear layers act on a list of tokens, one per atom and edge; only attention needs the rectangle of tokens by centre,
 padded to the largest number of neighbours J. The network is not equivariant: it learns rotations from rotated data.
 
+Only the combination of ij with ji looks beyond a neighbourhood, through :func:`reverse_features`. An engine that
+divides the atoms among processes can so run the transformer of each atom once: here for the first n of N.
+
 ========  ==================================================================
 symbol    size
 ========  ==================================================================
-N, E      atoms, edges
-M         N + E tokens: the centres, then the edges
+N, n, E   atoms, those of them that are evaluated here, their edges
+M         n + E tokens: the centres, then the edges
 T         1 + J tokens in a row: the centre, its edges, padding
 F         edge features (a token); the node features are 4 F wide
 H         attention heads, each F / H wide
@@ -33,6 +36,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlip_engines.operators import evaluated_atoms, pad_to_all, reverse_features
 from mlip_engines.padding import neighbor_ranks, pad
 
 NODE_WIDTH = 4  # node features per edge feature
@@ -116,45 +120,45 @@ class Attention(nn.Module):
         ----------
         tokens : (M, F) tensor
         slot : (M,) int64 tensor
-            The place of each token in the rectangle of N rows and T columns.
-        weight : (N, T) tensor
+            The place of each token in the rectangle of n rows and T columns.
+        weight : (n, T) tensor
             f by row and column.
 
         Returns
         -------
         (M, F) tensor
         """
-        n_atoms, n_columns = weight.size(0), weight.size(1)  # N, T
-        n_slots, n_features = n_atoms * n_columns, tokens.size(1)  # N T, F
-        qkv = pad(self.query_key_value(tokens), slot, n_slots)  # (N T, 3 F)
+        n_atoms, n_columns = weight.size(0), weight.size(1)  # n, T
+        n_slots, n_features = n_atoms * n_columns, tokens.size(1)  # n T, F
+        qkv = pad(self.query_key_value(tokens), slot, n_slots)  # (n T, 3 F)
         width = n_features // self.n_heads  # F / H
-        qkv = qkv.view(n_atoms, n_columns, 3, self.n_heads, width)  # (N, T, 3, H, F / H)
-        qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, N, H, T, F / H)
+        qkv = qkv.view(n_atoms, n_columns, 3, self.n_heads, width)  # (n, T, 3, H, F / H)
+        qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, n, H, T, F / H)
         parts: list[Tensor] = []
         for first in range(0, max(n_atoms, 1), self.n_rows):  # without atoms, one empty part
-            q, k, v = qkv[:, first : first + self.n_rows].unbind(0)  # (n, H, T, F / H) each
-            parts.append(self._attend(q, k, v, weight[first : first + self.n_rows]))  # (n, T, F)
-        y = torch.cat(parts).flatten(0, 1)  # (N T, F)
+            q, k, v = qkv[:, first : first + self.n_rows].unbind(0)  # (b, H, T, F / H) each
+            parts.append(self._attend(q, k, v, weight[first : first + self.n_rows]))  # (b, T, F)
+        y = torch.cat(parts).flatten(0, 1)  # (n T, F)
         return self.out(y.index_select(0, slot))  # (M, F)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, weight: Tensor) -> Tensor:
-        """Return y (n, T, F) before W, for queries, keys and values (n, H, T, F / H), weights (n, T)."""
+        """Return y (b, T, F) before W, for queries, keys and values (b, H, T, F / H), weights (b, T)."""
         if not torch.is_grad_enabled():  # one kernel, which cannot be differentiated by f
-            mask = torch.log(weight)[:, None, None, :]  # (n, 1, 1, T)
+            mask = torch.log(weight)[:, None, None, :]  # (b, 1, 1, T)
             y = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=self.scale)
-            return y.transpose(1, 2).flatten(2)  # (n, T, F)
-        f = weight[:, None, :, None].expand(-1, v.size(1), -1, -1)  # (n, H, T, 1)
-        logits = torch.matmul(q * self.scale, k.transpose(2, 3))  # (n, H, T, T)
+            return y.transpose(1, 2).flatten(2)  # (b, T, F)
+        f = weight[:, None, :, None].expand(-1, v.size(1), -1, -1)  # (b, H, T, 1)
+        logits = torch.matmul(q * self.scale, k.transpose(2, 3))  # (b, H, T, T)
         # What is not there must not decide the largest logit, or exp of all others may vanish. The centre always
         # is, so no row is empty.
-        absent = (weight == 0.0)[:, None, None, :]  # (n, 1, 1, T)
-        attention = torch.softmax(logits.masked_fill(absent, -torch.inf), dim=3)  # (n, H, T, T)
+        absent = (weight == 0.0)[:, None, None, :]  # (b, 1, 1, T)
+        attention = torch.softmax(logits.masked_fill(absent, -torch.inf), dim=3)  # (b, H, T, T)
         # f multiplies the values and a column of ones, numerator and denominator, rather than T^2 weights. Adding
         # log f to the logits would give the same, but no gradient at the cutoff.
-        sums = torch.matmul(attention, torch.cat((f * v, f), dim=3))  # (n, H, T, F / H + 1)
-        y, total = sums.split([v.size(3), 1], dim=3)  # (n, H, T, F / H), (n, H, T, 1)
+        sums = torch.matmul(attention, torch.cat((f * v, f), dim=3))  # (b, H, T, F / H + 1)
+        y, total = sums.split([v.size(3), 1], dim=3)  # (b, H, T, F / H), (b, H, T, 1)
         y = y / total
-        return y.transpose(1, 2).flatten(2)  # (n, T, F)
+        return y.transpose(1, 2).flatten(2)  # (b, T, F)
 
 
 class AttentionLayer(nn.Module):
@@ -173,10 +177,10 @@ class AttentionLayer(nn.Module):
         self.edge_feed_forward = FeedForward(n_features)
 
     def forward(self, h: Tensor, x: Tensor, slot: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the new h (N, 4 F) and x (E, F); slot (M,) and weight (N, T) as in :class:`Attention`."""
+        """Return the new h (n, 4 F) and x (E, F); slot (M,) and weight (n, T) as in :class:`Attention`."""
         tokens = torch.cat((self.contract(h), x))  # (M, F)
         attended = self.attention(self.attention_norm(tokens), slot, weight)  # (M, F)
-        centre, edges = attended.split([h.size(0), x.size(0)])  # (N, F), (E, F)
+        centre, edges = attended.split([h.size(0), x.size(0)])  # (n, F), (E, F)
         h = h + self.expand(centre)
         x = x + edges
         h = h + self.node_feed_forward(self.node_norm(h))
@@ -199,7 +203,7 @@ class Combination(nn.Module):
     def forward(self, m: Tensor, x: Tensor, reverse_edge: Tensor) -> Tensor:
         """Return new messages (E, F)."""
         normed = self.norm(x)  # (E, F)
-        both = torch.cat((normed, normed.index_select(0, reverse_edge)), dim=1)  # (E, 2 F)
+        both = torch.cat((normed, reverse_features(normed, reverse_edge)), dim=1)  # (E, 2 F)
         return m + x + self.mlp(both)  # (E, F)
 
 
@@ -227,7 +231,7 @@ class MessagePassingLayer(nn.Module):
         slot: Tensor,
         weight: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the new h (N, 4 F), x (E, F) and m (E, F); geometry (E, 4) is r_ij and |r_ij|."""
+        """Return the new h (n, 4 F), x (E, F) and m (E, F); geometry (E, 4) is r_ij and |r_ij|."""
         if self.combination is not None:
             m = self.combination(m, x, reverse_edge)
         x = self.compress(torch.cat((self.e_r(geometry), m), dim=1))  # (E, F)
@@ -259,10 +263,10 @@ class EnergyHead(nn.Module):
         self.h_n = Readout(n_features, n_features, 1)
 
     def forward(self, h: Tensor, x: Tensor, fade: Tensor, centre: Tensor) -> Tensor:
-        """Return atomic energies (N,); fade (E,) is f_c, centre (E,) the atom i of each edge."""
+        """Return atomic energies (n,); fade (E,) is f_c, centre (E,) the atom i of each edge."""
         edges = fade * self.h_n(x).flatten()  # (E,)
-        zero = torch.zeros(h.size(0), dtype=edges.dtype, device=edges.device)  # (N,)
-        return self.h_c(h).flatten() + zero.index_add(0, centre, edges)  # (N,)
+        zero = torch.zeros(h.size(0), dtype=edges.dtype, device=edges.device)  # (n,)
+        return self.h_c(h).flatten() + zero.index_add(0, centre, edges)  # (n,)
 
 
 class FadingHead(nn.Module):
@@ -278,12 +282,12 @@ class FadingHead(nn.Module):
         self.h_n = Readout(n_features, n_features, n_components)
 
     def forward(self, h: Tensor, x: Tensor, fade: Tensor, centre: Tensor) -> Tensor:
-        """Return values (N, K); arguments as in :class:`EnergyHead`."""
-        zero = torch.zeros(h.size(0), dtype=fade.dtype, device=h.device)  # (N,)
-        n = zero.index_add(0, centre, fade)  # (N,)
-        values = (n / (1.0 + n))[:, None] * self.h_c(h)  # (N, K)
+        """Return values (n, K); arguments as in :class:`EnergyHead`."""
+        zero = torch.zeros(h.size(0), dtype=fade.dtype, device=h.device)  # (n,)
+        count = zero.index_add(0, centre, fade)  # (n,)
+        values = (count / (1.0 + count))[:, None] * self.h_c(h)  # (n, K)
         edges = fade[:, None] * self.h_n(x)  # (E, K)
-        return values.index_add(0, centre, edges)  # (N, K)
+        return values.index_add(0, centre, edges)  # (n, K)
 
 
 class PET(nn.Module):
@@ -316,6 +320,8 @@ class PET(nn.Module):
     """
 
     heads: list[str]
+    feature_exchange = True
+    edge_exchange = True
 
     def __init__(
         self,
@@ -368,15 +374,19 @@ class PET(nn.Module):
         self.force_head = FadingHead(n_edge_features, 3) if self.has_non_conservative else None
         self.stress_head = FadingHead(n_edge_features, 6) if non_conservative_stress else None
 
-    def _heads(self, h: Tensor, x: Tensor, fade: Tensor, centre: Tensor) -> dict[str, Tensor]:
+    def _heads(
+        self, h: Tensor, x: Tensor, fade: Tensor, centre: Tensor, n_atoms: int
+    ) -> dict[str, Tensor]:
         """Run what is not conservative: forces (N, 3) and, with its head, virials (N, 3, 3)."""
         output: dict[str, Tensor] = {}
         if self.force_head is not None:
-            output["non_conservative_forces"] = self.force_head(h, x, fade, centre)  # (N, 3)
+            forces = self.force_head(h, x, fade, centre)  # (n, 3)
+            output["non_conservative_forces"] = pad_to_all(forces, n_atoms)
         if self.stress_head is not None:
-            w = self.stress_head(h, x, fade, centre).unbind(1)  # xx yy zz yz xz xy, (N,) each
+            w = self.stress_head(h, x, fade, centre).unbind(1)  # xx yy zz yz xz xy, (n,) each
             rows = [w[0], w[5], w[4], w[5], w[1], w[3], w[4], w[3], w[2]]
-            output["non_conservative_virials"] = torch.stack(rows, dim=1).view(-1, 3, 3)
+            virials = torch.stack(rows, dim=1).view(-1, 3, 3)  # (n, 3, 3)
+            output["non_conservative_virials"] = pad_to_all(virials, n_atoms)
         return output
 
     def _tokens(
@@ -387,23 +397,23 @@ class PET(nn.Module):
         reverse_edge: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Run the shared layers; return h, x, m, geometry, fade, slot and weight."""
-        n_atoms = atomic_numbers.size(0)  # N
+        n = evaluated_atoms(atomic_numbers.size(0))
         centre, neighbor = edge_index[0], edge_index[1]  # (E,) each
         distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
         geometry = torch.cat((edge_vectors, distance[:, None]), dim=1)  # (E, 4)
         fade = self.f_c(distance)  # (E,)
 
-        rank, n_neighbors = neighbor_ranks(centre, n_atoms)  # (E,), J
+        rank, n_neighbors = neighbor_ranks(centre, n)  # (E,), J
         n_columns = n_neighbors + 1  # T
-        rows = torch.arange(n_atoms, device=centre.device)  # (N,)
+        rows = torch.arange(n, device=centre.device)  # (n,)
         slot = n_columns * torch.cat((rows, centre))  # (M,) the first of the row
         slot = slot + torch.cat((torch.zeros_like(rows), rank + 1))  # (M,)
-        one = torch.ones(n_atoms, dtype=fade.dtype, device=fade.device)  # (N,)
+        one = torch.ones(n, dtype=fade.dtype, device=fade.device)  # (n,)
         weight = torch.cat((one, fade))[:, None]  # (M, 1)
-        weight = pad(weight, slot, n_atoms * n_columns).view(n_atoms, n_columns)  # (N, T)
+        weight = pad(weight, slot, n * n_columns).view(n, n_columns)  # (n, T)
 
         kind = self.species_index[atomic_numbers]  # (N,)
-        h = self.e_c(kind)  # (N, 4 F)
+        h = self.e_c(kind[:n])  # (n, 4 F)
         m = self.e_n(kind).index_select(0, neighbor)  # (E, F)
         x = m  # (E, F), which the first layer does not read
         for layer in self.shared:
@@ -420,18 +430,20 @@ class PET(nn.Module):
         with_non_conservative: bool,
     ) -> dict[str, Tensor]:
         """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3) and virials (N, 3, 3)."""
+        n_atoms = atomic_numbers.size(0)  # N
         h, x, m, geometry, fade, slot, weight = self._tokens(
             atomic_numbers, edge_index, edge_vectors, reverse_edge
         )
         output: dict[str, Tensor] = {}
         if with_non_conservative:
             if self.training:
-                output = self._heads(h, x, fade, edge_index[0])
+                output = self._heads(h, x, fade, edge_index[0], n_atoms)
             else:  # an engine differentiates the energy only: keep this branch off its graph
-                output = self._heads(h.detach(), x.detach(), fade.detach(), edge_index[0])
+                output = self._heads(h.detach(), x.detach(), fade.detach(), edge_index[0], n_atoms)
         for layer in self.energy_layers:
             h, x, m = layer(h, x, m, geometry, reverse_edge, slot, weight)
-        output["atomic_energies"] = self.energy_head(h, x, fade, edge_index[0])  # (N,)
+        energies = self.energy_head(h, x, fade, edge_index[0])  # (n,)
+        output["atomic_energies"] = pad_to_all(energies, n_atoms)  # (N,)
         return output
 
     @torch.jit.export
@@ -447,4 +459,4 @@ class PET(nn.Module):
         h, x, _, _, fade, _, _ = self._tokens(
             atomic_numbers, edge_index, edge_vectors, reverse_edge
         )
-        return self._heads(h, x, fade, edge_index[0])
+        return self._heads(h, x, fade, edge_index[0], atomic_numbers.size(0))

