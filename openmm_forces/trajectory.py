@@ -133,7 +133,7 @@ class TrajectoryRun:
         rows, frames, seconds, stopped = [], [], 0.0, ""
         counted, n_done = evaluation_counts(self.context)[:2], 0
         for done in range(0, n_steps + 1, between):
-            try:  # OpenMM finds out that positions are not numbers when it is asked for anything
+            try:
                 if done:
                     began = time.perf_counter()
                     self.integrator.step(int(between))
