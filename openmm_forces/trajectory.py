@@ -121,7 +121,8 @@ class TrajectoryRun:
             self.context.loadCheckpoint((self.folder / f"chunk_{first - 1}.chk").read_bytes())
         for k in range(first, s.n_chunks):
             chunk = self._chunk(k * per_chunk, per_chunk)
-            (self.folder / f"chunk_{k}.chk").write_bytes(self.context.createCheckpoint())
+            if not chunk.stopped:
+                (self.folder / f"chunk_{k}.chk").write_bytes(self.context.createCheckpoint())
             chunk.save(self.folder / f"chunk_{k}.npz")
             if chunk.stopped:
                 return
@@ -129,29 +130,34 @@ class TrajectoryRun:
     def _chunk(self, start: int, n_steps: int) -> Trajectory:
         s = self.simulation
         between = np.gcd(s.row_every, s.frame_every) if s.frame_every else s.row_every
-        rows, frames, seconds, stopped, done = [], [], 0.0, "", 0
-        counted = evaluation_counts(self.context)[:2]
+        rows, frames, seconds, stopped = [], [], 0.0, ""
+        counted, n_done = evaluation_counts(self.context)[:2], 0
         for done in range(0, n_steps + 1, between):
-            if done:
-                began = time.perf_counter()
-                try:
+            try:
+                if done:
+                    began = time.perf_counter()
                     self.integrator.step(int(between))
-                except openmm.OpenMMException as e:
-                    stopped = f"OpenMM: {e}"
-                    done -= between
-                    break
-                seconds += time.perf_counter() - began
-            if done % s.row_every == 0:
-                row = self._row(start + done)
-                if not np.isfinite(row["potential_eV"]):
-                    stopped = "the energy is not a number"
-                    done -= between
-                    break
+                    seconds += time.perf_counter() - began
+                row = self._row(start + done) if done % s.row_every == 0 else None
+                frame = None
+                if s.frame_every and done % s.frame_every == 0:
+                    frame = self._frame(start + done)
+            except openmm.OpenMMException as e:
+                stopped = f"OpenMM: {e}"
+                break
+            if row is not None and not np.isfinite(row["potential_eV"]):
+                stopped = "the energy is not a number"
+                break
+            n_done = done
+            if row is not None:
                 rows.append(row)
                 print(f"step {start + done}", flush=True)
-            if s.frame_every and done % s.frame_every == 0:
-                frames.append(self._frame(start + done))
-        counts = evaluation_counts(self.context)[:2]
+            if frame is not None:
+                frames.append(frame)
+        try:
+            counts = evaluation_counts(self.context)[:2]
+        except openmm.OpenMMException:  # of positions that are not numbers nothing can be asked
+            counts = counted
         n_atoms = len(self.atoms)
         return Trajectory(
             **{name: np.array([row[name] for row in rows]) for name in rows[0]},
@@ -161,7 +167,7 @@ class TrajectoryRun:
             frame_cell=np.array([frame[3] for frame in frames]).reshape(-1, 3, 3),
             evaluations=np.array([counts]) - np.array([counted]),
             seconds=np.array([seconds]),
-            n_steps=np.array([done]),
+            n_steps=np.array([n_done]),
             stopped=stopped,
         )
 

@@ -146,6 +146,18 @@ def test_a_run_that_blows_up_is_a_result(engine, argon, tmp_path):
     assert again.stopped == run.stopped and len(again.time_ps) == len(run.time_ps)
 
 
+@pytest.mark.openmm
+def test_positions_that_are_not_numbers_end_a_run_in_openmm(argon_model, argon, tmp_path):
+    """Then OpenMM raises in the step, and whenever it is asked for anything afterwards."""
+    engine = engine_of("openmm", argon_model)
+    simulation = Simulation(
+        NON_CONSERVATIVE, 4e6, temperature_K=300.0, inner_step_fs=1e8, row_every_fs=4e8, chunks=1
+    )
+    run = engine.run(simulation, argon, tmp_path)
+    assert "NaN" in run.stopped or "not a number" in run.stopped
+    assert 1 <= len(run.time_ps) < 40 and np.isfinite(run.potential_eV).all()
+
+
 def test_kinds_of_forces_take_turns(engine, argon):
     choices = [CONSERVATIVE, Forces("respa", 4), NON_CONSERVATIVE]
     found = engine.time_steps(choices, argon, 2.0, inner_steps=8, turns=3)
