@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlip_engines.launcher import is_first
+
 if TYPE_CHECKING:
     from mlip_engines.lammps_installation import LammpsInstallation
 
@@ -23,9 +25,6 @@ PLUGIN_NAME = "mlipplugin.so"  # LAMMPS looks for names that end in "plugin.so"
 TORCH_LIBRARY_NAME = "libmlip_torch.so"
 OPERATORS_LIBRARY_NAME = "libmlip_operators.so"
 BUILD_COMMAND = "mlip-lammps build"
-
-# How MPI launchers tell a process its rank before MPI itself has started.
-_RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
 
 class PluginError(RuntimeError):
@@ -139,6 +138,12 @@ def other_plugins(target: PluginTarget) -> list[Path]:
     return [folder for folder in folders if folder.name != target.folder_name]
 
 
+def has_stale_plugin(target: PluginTarget) -> bool:
+    """Return whether there is a plugin for these versions, of other sources or another place of LAMMPS and torch."""
+    stem = target.folder_name.removesuffix(target.fingerprint)
+    return any(folder.name.startswith(stem) for folder in other_plugins(target))
+
+
 def plugin_directory() -> str:
     """Tell LAMMPS where the plugin is, and add the shipped models to its potential files.
 
@@ -153,10 +158,7 @@ def plugin_directory() -> str:
         if folder is not None:
             return str(folder)
         reason = f"not compiled for LAMMPS {target.lammps_version} and torch {target.torch_version}"
-        if any(
-            t.name.startswith(target.folder_name.removesuffix(target.fingerprint))
-            for t in other_plugins(target)
-        ):
+        if has_stale_plugin(target):
             reason = "compiled from other sources or for another place of LAMMPS and torch"
         _hint(f"its plugin is {reason}; run: {BUILD_COMMAND}")
         return str(plugin_roots()[0] / target.folder_name)
@@ -172,8 +174,7 @@ def _add_to_path_variable(name: str, folder: str) -> None:
 
 
 def _hint(reason: str) -> None:
-    ranks = {os.environ[name] for name in _RANK_VARIABLES if name in os.environ}
-    if ranks <= {"0"}:
+    if is_first():
         sys.stderr.write(f"mlip-engines: pair_style mlip is not available: {reason}\n")
 
 

@@ -7,11 +7,20 @@ happen before a file that calls them is loaded.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlip_engines.lammps import OPERATORS_LIBRARY_NAME, PluginError, find_plugin, plugin_target
+from mlip_engines.lammps import (
+    BUILD_COMMAND,
+    OPERATORS_LIBRARY_NAME,
+    PluginError,
+    find_plugin,
+    has_stale_plugin,
+    plugin_target,
+)
 from mlip_engines.padding import neighbor_ranks, pad
 
 SCHEMAS = (
@@ -232,12 +241,20 @@ def _register() -> torch.library.Library | None:
     if hasattr(torch.ops.mlip, "exchange"):  # LAMMPS in the same process was first
         return None
     try:
-        folder = find_plugin(plugin_target())
+        target = plugin_target()
+        folder = find_plugin(target)
+        is_stale = folder is None and has_stale_plugin(target)
     except PluginError:
-        folder = None
+        folder, is_stale = None, False
     if folder is not None:
         torch.ops.load_library(str(folder / OPERATORS_LIBRARY_NAME))
         return None
+    if is_stale:
+        warnings.warn(
+            "the compiled operators belong to other sources of mlip-engines: models run several times slower without "
+            f"them; run: {BUILD_COMMAND}",
+            stacklevel=2,
+        )
     library = torch.library.Library("mlip", "FRAGMENT")
     for schema in SCHEMAS:
         library.define(schema)

@@ -1,4 +1,4 @@
-// Which of the loops that were compiled once for each instruction set this processor runs.
+// Loops that are compiled once for each instruction set of the processor, and which of them this one runs.
 
 #pragma once
 
@@ -10,3 +10,24 @@
 #else
 #define MLIP_FASTEST(function) baseline::function()
 #endif
+
+// Declares Loops<Scalar> make<Scalar>(), which a file that is compiled for each instruction set defines in the
+// namespace MLIP_ISA with MLIP_DEFINE_LOOPS; fastest_make<Scalar>() is the one for this processor.
+#define MLIP_DECLARE_LOOPS(Loops, make)                     \
+  namespace baseline {                                      \
+  template <typename Scalar> Loops<Scalar> make();          \
+  }                                                         \
+  namespace avx2 {                                          \
+  template <typename Scalar> Loops<Scalar> make();          \
+  }                                                         \
+  namespace avx512 {                                        \
+  template <typename Scalar> Loops<Scalar> make();          \
+  }                                                         \
+  template <typename Scalar> Loops<Scalar> fastest_##make() \
+  {                                                         \
+    return MLIP_FASTEST(make<Scalar>);                      \
+  }
+
+#define MLIP_DEFINE_LOOPS(Loops, make) \
+  template Loops<float> make<float>(); \
+  template Loops<double> make<double>();

@@ -10,7 +10,6 @@
 // positions have loops; others are those of the same sums composed of mlip::neighbor_sum.
 
 #include "edges.h"
-#include "instruction_sets.h"
 #include "message_kernel.h"
 
 #include <ATen/Parallel.h>
@@ -18,7 +17,6 @@
 #include <torch/torch.h>
 
 #include <memory>
-#include <type_traits>
 
 namespace mlip {
 
@@ -28,14 +26,6 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 namespace {
-
-template <typename Scalar> MessageKernels<Scalar> kernels()
-{
-  if constexpr (std::is_same_v<Scalar, float>)
-    return MLIP_FASTEST(message_kernels_float);
-  else
-    return MLIP_FASTEST(message_kernels_double);
-}
 
 struct Arguments {
   Tensor radial, unit, sources, filters;    // R, u, (S, A, V) and W
@@ -126,7 +116,7 @@ Tensor messages_of(const Arguments &given)
   AT_DISPATCH_FLOATING_TYPES(messages.scalar_type(), "mlip::equivariant_message", [&] {
     auto p = a.problem<scalar_t>();
     p.messages = messages.mutable_data_ptr<scalar_t>();
-    const auto loop = kernels<scalar_t>().messages;
+    const auto loop = fastest_message_kernels<scalar_t>().messages;
     at::parallel_for(0, p.n_centres, a.grain(),
                      [&](int64_t begin, int64_t end) { loop(p, begin, end); });
   });
@@ -142,7 +132,7 @@ Tensor by_sources_of(const Arguments &given, const Tensor &by_messages)
     auto p = a.problem<scalar_t>();
     p.by_messages = g.const_data_ptr<scalar_t>();
     p.by_sources = result.mutable_data_ptr<scalar_t>();
-    const auto all = kernels<scalar_t>();
+    const auto all = fastest_message_kernels<scalar_t>();
     const int64_t width = all.column_block, n_blocks = (p.n_features + width - 1) / width;
     // threads share columns, not centres: no two of them add to the same number
     at::parallel_for(0, n_blocks, 1, [&](int64_t begin, int64_t end) {
@@ -162,7 +152,7 @@ std::pair<Tensor, Tensor> by_edges_of(const Arguments &given, const Tensor &by_m
     p.by_messages = g.const_data_ptr<scalar_t>();
     p.by_radial = by_radial.mutable_data_ptr<scalar_t>();
     p.by_unit = by_unit.mutable_data_ptr<scalar_t>();
-    const auto loop = kernels<scalar_t>().by_edges;
+    const auto loop = fastest_message_kernels<scalar_t>().by_edges;
     at::parallel_for(0, p.n_centres, a.grain(),
                      [&](int64_t begin, int64_t end) { loop(p, begin, end); });
   });

@@ -261,23 +261,16 @@ void for_basis(const MessageProblem<Scalar> &p, int64_t begin, int64_t end)
     for_basis<Loop, K - 1>(p, begin, end);
 }
 
-template <typename Scalar> MessageKernels<Scalar> kernels()
+}    // namespace
+
+template <typename Scalar> MessageKernels<Scalar> message_kernels()
 {
   constexpr int MOST = MESSAGE_MAX_BASIS;
   return {for_basis<Messages, MOST, Scalar>, for_basis<BySources, MOST, Scalar>,
           for_basis<ByEdges, MOST, Scalar>, TILE_VECTORS * Vector<Scalar>::LANES};
 }
 
-}    // namespace
-
-MessageKernels<float> message_kernels_float()
-{
-  return kernels<float>();
-}
-MessageKernels<double> message_kernels_double()
-{
-  return kernels<double>();
-}
+MLIP_DEFINE_LOOPS(MessageKernels, message_kernels)
 
 }    // namespace MLIP_ISA
 }    // namespace mlip

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "instruction_sets.h"
+
 #include <cstdint>
 
 namespace mlip {
@@ -41,18 +43,6 @@ template <typename Scalar> struct MessageKernels {
 // the filters of a tile stay in registers, so there may not be more radial functions than this
 constexpr int64_t MESSAGE_MAX_BASIS = 16;
 
-// one definition per instruction set; a processor gets the last one that it has
-namespace baseline {
-MessageKernels<float> message_kernels_float();
-MessageKernels<double> message_kernels_double();
-}    // namespace baseline
-namespace avx2 {
-MessageKernels<float> message_kernels_float();
-MessageKernels<double> message_kernels_double();
-}    // namespace avx2
-namespace avx512 {
-MessageKernels<float> message_kernels_float();
-MessageKernels<double> message_kernels_double();
-}    // namespace avx512
+MLIP_DECLARE_LOOPS(MessageKernels, message_kernels)
 
 }    // namespace mlip

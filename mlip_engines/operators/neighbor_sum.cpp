@@ -7,7 +7,6 @@
 // makes a tensor of the size of edges times features; elsewhere the operator is composed of others.
 
 #include "edges.h"
-#include "instruction_sets.h"
 #include "neighbor_sum_kernel.h"
 
 #include <ATen/Parallel.h>
@@ -15,7 +14,6 @@
 #include <torch/torch.h>
 
 #include <memory>
-#include <type_traits>
 
 namespace mlip {
 
@@ -25,14 +23,6 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 namespace {
-
-template <typename Scalar> NeighborSumKernels<Scalar> kernels()
-{
-  if constexpr (std::is_same_v<Scalar, float>)
-    return MLIP_FASTEST(kernels_float);
-  else
-    return MLIP_FASTEST(kernels_double);
-}
 
 template <typename Scalar>
 NeighborSumProblem<Scalar> problem(const Edges &edges, const Tensor &weights,
@@ -52,7 +42,7 @@ Tensor sums_of(const Tensor &weights, const Tensor &features, const Edges &edges
   Tensor t = at::empty({edges.n_centres(), r.size(1), x.size(1)}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlip::neighbor_sum", [&] {
     const auto p = problem<scalar_t>(edges, r, x, t);
-    const auto kernel = kernels<scalar_t>().sums;
+    const auto kernel = fastest_neighbor_sum_kernels<scalar_t>().sums;
     at::parallel_for(0, p.n_atoms, edges.grain(p.n_weights * p.n_features),
                      [&](int64_t begin, int64_t end) { kernel(p, begin, end); });
   });
@@ -65,7 +55,7 @@ Tensor weights_of(const Tensor &features, const Tensor &sums, const Edges &edges
   Tensor r = at::empty({edges.n_edges(), t.size(1)}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mlip::neighbor_sum", [&] {
     const auto p = problem<scalar_t>(edges, r, x, t);
-    const auto kernel = kernels<scalar_t>().weights;
+    const auto kernel = fastest_neighbor_sum_kernels<scalar_t>().weights;
     at::parallel_for(0, p.n_atoms, edges.grain(p.n_weights * p.n_features),
                      [&](int64_t begin, int64_t end) { kernel(p, begin, end); });
   });
@@ -78,7 +68,8 @@ Tensor features_of(const Tensor &weights, const Tensor &sums, const Edges &edges
   Tensor x = at::zeros({n_atoms, t.size(2)}, t.options());
   AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "mlip::neighbor_sum", [&] {
     const auto p = problem<scalar_t>(edges, r, x, t);
-    const auto [sums_kernel, weights_kernel, kernel, width] = kernels<scalar_t>();
+    const auto [sums_kernel, weights_kernel, kernel, width] =
+        fastest_neighbor_sum_kernels<scalar_t>();
     const int64_t n_blocks = (p.n_features + width - 1) / width;
     // threads share columns, not centres: no two of them add to the same number
     at::parallel_for(0, n_blocks, 1,

@@ -176,21 +176,14 @@ void features(const NeighborSumProblem<Scalar> &p, int64_t begin, int64_t end)
   in_tiles_of_rows<FeaturesOfRows>(p.n_weights, p, begin, end);
 }
 
-template <typename Scalar> NeighborSumKernels<Scalar> kernels()
+}    // namespace
+
+template <typename Scalar> NeighborSumKernels<Scalar> neighbor_sum_kernels()
 {
   return {sums<Scalar>, weights<Scalar>, features<Scalar>, TILE_VECTORS * Vector<Scalar>::LANES};
 }
 
-}    // namespace
-
-NeighborSumKernels<float> kernels_float()
-{
-  return kernels<float>();
-}
-NeighborSumKernels<double> kernels_double()
-{
-  return kernels<double>();
-}
+MLIP_DEFINE_LOOPS(NeighborSumKernels, neighbor_sum_kernels)
 
 }    // namespace MLIP_ISA
 }    // namespace mlip

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "instruction_sets.h"
+
 #include <cstdint>
 
 namespace mlip {
@@ -38,18 +40,6 @@ template <typename Scalar> struct NeighborSumKernels {
   int64_t column_block;    // features are fastest in multiples of it
 };
 
-// one definition per instruction set; a processor gets the last one that it has
-namespace baseline {
-NeighborSumKernels<float> kernels_float();
-NeighborSumKernels<double> kernels_double();
-}    // namespace baseline
-namespace avx2 {
-NeighborSumKernels<float> kernels_float();
-NeighborSumKernels<double> kernels_double();
-}    // namespace avx2
-namespace avx512 {
-NeighborSumKernels<float> kernels_float();
-NeighborSumKernels<double> kernels_double();
-}    // namespace avx512
+MLIP_DECLARE_LOOPS(NeighborSumKernels, neighbor_sum_kernels)
 
 }    // namespace mlip

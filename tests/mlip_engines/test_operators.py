@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -163,6 +164,38 @@ def test_threads_do_not_change_the_result():
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert torch.equal(a, b)  # each number is added up by one thread, in one order
+
+
+@pytest.mark.skipif(not are_compiled(), reason="composed operators share work as torch does")
+@pytest.mark.parametrize("derivative", [False, True])
+@pytest.mark.parametrize("name", ["neighbor_sum", "equivariant_message"])
+def test_threads_share_the_work(name, derivative):
+    torch.manual_seed(0)
+    _, first_edge, neighbor = random_graph(2000, 100_000)
+    radial, sources = torch.rand(100_000, 10), torch.rand(2000, 160)
+    if name == "neighbor_sum":
+        inputs, last = (radial, sources), ()
+    else:
+        inputs, last = (radial, torch.rand(100_000, 3), sources), (torch.rand(3, 10, 32),)
+    inputs = tuple(x.requires_grad_(derivative) for x in inputs)
+    operator = getattr(torch.ops.mlip, name)
+
+    def work():
+        found = operator(*inputs, *last, first_edge, neighbor)
+        if derivative:
+            torch.autograd.grad(found, inputs, torch.ones_like(found))
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        work()
+        started = time.process_time(), time.thread_time()
+        for _ in range(5):
+            work()
+        everyone, this_one = time.process_time() - started[0], time.thread_time() - started[1]
+    finally:
+        torch.set_num_threads(before)
+    assert everyone - this_one > 0.25 * everyone  # of two threads the other does about half
 
 
 def test_arguments_that_do_not_fit_are_refused():
