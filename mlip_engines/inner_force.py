@@ -1,7 +1,5 @@
 """Two networks in one: the energy of an accurate one, the non-conservative forces of a cheap one."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -54,9 +52,13 @@ class WithInnerForce(nn.Module):
         self.cutoff = float(outer.cutoff)
         self.inner_cutoff = float(inner.cutoff)
         self.sees_fewer = self.inner_cutoff < self.cutoff
-        reach = math.ceil(inner.cutoff * inner.message_passing_layers / outer.cutoff)
-        self.message_passing_layers = max(outer.message_passing_layers, reach)
-        self.non_conservative_layers = reach
+        # Engines count edges of the outer graph, of which those of the inner one are a part.
+        self.non_conservative_layers = (
+            getattr(inner, "non_conservative_layers", 0) or inner.message_passing_layers
+        )
+        self.message_passing_layers = max(
+            outer.message_passing_layers, self.non_conservative_layers
+        )
         self.feature_exchange = all(
             getattr(network, "feature_exchange", False) for network in (outer, inner)
         )

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 import train.checkpoint
 from mlip_engines import MlipCalculator, ModelContractError, check_conformance, read_metadata
 from mlip_engines.analytic import LennardJones
 from mlip_engines.cli import main
 from mlip_engines.inner_force import WithInnerForce
+from mlip_engines.neighbors import neighbor_graph
 from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
 from tolerances import TOLERANCE
@@ -36,6 +38,21 @@ def test_two_networks_together_keep_the_contract(cutoff):
         species=["H", "O"],
         rotation=True,
     )
+
+
+def test_no_atom_is_felt_over_more_edges_than_the_file_says():
+    """A chain in which every edge of the outer network is one of the inner: hops count, not distances."""
+    both = WithInnerForce(painn(8, 4.5, 1), painn(4, 3.0, 2), 0.7)
+    chain = Atoms("O7", positions=[[2.5 * k, 0.1 * (k % 2), 0.0] for k in range(7)])
+    graph = neighbor_graph(chain, both.cutoff)
+
+    def force_of_first(vectors):
+        graph_of = graph._replace(edge_vectors=vectors)
+        return both.non_conservative(*graph_of)["non_conservative_forces"][0]
+
+    by_edges = torch.autograd.functional.jacobian(force_of_first, graph.edge_vectors)  # (3, E, 3)
+    felt = graph.edge_index[1, by_edges.abs().amax(dim=(0, 2)) > 0.0]
+    assert int(felt.max()) == both.non_conservative_layers
 
 
 @pytest.fixture
