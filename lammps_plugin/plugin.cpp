@@ -85,7 +85,8 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   const std::string problem = difference(lmp);
   if (!problem.empty()) {
     warn(lmp, "pair_style mlip is not available: " + problem +
-                  ". Compile it for this one: mlip-lammps build");
+                  ". Compile it for this one: mlip-lammps build, for a LAMMPS of your own "
+                  "mlip-lammps build --lammps-source DIR --lmp FILE");
     return;
   }
 

@@ -43,7 +43,8 @@ def build_plugin(
         By default that of the folder it was installed to; a source tree needs none, and its plugin is not tried
         then.
     definitions : sequence of str
-        More settings of ``CMakeLists.txt``, each as ``NAME=VALUE``.
+        More settings of ``CMakeLists.txt``, each as ``NAME=VALUE``. With any, the plugin is compiled anew: nothing
+        says which an existing one was compiled with.
     report : callable
         Is given one line of progress at a time.
 
@@ -58,6 +59,7 @@ def build_plugin(
         If something is missing or the compilation fails; the message says what to install, or
         where the log is.
     """
+    force = force or bool(definitions)
     installation = None if lammps_source is None else find_installation(lammps_source, lmp)
     if installation is not None:
         definitions = [*installation.definitions, *definitions]
