@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from train.precision import choose_device
+
+# The others wait while the first validates, longer than torch's 10 minutes for a large set. When a process dies,
+# torchrun ends the rest at once.
+_PATIENCE = timedelta(hours=12)
 
 
 class Processes:
@@ -28,7 +33,8 @@ class Processes:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if self.count > 1:
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            backend = "nccl" if self.device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=_PATIENCE)
 
     @property
     def is_first(self) -> bool:
