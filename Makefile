@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CXX_SOURCES := $(foreach folder,lammps_plugin mlip_engines/operators,$(wildcard $(folder)/*.cpp $(folder)/*.h))
+MODEL ?= water
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: env demo bench test lint format clean check-tools
@@ -32,7 +33,7 @@ demo: env
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python examples/demo.py --output demo
 
 bench: env
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python benchmarks/speed.py --output speed
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python benchmarks/speed.py --model $(MODEL) --output speed-$(MODEL)
 
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

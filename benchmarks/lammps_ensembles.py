@@ -12,7 +12,7 @@ blocks, and the slope of the conserved quantity after the first tenth.
 
 How the drift at constant energy depends on the stride, with C and NC beside it, is what mlip-validate tells:
 
-    mlip-validate water --only nve stride
+    mlip-validate water --structure examples/water_64.extxyz --only nve stride
 """
 
 import argparse
