@@ -71,19 +71,19 @@ def validate(
     needed = case.settings.equilibrate_ps > 0.0 or any(d.needs_engine for d in diagnostics)
     makers = engines if needed else []
     processes = ranks()
-    runner = Runner(
-        case,
-        [make_engine(name, case.model.path) for name in makers],
-        diagnostics,
-        folder,
-        processes,
-    )
-    described = describe(case, structure_file)
-    runner.claim_folder(described)
-    runner.time_model()
     quiet = not progress or processes.rank != 0
     layout = "{desc:32.32} {percentage:3.0f} % |{bar:24}| {elapsed} gone, {remaining} left"
-    try:
+    try:  # from here on the others would wait for one that fails
+        runner = Runner(
+            case,
+            [make_engine(name, case.model.path) for name in makers],
+            diagnostics,
+            folder,
+            processes,
+        )
+        described = describe(case, structure_file)
+        runner.claim_folder(described)
+        runner.time_model()
         seconds_left = runner.estimate()
         with tqdm(
             total=seconds_left,
@@ -93,7 +93,7 @@ def validate(
         ) as bar:
 
             def report(text: str, seconds: float) -> None:
-                bar.set_description_str(text, refresh=False)
+                bar.set_description_str(text, refresh=text != bar.desc)
                 bar.total = max(bar.total, bar.n + seconds)
                 bar.update(seconds)
 

@@ -7,6 +7,7 @@ is written to ``chunk_K.npz`` after its checkpoint; a job that was stopped goes 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -32,6 +33,8 @@ from openmm_forces.structure import from_ase
 from openmm_forces.system import create_system
 
 BAROSTAT_EVERY_FS = 12.5
+# What forces can do to a run, unlike a full disk.
+_BLOWN_UP = re.compile(r"\bnan\b|not a number|not finite|infinite", re.IGNORECASE)
 
 
 class _NonConservativeKick:
@@ -143,9 +146,13 @@ class TrajectoryRun:
                 if s.frame_every and done % s.frame_every == 0:
                     frame = self._frame(start + done)
             except openmm.OpenMMException as e:
+                if not rows or not _BLOWN_UP.search(str(e)):
+                    raise  # of a full disk, say, nothing is learned about the forces
                 stopped = f"OpenMM: {e}"
                 break
             if row is not None and not np.isfinite(row["potential_eV"]):
+                if not rows:
+                    raise ValueError("the energy of the start is not a number: minimise it first")
                 stopped = "the energy is not a number"
                 break
             n_done = done

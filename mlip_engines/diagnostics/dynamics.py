@@ -159,7 +159,7 @@ class Dynamics:
         elements = species_of(atoms)
         names = ["c_vv", *(f"c_vv_{e}" for e in elements)]
         diffusion: dict[str, Any] = {}
-        by_forces = grouped(trajectories)
+        by_forces, left_out = grouped(trajectories)
         # one grid for all, whatever the interval between their frames
         segment_ps = SEGMENT_PS
         for runs in by_forces.values():
@@ -198,6 +198,7 @@ class Dynamics:
                 }
         values = {
             "elements": elements,
+            "left_out": left_out,
             "diffusion": diffusion,
             "picoseconds": {
                 f: float(sum(r.frame_time_ps[-1] for r in rs)) for f, rs in by_forces.items()
@@ -209,6 +210,9 @@ class Dynamics:
     def render(self, result: Result) -> Section:
         """Words, a table and figures."""
         v, section = result.values, Section()
+        section.warnings += v.get("left_out", [])  # not in parts of earlier versions
+        if not v["diffusion"]:
+            return section
         key = "D_1e-5_cm2_per_s"
         rows = [
             [

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 
 from mlip_engines.diagnostics.simulation import Forces, Simulation, Trajectory
+from mlip_engines.launcher import without_launcher
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 ENGINES = ("lammps", "openmm")
-# Set by MPI launchers; an MPI program started from a rank must not believe that it is that rank.
-_MPI_PREFIXES = ("PMI_", "PMIX_", "OMPI_", "HYDI_", "MPIR_", "I_MPI_", "SLURM_PROCID", "PALS_")
 
 
 class EngineError(RuntimeError):
@@ -60,7 +59,7 @@ class Engine(Protocol):
         Raises
         ------
         EngineError
-            If the engine fails before the first step.
+            If the engine fails before the first step, or later for a reason that says nothing about the forces.
         ValueError
             If it does not have the ensemble.
         """
@@ -162,7 +161,7 @@ def child_process(command: list[str], folder: Path, output: Path) -> Iterator[It
     subprocess.CalledProcessError
         At the end of the block, if it exits with anything but 0.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(_MPI_PREFIXES)}
+    environment = without_launcher(os.environ)
     process = subprocess.Popen(
         command,
         cwd=folder,

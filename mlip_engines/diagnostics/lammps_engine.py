@@ -32,8 +32,12 @@ from mlip_engines.lammps import PluginError, find_plugin, lammps_command, plugin
 if TYPE_CHECKING:
     from ase import Atoms
 
-# What a run says that has gone wrong, unlike one that never could go right.
-_BLOWN_UP = re.compile(r"max_force|not finite|not a number|NaN|lost atoms|skin|bond atoms", re.I)
+# What forces can do to a run, unlike a full disk. "Not available" commands and the like never match.
+_BLOWN_UP = re.compile(
+    r"max_force|not finite|not a number|\bnan\b|non-numeric|lost atoms|\bskin\b|bond atoms|out of range atoms"
+    r"|unstable|tilted box|box is too",
+    re.IGNORECASE,
+)
 
 
 class LammpsEngine:
@@ -155,12 +159,12 @@ class LammpsEngine:
                     f"LAMMPS ended with status {e.returncode} and no error message, as when it is killed; its output "
                     f"is {folder / 'lammps.out'}. The same command goes on from its last restart file"
                 ) from e
-            ran = first_row is not None and row > first_row
-            if ran or (first_row is not None and _BLOWN_UP.search(message)):
+            if first_row is not None and _BLOWN_UP.search(message):
                 return message
+            when = "before the first step" if first_row is None else f"after step {row}"
             raise EngineError(
-                f"LAMMPS failed before the first step: {message}; its output is "
-                f"{folder / 'lammps.out'}, its input {folder / 'run.in'}"
+                f"LAMMPS failed {when}: {message}; its output is {folder / 'lammps.out'}, its input "
+                f"{folder / 'run.in'}. The same command goes on from the last restart file"
             ) from e
         return ""
 

@@ -23,7 +23,11 @@ from mlip_engines.diagnostics.nvt import compared_strides
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
 from mlip_engines.diagnostics.simulation import Simulation, Trajectory
 from mlip_engines.diagnostics.statistics import mean_and_error
-from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_BAR, MEV_PER_EV
+from mlip_engines.units import (
+    AMU_PER_CUBIC_ANGSTROM_TO_G_PER_CM3,
+    EV_PER_CUBIC_ANGSTROM_TO_BAR,
+    MEV_PER_EV,
+)
 
 if TYPE_CHECKING:
     from mlip_engines.diagnostics.engine import Engine
@@ -100,6 +104,10 @@ class ConstantPressure:
                 "edge_angstrom_error": mean.error,
                 "stopped": run.stopped,
             }
+            mass = AMU_PER_CUBIC_ANGSTROM_TO_G_PER_CM3 * case.atoms.get_masses().sum()
+            density = mean_and_error(mass / edge[kept] ** 3)
+            row["density_g_per_cm3"] = density.value
+            row["density_g_per_cm3_error"] = density.error
             if len(heat) > 3:
                 drift = energy_drift(run.time_ps, heat, n_atoms)
                 row["enthalpy_drift_meV_per_atom_per_ps"] = drift.value
@@ -134,6 +142,7 @@ class ConstantPressure:
                 r["forces"].replace("M", "M = "),
                 f"{r['picoseconds']:.1f}",
                 with_error(r["edge_angstrom"], r["edge_angstrom_error"], 3),
+                with_error(r["density_g_per_cm3"], r["density_g_per_cm3_error"], 3),
                 with_error(
                     r.get("conserved_drift_meV_per_atom_per_ps"),
                     r.get("conserved_drift_meV_per_atom_per_ps_error"),
@@ -150,6 +159,7 @@ class ConstantPressure:
                     "forces",
                     "ps",
                     "edge of a cube of the same volume, Å",
+                    "density, g/cm³",
                     "drift of the conserved quantity, meV/atom/ps",
                 ],
                 rows,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+from mlip_engines.launcher import is_first, may_be_several
 
 
 class Ranks(Protocol):
@@ -47,8 +47,10 @@ class MpiRanks:
         self.rank, self.size = self._world.Get_rank(), self._world.Get_size()
 
     def barrier(self) -> None:
-        """Wait for all."""
-        self._world.Barrier()
+        """Wait for all, without taking a core from those that still work."""
+        request = self._world.Ibarrier()
+        while not request.Test():
+            time.sleep(0.02)
 
     def abort(self, reason: str) -> None:
         """End all processes: they would wait for this one forever."""
@@ -62,17 +64,24 @@ def ranks() -> Ranks:
     Raises
     ------
     ImportError
-        If there are several and mpi4py is not installed; the message says what to do.
+        If there are several and mpi4py is not installed, or it was built for another MPI library than the launcher's;
+        the message says what to do.
     """
-    if all(int(os.environ.get(name, "1")) < 2 for name in _SIZES):
+    if not may_be_several():
         return Alone()
     try:
-        return MpiRanks()
+        found = MpiRanks()
     except ImportError as e:
         raise ImportError(
             "started by an MPI launcher, but mpi4py is not installed: pip install 'mlip-engines[mpi]', "
             "or start one process"
         ) from e
+    if found.size == 1 and not is_first():  # each would run everything, in the same folder
+        raise ImportError(
+            "the launcher started several processes, and mpi4py sees one: they belong to two MPI libraries. Use the "
+            "mpiexec of the environment that mpi4py is in, or start one process"
+        )
+    return found
 
 
 def share(costs: Sequence[float], n_ranks: int) -> list[int]:

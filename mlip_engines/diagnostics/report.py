@@ -50,7 +50,7 @@ def write_report(
     dict
         What ``report.json`` holds.
     """
-    sections = {key: DIAGNOSTICS[key.split("/")[-1]].render(part) for key, part in parts.items()}
+    sections = {key: _section(key, part) for key, part in parts.items()}
     answer = verdict(parts, engines)
     warnings = [
         {"part": key, "words": words}
@@ -88,6 +88,17 @@ def write_report(
     page = _page(sections, figures, answer, warnings, description, environment)
     (folder / "report.html").write_text(page, encoding="utf-8")
     return data
+
+
+def _section(key: str, part: Result) -> Section:
+    """Render a part; one that cannot be drawn must not take the report of hours with it."""
+    try:
+        return DIAGNOSTICS[key.split("/")[-1]].render(part)
+    except Exception as e:
+        words = (
+            f"This part cannot be shown ({type(e).__name__}: {e}); its numbers are in report.json."
+        )
+        return Section(warnings=[words])
 
 
 def _page(

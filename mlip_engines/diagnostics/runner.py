@@ -41,7 +41,7 @@ class Runner:
     diagnostics : list of Diagnostic
     folder : Path
     ranks : Ranks
-        Processes among which trajectories are shared out.
+        Processes among which trajectories, and what needs none, are shared out.
     """
 
     def __init__(
@@ -66,18 +66,19 @@ class Runner:
         """
         path = self.folder / "validation.json"
         wanted = json.loads(json.dumps({**description, "settings": asdict(self.case.settings)}))
-        if path.exists():
-            found = json.loads(path.read_text())
-            if found != wanted:
-                different = [k for k in wanted if found.get(k) != wanted[k]]
-                raise ValueError(
-                    f"{self.folder} holds a validation with other {', '.join(different)}; give another folder with "
-                    "-o, or remove this one"
-                )
-            return
-        if self.ranks.rank == 0:
+        if self.ranks.rank == 0 and not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(wanted, indent=1) + "\n")
+            draft = path.with_suffix(".draft")
+            draft.write_text(json.dumps(wanted, indent=1) + "\n")
+            draft.replace(path)
+        self.ranks.barrier()
+        found = json.loads(path.read_text())
+        if found != wanted:
+            different = [k for k in wanted if found.get(k) != wanted[k]]
+            raise ValueError(
+                f"{self.folder} holds a validation with other {', '.join(different)}; give another folder with -o, or "
+                "remove this one"
+            )
 
     def time_model(self) -> None:
         """Measure what evaluations cost here, for estimates of the time that is left."""
@@ -160,19 +161,24 @@ class Runner:
     def run(self, progress: Progress = lambda text, seconds: None) -> dict[str, Result]:
         """Run what is missing; return all parts that are there then, ``NAME`` or ``ENGINE/NAME``."""
         self.equilibrated(progress)
-        for turn, diagnostic in enumerate(d for d in self.diagnostics if not d.needs_engine):
-            path = self._part(diagnostic, None)
-            if turn % self.ranks.size == self.ranks.rank and not path.with_suffix(".json").exists():
-                progress(diagnostic.title, 0.0)
-                self._save(diagnostic.measure(self.case, {}, {}), path)
-                progress(diagnostic.title, self._cost_of_model(diagnostic))
+        waiting = [
+            d
+            for d in self.diagnostics
+            if not d.needs_engine and not self._part(d, None).with_suffix(".json").exists()
+        ]
         for engine in self.engines:
             earlier: dict[str, Result] = {}
             for diagnostic in (d for d in self.diagnostics if d.needs_engine):
-                earlier[diagnostic.name] = self._part_of_engine(
-                    diagnostic, engine, earlier, progress
-                )
-        self.ranks.barrier()
+                path = self._part(diagnostic, engine)
+                if not path.with_suffix(".json").exists():
+                    wanted = diagnostic.simulations(self.case, engine.ensembles, earlier)
+                    missing = [s for s in wanted.values() if not self._series(engine, s).exists()]
+                    if missing:  # together, for no process should wait for one long part
+                        self._share(waiting, engine, missing, progress)
+                        waiting = []
+                    self._measure(diagnostic, engine, wanted, earlier, progress)
+                earlier[diagnostic.name] = Result.load(path)
+        self._share(waiting, None, [], progress)
         parts = self._finished(None)
         for engine in self.engines:
             parts |= {
@@ -180,27 +186,49 @@ class Runner:
             }
         return parts
 
-    def _part_of_engine(
-        self, diagnostic: Diagnostic, engine: Engine, earlier: dict[str, Result], progress: Progress
-    ) -> Result:
-        path = self._part(diagnostic, engine)
-        if not path.with_suffix(".json").exists():
-            wanted = diagnostic.simulations(self.case, engine.ensembles, earlier)
-            missing = [s for s in wanted.values() if not self._series(engine, s).exists()]
-            self.ranks.barrier()  # before anyone runs one of them
-            # all ranks must share alike, so not by the times that each has measured
-            ranks_of = share([s.cost(*RELATIVE_MS) for s in missing], self.ranks.size)
-            for simulation, rank in zip(missing, ranks_of, strict=True):
-                if rank == self.ranks.rank:
-                    self._run(engine, simulation, self.case.atoms, progress)
-            self.ranks.barrier()
-            if self.ranks.rank == 0:
-                runs = {k: Trajectory.load(self._series(engine, s)) for k, s in wanted.items()}
-                progress(f"{engine.name} {diagnostic.title}", 0.0)
-                self._save(diagnostic.measure(self.case, runs, earlier, engine), path)
-                progress(f"{engine.name} {diagnostic.title}", self._cost_of_model(diagnostic))
-            self.ranks.barrier()
-        return Result.load(path)
+    def _share(
+        self,
+        of_model: list[Diagnostic],
+        engine: Engine | None,
+        simulations: list[Simulation],
+        progress: Progress,
+    ) -> None:
+        """Share parts that need no engine, and trajectories of one, out among all; return when all are done."""
+        self.ranks.barrier()  # all have seen what is missing before anyone makes it
+        # all must share alike, so not by the times that each has measured
+        costs = [d.evaluations(self.case) * RELATIVE_MS[0] / 1000.0 for d in of_model]
+        costs += [s.cost(*RELATIVE_MS) for s in simulations]
+        ranks_of = share(costs, self.ranks.size)
+        mine = [rank == self.ranks.rank for rank in ranks_of]
+        for diagnostic, is_mine in zip(of_model, mine[: len(of_model)], strict=True):
+            if is_mine:
+                progress(diagnostic.title, 0.0)
+                self._save(diagnostic.measure(self.case, {}, {}), self._part(diagnostic, None))
+                progress(diagnostic.title, self._cost_of_model(diagnostic))
+        for simulation, is_mine in zip(simulations, mine[len(of_model) :], strict=True):
+            if is_mine:
+                self._run(engine, simulation, self.case.atoms, progress)
+        if self.ranks.size > 1:
+            progress("waiting for other processes", 0.0)
+        self.ranks.barrier()
+
+    def _measure(
+        self,
+        diagnostic: Diagnostic,
+        engine: Engine,
+        simulations: dict[str, Simulation],
+        earlier: dict[str, Result],
+        progress: Progress,
+    ) -> None:
+        """Make a part of finished trajectories, on the first process; return when it is there."""
+        self.ranks.barrier()
+        if self.ranks.rank == 0:
+            runs = {k: Trajectory.load(self._series(engine, s)) for k, s in simulations.items()}
+            progress(f"{engine.name} {diagnostic.title}", 0.0)
+            result = diagnostic.measure(self.case, runs, earlier, engine)
+            self._save(result, self._part(diagnostic, engine))
+            progress(f"{engine.name} {diagnostic.title}", self._cost_of_model(diagnostic))
+        self.ranks.barrier()
 
     def _run(
         self, engine: Engine, simulation: Simulation, atoms: Atoms, progress: Progress

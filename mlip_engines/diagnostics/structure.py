@@ -100,7 +100,9 @@ class Structure:
         }
         if not values["periodic"]:
             return Result(values)
-        by_forces = grouped(trajectories)
+        by_forces, values["left_out"] = grouped(trajectories)
+        if not by_forces:
+            return Result(values)
         radius = min(LARGEST_RADIUS, 0.999 * largest_radius(atoms.cell.array))
         n_bins = max(10, int(radius / BIN))
         edges = np.linspace(0.0, radius, n_bins + 1)
@@ -144,8 +146,11 @@ class Structure:
     def render(self, result: Result) -> Section:
         """Words, a table and figures."""
         v, section = result.values, Section()
-        if not v["functions"]:
+        if not v["periodic"]:
             section.paragraphs.append("The structure is not periodic: it has no g(r).")
+            return section
+        section.warnings += v.get("left_out", [])  # not in parts of earlier versions
+        if not v["functions"]:
             return section
         rows = [
             [
@@ -208,13 +213,26 @@ def trajectories_with_frames(
     return {name: s for name, s in wanted.items() if s.frame_every_fs > 0.0}
 
 
-def grouped(trajectories: dict[str, Trajectory]) -> dict[str, list[Trajectory]]:
-    """Return trajectories by the name of their forces, C first; those without frames are left out."""
+def grouped(
+    trajectories: dict[str, Trajectory],
+) -> tuple[dict[str, list[Trajectory]], list[str]]:
+    """Return trajectories by the name of their forces, C first, and words about those that are left out.
+
+    What stopped before its time is: it would shorten the blocks of all others. Without C there is nothing to compare
+    with, and none is returned.
+    """
     result: dict[str, list[Trajectory]] = {}
+    words = []
     for name, run in trajectories.items():
-        if len(run.frame_time_ps) > 2 * BLOCKS:
-            result.setdefault(name.split(".")[1], []).append(run)
-    return result
+        forces = name.split(".")[1]
+        if run.stopped or len(run.frame_time_ps) <= 2 * BLOCKS:
+            why = f"ended after {run.time_ps[-1]:.2f} ps" if run.stopped else "is too short"
+            words.append(f"A run with {forces.replace('M', 'M = ')} {why} and is left out.")
+        else:
+            result.setdefault(forces, []).append(run)
+    if "C" not in result:
+        return {}, [*words, "There is no run with C to compare with."]
+    return result, words
 
 
 def thinned(run: Trajectory) -> NDArray[np.int_]:

@@ -1,6 +1,7 @@
 """The command: from a model and a structure to a report, in one go or in several."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,11 +11,13 @@ import time
 import ase.io
 import numpy as np
 import pytest
+from ase import Atoms, units
 
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, NOT_QUICK, chosen
 from mlip_engines.diagnostics.ranks import Alone, ranks, share
 from mlip_engines.diagnostics.result import Result, with_error
 from mlip_engines.diagnostics.verdict import commands, verdict
+from mlip_engines.launcher import without_launcher
 from mlip_engines.validate import main
 
 FAST = ["--quick", "--temperature", "40", "--inner-step", "4", "--picoseconds", "0.5"]
@@ -37,6 +40,8 @@ def test_questions_about_the_model_alone(argon_model, structure, tmp_path, capsy
     output = tmp_path / "out"
     command = [str(argon_model), "--structure", str(structure), "-o", str(output), *FAST]
     assert main([*command, "--only", "jacobian_asymmetry"]) == 0
+    # while a long part runs, the line says which
+    assert re.search(r"Jacobian asymmetry +0 %", capsys.readouterr().err)
     data = read(output)
     assert data["schema"] == 1 and list(data["parts"]) == ["jacobian_asymmetry"]
     assert data["model"]["name"] == "argon" and data["structure"]["n_atoms"] == 32
@@ -96,6 +101,40 @@ def test_the_stride_through_lammps(argon_model, structure, tmp_path):
     assert main(command) == 0
     assert times == {p: p.stat().st_mtime_ns for p in (output / "series").rglob("*.npz")}
     assert read(output)["verdict"]["engines"] == data["verdict"]["engines"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["lammps", "openmm"])
+def test_every_question_about_trajectories(engine, argon_model, structure, tmp_path):
+    """From simulations to the page, in both engines: an argon crystal at 20 K is harmonic, and nothing melts."""
+    pytest.importorskip(engine)
+    if engine == "lammps":
+        from mlip_engines.lammps_build import build_plugin
+
+        build_plugin()
+    output = tmp_path / "out"
+    command = [str(argon_model), "--structure", str(structure), "-o", str(output)]
+    command += ["--engine", engine, "--temperature", "20", "--inner-step", "4", "--strides", "2"]
+    command += ["--quick", "--picoseconds", "2", "--drift-limit", "5"]
+    command += ["--only", "nvt", "npt", "structure", "dynamics", "physicality"]
+    assert main(command) == 0
+    data = read(output)
+    parts = {key.split("/")[1]: part for key, part in data["parts"].items()}
+    assert {"stride", "nvt", "npt", "structure", "dynamics", "physicality"} <= set(parts)
+    for run in parts["nvt"]["runs"]:
+        if run["thermostat"] == "SVR 10 fs":  # whatever the forces, it keeps the mean
+            assert abs(run["excess_K"]["all"]) < 5.0 * run["excess_K_error"]["all"]
+    crystal = Atoms("Ar32", cell=3 * [parts["npt"]["runs"][0]["edge_angstrom"]])
+    density = (
+        crystal.get_masses().sum() / units.kg * 1e3 / (crystal.get_volume() / units.m**3 * 1e6)
+    )
+    assert parts["npt"]["runs"][0]["density_g_per_cm3"] == pytest.approx(density, rel=1e-3)
+    assert not [w for w in data["warnings"] if "cannot be shown" in w["words"]]
+    assert set(parts["structure"]["functions"]) == {"g_ArAr"}
+    assert set(parts["dynamics"]["diffusion"]) == set(parts["structure"]["picoseconds"])
+    page = (output / "report.html").read_text()
+    for title in ("Constant temperature", "Constant pressure", "Structure", "Dynamics"):
+        assert title in page
 
 
 @pytest.mark.lammps
@@ -232,6 +271,25 @@ def test_one_process_is_alone(monkeypatch):
     assert isinstance(ranks(), Alone)
     monkeypatch.setenv("PMI_SIZE", "1")
     assert isinstance(ranks(), Alone)
+
+
+@pytest.mark.parametrize(
+    "launched",
+    [
+        {"PMI_SIZE": "2", "PMI_RANK": "1"},
+        {"PMIX_RANK": "1"},
+        {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"},
+    ],
+)
+def test_a_process_that_cannot_find_the_others_does_not_work_in_their_folder(launched, monkeypatch):
+    """A launcher of one MPI library, mpi4py of another: each process would be alone."""
+    for name in [n for n in os.environ if n not in without_launcher(os.environ)]:
+        monkeypatch.delenv(name)
+    for name, value in launched.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("mlip_engines.diagnostics.ranks.MpiRanks", Alone)
+    with pytest.raises(ImportError, match="they belong to two MPI libraries"):
+        ranks()
 
 
 def test_no_process_has_much_more_to_do_than_another():
