@@ -91,9 +91,12 @@ def validate(
             smoothing=0.05,
             disable=quiet or seconds_left == 0.0,
         ) as bar:
+            shown = ""
 
             def report(text: str, seconds: float) -> None:
-                bar.set_description_str(text, refresh=text != bar.desc)
+                nonlocal shown
+                bar.set_description_str(text, refresh=text != shown)
+                shown = text
                 bar.total = max(bar.total, bar.n + seconds)
                 bar.update(seconds)
 

@@ -143,8 +143,9 @@ class Optimisation:
 
     def evaluations(self, case: Case) -> float:
         """Return roughly what it costs, in full evaluations of the structure."""
-        s = case.settings  # FIRE and L-BFGS, C and NC; the head costs less, clusters cost little
-        return 2.0 * 1.5 * max(1, s.optimisations // 2) * min(s.optimisation_steps, 300)
+        s = case.settings  # FIRE and L-BFGS, C and NC: the head costs a third, clusters cost little
+        members = max(1, s.optimisations // 2) if s.quick else s.optimisations
+        return 2.0 * (1.0 + 1.0 / 3.0) * members * s.optimisation_steps
 
     def measure(
         self,

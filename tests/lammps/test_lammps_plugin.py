@@ -10,6 +10,7 @@ import pytest
 
 from mlip_engines import doctor, lammps, lammps_build
 from mlip_engines.lammps_installation import find_installation
+from mlip_engines.launcher import without_launcher
 from structures import STRUCTURES
 from tests.lammps.model_files import SPECIES
 from tests.lammps.runner import LammpsError, run_python, run_script, run_structure
@@ -19,7 +20,8 @@ from tests.lammps.runner import LammpsError, run_python, run_script, run_structu
 def no_plugin(monkeypatch, tmp_path):
     """Look for plugins in a folder that has none."""
     monkeypatch.setattr(lammps, "plugin_roots", lambda: [tmp_path / "plugins"])
-    for name in ("LAMMPS_POTENTIALS", *lammps._RANK_VARIABLES):
+    launched = set(os.environ) - set(without_launcher(os.environ))
+    for name in {"LAMMPS_POTENTIALS", *launched}:
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "plugins"
 
@@ -128,6 +130,18 @@ def test_failed_compilation_shows_the_error_and_keeps_the_log(no_plugin, monkeyp
 def test_build_is_not_repeated(plugin, capsys):
     assert lammps_build.main(["build"]) == 0
     assert f"up to date: {plugin}" in capsys.readouterr().out
+
+
+def test_build_with_other_settings_is_not_taken_for_the_same(plugin, monkeypatch):
+    """Of an existing plugin nothing says which integers or MPI it was compiled for."""
+
+    def compiles():
+        raise lammps.PluginError("would be compiled")
+
+    monkeypatch.setattr(lammps_build, "_check_build_tools", compiles)
+    with pytest.raises(lammps.PluginError, match="would be compiled"):
+        lammps_build.build_plugin(definitions=["LAMMPS_SIZES=BIGBIG"])
+    assert plugin.is_dir()
 
 
 def test_info_names_versions_and_plugin(plugin, capsys):

@@ -11,7 +11,7 @@ from mlip_engines.inner_force import WithInnerForce
 from structures import STRUCTURES
 from tests.lammps.argon import argon
 from tests.lammps.model_files import SPECIES, export_network
-from tests.lammps.runner import read_thermo, run_script, run_structures, write_data
+from tests.lammps.runner import read_dump, read_thermo, run_script, run_structures, write_data
 from tolerances import TOLERANCE
 from train.models.painn import PaiNN
 from train.models.pet import PET
@@ -307,6 +307,28 @@ def test_respa_with_a_transformer_whose_head_leaves_early(tmp_path, parallel):
     assert np.abs(two.positions - one.positions).max() < SAME
     assert np.abs(two.forces - one.forces).max() < SAME
     assert np.abs(one.positions - atoms.positions).max() > 0.1
+
+
+@pytest.mark.parametrize("network", ["painn_argon", "pet_argon"])
+def test_restart_on_another_number_of_processes_continues_the_trajectory(
+    networks, tmp_path, network
+):
+    """In the middle of r-RESPA, with exchange: the file holds no process's share of anything."""
+    write_data(tmp_path / "argon.data", argon(), ["Ar"])
+    style = f"pair_style mlip parallel exchange\npair_coeff * * {networks[network]} Ar\n"
+    begin = f"units metal\natom_style atomic\nread_data argon.data\n{style}"
+    end = "dump d all custom 1 {}.dump id xu yu zu vx vy vz\n"
+    end += "dump_modify d sort id format float %.17g\nrun 0\n"
+    whole = f"{begin}{RESPA}{NVE}restart 10 middle.*\nrun 20\n{end.format('whole')}"
+    run_script(whole, tmp_path, processes=2)
+    states = [read_dump(tmp_path / "whole.dump")[-1][:, 1:]]
+    for processes in (1, 4):
+        rest = f"read_restart middle.10\n{RESPA}{NVE}run 10\n{end.format(processes)}"
+        run_script(rest, tmp_path, processes=processes)
+        states.append(read_dump(tmp_path / f"{processes}.dump")[-1][:, 1:])
+    assert np.abs(states[0][:, :3] - argon().positions).max() > 0.1
+    for state in states[1:]:
+        assert np.abs(state - states[0]).max() < TOLERANCE["float64"].position
 
 
 def differently_rounded(length, distance, is_near):
