@@ -54,6 +54,15 @@ def energy_drift(time_ps: np.ndarray, energy_eV: np.ndarray, n_atoms: int) -> Es
     return Estimate(*(MEV_PER_EV * value / n_atoms for value in slope))
 
 
+def before_explosion(run: Trajectory, temperature_K: np.ndarray) -> int:
+    """Return how many rows tell a rate: all, or those of a run that blew up until it is half as hot again.
+
+    The line through an explosion would say how violent it was, not what led to it.
+    """
+    hot = np.flatnonzero(temperature_K > 1.5 * temperature_K[0])
+    return max(4, int(hot[0])) if run.stopped and hot.size else len(temperature_K)
+
+
 def summary(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") -> dict[str, Any]:
     """Drift, heating and final temperatures of runs that differ in their velocities only.
 
@@ -66,23 +75,23 @@ def summary(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") -> dict
     Returns
     -------
     dict
-        ``drift_meV_per_atom_per_ps``, ``heating_K_per_ps`` with ``_error`` each,
-        ``fluctuation_meV_per_atom`` about the drift, ``final_temperature_K`` (last fifth) by
+        ``drift_meV_per_atom_per_ps``, ``heating_K_per_ps`` with ``_error`` each, of a run that blew up
+        :func:`before_explosion`, ``fluctuation_meV_per_atom`` about the drift, ``final_temperature_K`` (last fifth) by
         element and of all, ``picoseconds``, ``stopped``.
     """
     drifts, heatings, fluctuations, final = [], [], [], {}
     for run in runs:
         if len(run.time_ps) < 4:
             continue
+        by_element = temperatures(atoms, run, ensemble)
+        end = before_explosion(run, by_element["all"])
         # drawn velocities do not know where the atoms are: the first tenth of a run is left out
-        time, energy = (
-            series[len(run.time_ps) // 10 :] for series in (run.time_ps, run.conserved_eV)
-        )
+        use = slice(end // 10, end)
+        time, energy = run.time_ps[use], run.conserved_eV[use]
         drifts.append(energy_drift(time, energy, len(atoms)))
         line = np.polyval(np.polyfit(time, energy, 1), time)
         fluctuations.append(MEV_PER_EV * float(np.std(energy - line)) / len(atoms))
-        by_element = temperatures(atoms, run, ensemble)
-        heatings.append(slope_and_error(run.time_ps, by_element["all"]))
+        heatings.append(slope_and_error(run.time_ps[:end], by_element["all"][:end]))
         n_last = max(2, len(run.time_ps) // 5)
         for name, values in by_element.items():
             final.setdefault(name, []).append(mean_and_error(values[-n_last:]))
@@ -188,6 +197,10 @@ class ConstantEnergy:
                 )
         section.tables.append(Table(head, rows))
         section.paragraphs.append(_words(modes))
+        if any(mode["stopped"] for mode in modes.values()):
+            section.paragraphs.append(
+                "Rates of a run that blew up are those until it was half as hot again as at its start."
+            )
         section.figures.append(
             (
                 "Left: the conservative total energy from its start. C lies on zero; where NC forces alone move "

@@ -155,6 +155,19 @@ def test_drift_and_heating_of_a_known_line(argon):
     assert energy_drift(time, energy, 32).value == pytest.approx(1.0, abs=0.01)
 
 
+def test_rates_of_an_explosion_are_those_of_what_led_to_it(argon):
+    """20 K/ps for 2 ps, then a hundred times more, and the engine stops."""
+    time = np.linspace(0.0, 2.2, 441)
+    kelvin = np.where(time < 2.0, 100.0 + 20.0 * time, 140.0 + 2000.0 * (time - 2.0))
+    energy = 0.05 * (kelvin - 100.0)  # 1 eV/ps at first
+    kinetic = 3 * 31 * BOLTZMANN_EV_PER_KELVIN / 2 * kelvin
+    stopped = summary(argon, [trajectory(time, kinetic, energy, stopped="exploded")])
+    assert stopped["heating_K_per_ps"] == pytest.approx(20.0, rel=0.05)
+    assert stopped["drift_meV_per_atom_per_ps"] == pytest.approx(1000.0 / 32, rel=0.05)
+    assert stopped["picoseconds"] == pytest.approx(2.2)
+    assert summary(argon, [trajectory(time, kinetic, energy)])["heating_K_per_ps"] > 60.0
+
+
 def test_the_largest_stride_is_the_end_of_an_unbroken_row():
     strides = {2: (0.01, 0.01), 4: (-0.1, 0.05), 6: (0.9, 0.1), 8: (0.05, 0.01)}
     assert largest_stride(strides, 0.3) == (4, [])  # 8 is an island behind a resonance

@@ -1,5 +1,7 @@
 """Pair distributions of an ideal gas and a crystal, and correlations of directions that are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -11,6 +13,7 @@ from mlip_engines.diagnostics.orientation import (
     orientations,
 )
 from mlip_engines.diagnostics.structure import (
+    grouped,
     largest_difference,
     largest_radius,
     mean_of_blocks,
@@ -39,6 +42,18 @@ def test_a_crystal_has_twelve_nearest_neighbours(argon):
     near = r < 4.5
     assert (g * shell)[near].sum() == pytest.approx(12.0, rel=0.01)
     assert r[near][np.argmax(g[near])] == pytest.approx(5.3 / np.sqrt(2), abs=0.01)
+
+
+def test_runs_that_stopped_are_left_out_and_without_conservative_ones_nothing_is_compared():
+    whole = SimpleNamespace(stopped="", time_ps=np.arange(100.0), frame_time_ps=np.arange(100.0))
+    ended = SimpleNamespace(
+        stopped="not a number", time_ps=np.arange(40.0) / 100, frame_time_ps=np.arange(40.0)
+    )
+    found, words = grouped({"SVR.C.0": whole, "SVR.NC.0": ended, "SVR.M4.0": whole})
+    assert set(found) == {"C", "M4"}
+    assert words == ["A run with NC ended after 0.39 ps and is left out."]
+    found, words = grouped({"SVR.C.0": ended, "SVR.M4.0": whole})
+    assert found == {} and words[-1] == "There is no run with C to compare with."
 
 
 def test_largest_radius_is_half_the_distance_of_faces():
