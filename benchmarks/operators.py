@@ -4,6 +4,10 @@ Three ways to a message: composed of torch's operators, of the compiled sum over
 Interleaved repeats in one process, medians of the process time on one thread:
 
     python benchmarks/operators.py
+    python benchmarks/operators.py --inductor
+
+The second adds what AOTInductor would put into a file: evaluations by torch's operators, with messages made edge by
+edge, traced with their derivative for this one graph and compiled, which takes minutes.
 """
 
 import argparse
@@ -14,6 +18,7 @@ from pathlib import Path
 
 import torch
 from ase.io import read
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import train.models.painn
 from mlip_engines import operators
@@ -32,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--inductor", action="store_true", help="compare with Inductor too")
     options = parser.parse_args()
     if not operators.are_compiled():
         raise SystemExit("expected compiled operators, found none; run: mlip-lammps build")
@@ -43,44 +49,78 @@ def main() -> None:
     graph = graph._replace(edge_vectors=graph.edge_vectors.float())
     print(f"{len(atoms)} atoms, {graph.edge_index.size(1)} edges, {options.features} features")
 
-    def energy_and_forces(create_graph: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        vectors = graph.edge_vectors.detach().requires_grad_(True)
+    def energy_and_forces(
+        vectors: torch.Tensor, *, is_training: bool = False
+    ) -> list[torch.Tensor]:
+        vectors = vectors.detach().requires_grad_(True)
         output = network(*graph._replace(edge_vectors=vectors), True)
         energy = output["atomic_energies"].sum()
-        (gradient,) = torch.autograd.grad(energy, vectors, create_graph=create_graph)
+        (gradient,) = torch.autograd.grad(energy, vectors, create_graph=is_training)
         forces = forces_from_edges(graph.edge_index, gradient, len(atoms))
-        return forces, output["non_conservative_forces"]
+        return [forces, output["non_conservative_forces"]]
 
-    def conservative() -> None:
-        network.eval().requires_grad_(False)
-        energy_and_forces(create_graph=False)
+    def head(vectors: torch.Tensor) -> torch.Tensor:
+        return network.non_conservative(*graph._replace(edge_vectors=vectors))[
+            "non_conservative_forces"
+        ]
 
-    def non_conservative() -> None:
-        network.eval().requires_grad_(False)
-        with torch.no_grad():
-            network.non_conservative(*graph)
+    def choose(way: str) -> None:
+        train.models.painn.equivariant_message, operators.neighbor_sum = WAYS[way]
 
-    def training_step() -> None:
-        network.train().requires_grad_(True)
-        forces, head = energy_and_forces(create_graph=True)
-        (forces.square().mean() + head.square().mean()).backward()
-
-    def measure(work: Callable[[], None]) -> dict[str, float]:
-        times: dict[str, list[float]] = {name: [] for name in WAYS}
+    def measure(works: dict[str, Callable[[], object]]) -> str:
+        times: dict[str, list[float]] = {name: [] for name in works}
         for _ in range(options.repeats):
-            for name, (message, neighbor_sum) in WAYS.items():
-                train.models.painn.equivariant_message = message
-                operators.neighbor_sum = neighbor_sum
+            for name, work in works.items():
+                choose(name if name in WAYS else "torch")
                 started = time.process_time()
                 work()
                 times[name].append(1e3 * (time.process_time() - started))
-        return {name: statistics.median(values) for name, values in times.items()}
+        return " | ".join(f"{statistics.median(values):.1f}" for values in times.values())
 
-    print(f"| ms | {' | '.join(WAYS)} |\n|---|---|---|---|")
-    for work in (conservative, non_conservative, training_step):
-        found = measure(work)
-        cells = " | ".join(f"{found[name]:.1f}" for name in WAYS)
-        print(f"| {work.__name__.replace('_', ' ')} | {cells} |")
+    def without_gradient(function: Callable[[torch.Tensor], object]) -> Callable[[], object]:
+        def work() -> object:
+            with torch.no_grad():
+                return function(graph.edge_vectors)
+
+        return work
+
+    def message_of_edges(radial, unit, sources, filters, first_edge, neighbor):
+        """Make a message for each edge and add them up: nothing to trace that depends on numbers."""
+        f = filters.size(2)
+        of_edge = torch.einsum("ek,xkf->exf", radial, filters)  # (E, 3, F)
+        s, a, v = sources[neighbor].split((f, f, sources.size(1) - 2 * f), dim=1)
+        vectors = unit[:, :, None] * (of_edge[:, 2] * a)[:, None]  # (E, 3, F)
+        if v.size(1):
+            vectors = vectors + of_edge[:, 1, None] * v.view(-1, 3, f)
+        messages = torch.cat((of_edge[:, 0, None] * s[:, None], vectors), dim=1)  # (E, 4, F)
+        zero = messages.new_zeros((len(atoms), 4, f))
+        return zero.index_add(0, graph.edge_index[0], messages)
+
+    def by_inductor(function: Callable[[torch.Tensor], object]) -> Callable[..., object]:
+        train.models.painn.equivariant_message = message_of_edges
+        traced = make_fx(lambda vectors: function(vectors))(graph.edge_vectors)
+        return torch.compile(traced, dynamic=False)
+
+    def training_step() -> None:
+        forces, of_head = energy_and_forces(graph.edge_vectors, is_training=True)
+        (forces.square().mean() + of_head.square().mean()).backward()
+
+    network.eval().requires_grad_(False)
+    evaluations = {
+        "conservative": (lambda: energy_and_forces(graph.edge_vectors), energy_and_forces),
+        "non conservative": (without_gradient(head), head),
+    }
+    names = [*WAYS, "Inductor"] if options.inductor else [*WAYS]
+    print(f"| ms | {' | '.join(names)} |" + "\n|---" + "|---" * len(names) + "|")
+    for title, (work, function) in evaluations.items():
+        works: dict[str, Callable[[], object]] = dict.fromkeys(WAYS, work)
+        if options.inductor:
+            works["Inductor"] = without_gradient(by_inductor(function))
+            for _ in range(3):
+                works["Inductor"]()
+        print(f"| {title} | {measure(works)} |")
+    network.train().requires_grad_(True)
+    print(f"| training step | {measure(dict.fromkeys(WAYS, training_step))} |")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ def test_the_network_of_the_contract_page_conforms_and_runs(tmp_path, monkeypatc
 
 def commands_in(text: str) -> list[tuple[list[str], bool]]:
     """Return the words of each of our commands, and whether it is a line of code: others may be named in part."""
+    text = re.sub(r"\\\n *", "", text)  # a command on several lines
     lines = re.findall(r"(?m)^ {4}(?:[^\n#]*[\s/])?(mlip-[a-z]+ [^#\n]+)", text)
     named = re.findall(r"`(mlip-[a-z]+\s[^`]+)`", text)
     return [
