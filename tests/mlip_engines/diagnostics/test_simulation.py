@@ -17,6 +17,7 @@ from mlip_engines.diagnostics.simulation import (
     Simulation,
     Trajectory,
 )
+from mlip_engines.diagnostics.statistics import mean_and_error
 from mlip_engines.diagnostics.stride import largest_stride
 from mlip_engines.diagnostics.thermostats import high_pass_matrix, white_noise_matrix
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
@@ -153,6 +154,28 @@ def test_drift_and_heating_of_a_known_line(argon):
     assert found["drift_meV_per_atom_per_ps_error"] < 0.01
     assert found["heating_K_per_ps"] == pytest.approx(3.0)
     assert energy_drift(time, energy, 32).value == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.02])
+def test_temperature_and_drift_of_harmonic_oscillators(argon, growth):
+    """x = A cos(ωt + φ): half of the energy is kinetic, whatever the phases; a driven one gains at a known rate."""
+    rng = np.random.default_rng(3)
+    time = np.linspace(0.0, 4.0, 4001)  # ps
+    frequency, phase = rng.uniform(20.0, 60.0, 93), rng.uniform(0.0, 2 * np.pi, 93)  # rad/ps
+    energy = rng.exponential(BOLTZMANN_EV_PER_KELVIN * 80.0, 93)  # eV, of each
+    angle = frequency * time[:, None] + phase
+    scale = 1.0 + growth * time
+    kinetic = scale * (energy * np.sin(angle) ** 2).sum(axis=1)
+    potential = scale * (energy * np.cos(angle) ** 2).sum(axis=1)
+    run = trajectory(time, kinetic, kinetic + potential, potential_eV=potential)
+    found = summary(argon, [run])
+    expected = 1000.0 * growth * energy.sum() / 32
+    limit = 1e-9 + 1e-6 * expected
+    assert found["drift_meV_per_atom_per_ps"] == pytest.approx(expected, abs=limit)
+    mean = scale.mean() * energy.sum() / 2.0 / (93 * BOLTZMANN_EV_PER_KELVIN / 2.0)
+    series = temperatures(argon, run, "nve")["all"]
+    estimate = mean_and_error(series)
+    assert abs(estimate.value - mean) < 4.0 * estimate.error < 0.05 * mean
 
 
 def test_rates_of_an_explosion_are_those_of_what_led_to_it(argon):
