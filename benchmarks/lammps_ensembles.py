@@ -7,8 +7,9 @@
 `ensembles` runs every ensemble of the input ensembles.in with Verlet and r-RESPA M = 1, 4, 8 (conservative forces and
 stress), 64 molecules, or 512 with two copies in each direction. A run is made of chunks with a restart file after
 each: a command that is given again goes on where it was stopped, and one with more picoseconds makes the runs
-longer. `report` prints the table of what is there: means over the second half, with errors from the scatter of 10
-blocks, and the slope of the conserved quantity after the first tenth.
+longer. `report` prints a table of what is there, in each cell the mean temperature of all atoms (of O, of H) in the
+second half, K, and the slope of the conserved quantity after the first tenth, meV/atom/ps, with the errors of
+correlated series.
 
 How the drift at constant energy depends on the stride, with C and NC beside it, is what mlip-validate tells:
 
@@ -26,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from mlip_engines.diagnostics.result import with_error
-from mlip_engines.diagnostics.statistics import slope_and_error
+from mlip_engines.diagnostics.statistics import mean_and_error, slope_and_error
 from mlip_engines.lammps import lammps_command
 from mlip_engines.units import MEV_PER_EV
 
@@ -46,7 +47,6 @@ COLUMNS = [
 THERMOSTATS = ["nvt_langevin", "nvt_nose", "nvt_csvr", "nvt_gle"]
 BAROSTATS = [f"{kind}_{box}" for kind in ("npt", "nph") for box in ("iso", "aniso", "tri")]
 ENSEMBLES = ["nve", *THERMOSTATS, *BAROSTATS]
-BLOCKS = 10  # for errors of means
 
 
 @dataclass(frozen=True)
@@ -138,14 +138,6 @@ def write(table: Path, old: list[dict[str, str]], new: list[list[str]], chunk: i
     os.replace(draft, table)
 
 
-def block_average(values: np.ndarray) -> tuple[float, float]:
-    """Mean and its standard error, from the scatter of blocks; NaN where there are too few values for them."""
-    if len(values) < BLOCKS:
-        return float(values.mean()), float("nan")
-    blocks = values[-(len(values) // BLOCKS * BLOCKS) :].reshape(BLOCKS, -1).mean(axis=1)
-    return float(blocks.mean()), float(blocks.std(ddof=1) / np.sqrt(BLOCKS))
-
-
 def joined(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """One series of all chunks.
 
@@ -159,23 +151,40 @@ def joined(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {key: values[keep] for key, values in {**columns, "Econserve": conserved}.items()}
 
 
-def report(folder: Path) -> None:
-    print(
-        "| run | ps | T, K | T of O, K | T of H, K | drift of the conserved quantity, meV/atom/ps |"
+def cell(table: Path) -> tuple[float, str]:
+    """Return the ps of a run, and the cell that it has in the report."""
+    rows = read(table)
+    columns = joined({k: np.array([float(r[k]) for r in rows]) for k in ("chunk", *COLUMNS)})
+    time, n_atoms = columns["Time"], 3 * int(table.stem.rsplit("-", 1)[1])
+    late = slice(len(time) // 2, None)
+    everyone, oxygen, hydrogen = (
+        mean_and_error(columns[key][late]) for key in ("Temp", "c_to", "c_th")
     )
-    print("|---|---|---|---|---|---|")
-    for table in sorted(folder.glob("*.csv")):
-        rows = read(table)
-        columns = joined({k: np.array([float(r[k]) for r in rows]) for k in ("chunk", *COLUMNS)})
-        time, n_atoms = columns["Time"], 3 * int(table.stem.rsplit("-", 1)[1])
-        cells = [table.stem, f"{time[-1] - time[0]:.2f}"]
-        for key in ("Temp", "c_to", "c_th"):
-            cells.append(with_error(*block_average(columns[key][len(time) // 2 :]), 1))
-        late = slice(len(time) // 10, None)
-        scale = MEV_PER_EV / n_atoms
-        slope = slope_and_error(time[late], columns["Econserve"][late])
-        cells.append(with_error(scale * slope.value, scale * slope.error, 4, sign=True))
-        print(f"| {' | '.join(cells)} |")
+    slope = slope_and_error(*(columns[key][len(time) // 10 :] for key in ("Time", "Econserve")))
+    scale = MEV_PER_EV / n_atoms
+    words = f"{with_error(*everyone, 0)} ({with_error(*oxygen, 0)}, {with_error(*hydrogen, 0)}); "
+    return time[-1] - time[0], words + with_error(
+        scale * slope.value, scale * slope.error, sign=True
+    )
+
+
+def report(folder: Path) -> None:
+    """Print a table for each size: an ensemble in each row, Verlet and the strides beside each other."""
+    sizes = {int(p.stem.rsplit("-", 1)[1]) for p in folder.glob("*.csv")}
+    for size in sorted(sizes):
+        runs = plan(round((size / 64) ** (1 / 3)))
+        modes = list(dict.fromkeys(run.inner_steps for run in runs))
+        print(
+            f"| {size} molecules | ps | {' | '.join(f'M = {m}' if m else 'Verlet' for m in modes)} |"
+        )
+        print("|---" * (2 + len(modes)) + "|")
+        for ensemble in ENSEMBLES:
+            tables = [folder / f"{run.name}.csv" for run in runs if run.ensemble == ensemble]
+            found = [cell(table) if table.exists() else (0.0, "-") for table in tables]
+            longest = max(ps for ps, _ in found)
+            if longest > 0.0:
+                print(f"| {ensemble} | {longest:.2f} | {' | '.join(words for _, words in found)} |")
+        print()
 
 
 def main() -> int:

@@ -48,7 +48,7 @@ def test_report_on_a_thermostat_that_counts_anew_in_each_part(models, tmp_path):
     assert [row["chunk"] for row in rows] == ["0"] * 5 + ["1"] * 5
     assert rows[4]["TotEng"] == rows[5]["TotEng"]
     assert rows[4]["Econserve"] != rows[5]["Econserve"]
-    assert printed[-1][:2] == ["nvt_langevin-M4-64", "0.06"]
+    assert printed[-1][:4] == ["nvt_langevin", "0.06", "-", "-"]
 
     generator = np.random.default_rng(0)
     with (tmp_path / "nve-M8-64.csv").open("w") as file:
@@ -59,14 +59,15 @@ def test_report_on_a_thermostat_that_counts_anew_in_each_part(models, tmp_path):
                 conserved = 192e-3 * 0.25 * time + 10.0 * chunk  # 0.25 meV/atom/ps
                 values = [chunk, 0, time, *temperatures, 0, 0, conserved, 0, 1000]
                 file.write(",".join(map(str, values)) + "\n")
-    name, length, *temperatures, drift = next(
-        row for row in run_ensembles(tmp_path, "report") if row[0] == "nve-M8-64"
-    )
-    assert (length, drift) == ("2.00", "+0.2500 ± 0.0000")
-    for expected, cell in zip((300.0, 290.0, 305.0), temperatures, strict=True):
-        mean, error = map(float, cell.split(" ± "))
-        assert abs(mean - expected) < 0.4  # four errors, of 100 values that scatter by 1
-        assert error in (0.1, 0.2)
+    row = next(row for row in run_ensembles(tmp_path, "report") if row[0] == "nve")
+    assert row[1:5] == ["2.00", "-", "-", "-"]
+    *temperatures, drift = re.findall(r"([+\d.]+) ± ([\d.]+)", row[5])
+    assert drift == ("+0.25", "0.00")
+    for expected, (mean, error) in zip((300.0, 290.0, 305.0), temperatures, strict=True):
+        assert (
+            abs(float(mean) - expected) < 1.0
+        )  # rounded; four errors, of 100 values that scatter by 1
+        assert error == "0"
 
 
 def test_page_on_scaling_has_the_tables_that_the_model_of_the_costs_prints():
