@@ -5,6 +5,7 @@ from torch import Tensor
 from vesin_torch import NeighborList
 
 from mlip_engines.neighbors import LARGEST_OPEN_EXTENT, search_cutoff
+from mlip_engines.operators import near_edges
 
 
 class EdgeList(torch.nn.Module):
@@ -27,15 +28,17 @@ class EdgeList(torch.nn.Module):
         self.cutoff = float(cutoff)
         self.skin = float(skin)
         self.largest_open_extent = LARGEST_OPEN_EXTENT
+        self.furthest_box = 1.0e8  # images are counted in 32 bits
         self.rebuilds = 0
         self.is_built = False
         self.is_periodic = False
         # Plain tensors, not buffers: where the module moves to, the next rebuild makes them anew.
         self.reference_positions = torch.zeros((0, 3), dtype=torch.float64)
         self.reference_cell = torch.zeros((3, 3), dtype=torch.float64)
-        self.pairs = torch.zeros((2, 0), dtype=torch.int64)  # (2, L), the list with the skin
-        self.shifts = torch.zeros((0, 3), dtype=torch.float64)  # (L, 3), Å
-        self.reverse = torch.zeros(0, dtype=torch.int64)  # (L,)
+        # The list with the skin, as near_edges takes it.
+        self.pairs = torch.zeros((2, 0), dtype=torch.int32)
+        self.images = torch.zeros((0, 3), dtype=torch.int32)
+        self.order = torch.zeros(0, dtype=torch.int32)
 
     def forward(
         self, positions: Tensor, cell: Tensor, periodic: bool
@@ -59,16 +62,9 @@ class EdgeList(torch.nn.Module):
         """
         if self._is_stale(positions, cell, periodic):
             self._rebuild(positions, cell, periodic)
-        vectors = positions.index_select(0, self.pairs[1])
-        vectors = vectors - positions.index_select(0, self.pairs[0]) + self.shifts  # (L, 3)
-        x, y, z = vectors.unbind(1)
-        distance_squared = x * x + y * y + z * z  # (L,), faster than a sum over rows
-        near = distance_squared < self.cutoff * self.cutoff
-        near = torch.logical_and(near, near.index_select(0, self.reverse))  # equal up to rounding
-        kept = torch.nonzero(near).squeeze(1)  # (E,)
-        renumbered = torch.cumsum(near, dim=0) - 1  # (L,)
-        reverse_edge = renumbered.index_select(0, self.reverse.index_select(0, kept))
-        return self.pairs.index_select(1, kept), vectors.index_select(0, kept), reverse_edge
+        return near_edges(
+            positions, self.reference_cell, self.pairs, self.images, self.order, self.cutoff
+        )
 
     def _is_stale(self, positions: Tensor, cell: Tensor, periodic: bool) -> bool:
         if not self.is_built or periodic != self.is_periodic:
@@ -89,7 +85,9 @@ class EdgeList(torch.nn.Module):
         n_atoms = positions.size(0)
         boxes = torch.zeros((n_atoms, 3), dtype=torch.int64, device=positions.device)
         if periodic:
-            boxes = torch.floor(torch.matmul(positions, torch.linalg.inv(cell))).to(torch.int64)
+            fractional = torch.matmul(positions, torch.linalg.inv(cell))  # (N, 3)
+            self._check_boxes(fractional)
+            boxes = torch.floor(fractional).to(torch.int64)
             wrapped = positions - torch.matmul(boxes.to(cell.dtype), cell)
         else:
             lowest = torch.amin(positions, dim=0)
@@ -99,13 +97,12 @@ class EdgeList(torch.nn.Module):
             cell = torch.diag(extent + 1.01 * (self.cutoff + self.skin))
             wrapped = positions - lowest
         pairs, images = self._search(wrapped, cell)
-        key, order = torch.sort(self._key(pairs[0], pairs[1], images, n_atoms))
-        pairs = pairs.index_select(1, order).contiguous()
-        images = images.index_select(0, order)
-        self.reverse = torch.searchsorted(key, self._key(pairs[1], pairs[0], -images, n_atoms))
+        both = torch.cat((pairs, pairs.flip(0)), dim=1)  # (2, 2 H), in both directions
+        key = self._key(both[0], both[1], torch.cat((images, -images)), n_atoms)
+        self.order = torch.argsort(key).to(torch.int32)
         images = images + boxes.index_select(0, pairs[0]) - boxes.index_select(0, pairs[1])
-        self.shifts = self._lattice_vectors(images, cell)
-        self.pairs = pairs
+        self.pairs = pairs.to(torch.int32)
+        self.images = images.to(torch.int32)
         self.reference_positions = positions.clone()
         self.reference_cell = cell.clone()
         self.is_periodic = periodic
@@ -113,28 +110,30 @@ class EdgeList(torch.nn.Module):
         self.rebuilds += 1
 
     def _search(self, wrapped: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Return pairs (2, L) no further apart than cutoff and skin, and their images (L, 3)."""
+        """Return pairs (2, H), in one direction, within cutoff and skin, and their images (H, 3)."""
         widths = 1.0 / torch.linalg.vector_norm(torch.linalg.inv(cell), dim=0)  # (3,)
         face_distances: list[float] = widths.tolist()
         reach = self.cutoff + self.skin
         search_reach = search_cutoff(face_distances, reach)
-        found = NeighborList(search_reach, True).compute(wrapped, cell, True, "PS")
-        pairs = found[0].to(torch.int64).t()  # (2, L)
-        images = found[1].to(torch.int64)  # (L, 3), few when seen from inside the box
+        found = NeighborList(search_reach, False).compute(wrapped, cell, True, "PS")
+        pairs = found[0].to(torch.int64).t().contiguous()  # (2, H)
+        images = found[1].to(torch.int64)  # (H, 3), few when seen from inside the box
         if search_reach > reach:
             vectors = wrapped.index_select(0, pairs[1]) - wrapped.index_select(0, pairs[0])
-            vectors = vectors + self._lattice_vectors(images, cell)
+            vectors = vectors + torch.matmul(images.to(cell.dtype), cell)
             x, y, z = vectors.unbind(1)
             kept = torch.nonzero(x * x + y * y + z * z < reach * reach).squeeze(1)
             pairs = pairs.index_select(1, kept)
             images = images.index_select(0, kept)
         return pairs, images
 
-    def _lattice_vectors(self, images: Tensor, cell: Tensor) -> Tensor:
-        """Return the shifts (L, 3) in Å of images; opposite images have opposite shifts."""
-        steps = images.to(cell.dtype)
-        # Written out: the rounding of a matrix product may depend on the place of a row in it.
-        return steps[:, 0:1] * cell[0] + steps[:, 1:2] * cell[1] + steps[:, 2:3] * cell[2]
+    def _check_boxes(self, fractional: Tensor) -> None:
+        furthest = float(fractional.abs().max()) if fractional.numel() > 0 else 0.0
+        if furthest > self.furthest_box:
+            raise ValueError(
+                f"expected atoms within {self.furthest_box} boxes of the origin, got one {furthest} "
+                "boxes away; the run has become unstable, or the positions are in other units"
+            )
 
     def _check_extent(self, extent: Tensor) -> None:
         widest = float(extent.max())

@@ -1,5 +1,7 @@
 """The module that OpenMM hosts: positions in nm to an energy in kJ/mol and forces in kJ/mol/nm."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,13 +22,17 @@ class HostedModel(torch.nn.Module):
     2      conservative minus non-cons.   conservative                  both, one forward pass
     3      conservative                   conservative                  both, one forward pass
     4      non-conservative               zero                          non-conservative head
+    4 + M  NC + M (C - NC)                conservative                  both, one forward pass
     =====  =============================  ============================  ==========================
 
+    4 + M is the kick at the ends of an outer step of r-RESPA with M inner steps, from C, conservative,
+    and NC, non-conservative.
+
     The last evaluation is kept: a request at exactly the same positions and box costs nothing, or
-    only what is not known yet. 3 is 0 for an integrator that will ask for 1 or 2 at the same
-    positions. 4 is the partner of a second force with 2: together they are conservative. Negative
-    values evaluate nothing and return a number about the evaluations so far in place of the energy,
-    see :mod:`openmm_forces.evaluations`.
+    only what is not known yet. 3 is 0 for who will ask for 1 or 2 at the same positions. 4 is the
+    partner of a second force with 2: together they are conservative. Negative values evaluate nothing
+    and return a number about the evaluations so far in place of the energy, see
+    :mod:`openmm_forces.evaluations`.
 
     Parameters
     ----------
@@ -106,6 +112,13 @@ class HostedModel(torch.nn.Module):
                 wanted = second
                 cell = first.detach().to(torch.float64) * self.length_unit
             request = int(wanted.item())
+            if float(request) != float(wanted.item()):
+                raise ValueError(
+                    "expected mlip_forces to be a whole number: 0 (conservative), 1 "
+                    "(non-conservative), 2 (correction), 3 (conservative, the correction to "
+                    "follow), 4 (non-conservative without an energy) or 4 + M (r-RESPA with M "
+                    f"inner steps), got {float(wanted.item())}"
+                )
             if request < 0:
                 forces = torch.zeros_like(positions)
                 energy = torch.full((), self._report(request), dtype=torch.float64).to(
@@ -120,12 +133,6 @@ class HostedModel(torch.nn.Module):
     def _answer(
         self, request: int, positions: Tensor, cell: Tensor, periodic: bool, n_particles: int
     ) -> tuple[Tensor, Tensor]:
-        if request > 4:
-            raise ValueError(
-                "expected mlip_forces to be 0 (conservative), 1 (non-conservative), 2 (correction), "
-                "3 (conservative, the correction to follow) or 4 (non-conservative without an "
-                f"energy), got {request}"
-            )
         if request > 0 and not self.has_non_conservative:
             raise ValueError(
                 "expected a model with a head for non-conservative forces (mlip_forces "
@@ -149,6 +156,9 @@ class HostedModel(torch.nn.Module):
             forces = self.non_conservative
         elif request == 2:
             forces = self.correction
+        elif request > 4:
+            inner_steps = float(request - 4)
+            forces = inner_steps * self.conservative - (inner_steps - 1.0) * self.non_conservative
         forces = forces * (self.energy_unit * self.length_unit)  # (N, 3), kJ/mol/nm
         if self.has_subset:
             everywhere = torch.zeros((n_particles, 3), dtype=forces.dtype, device=forces.device)
@@ -222,8 +232,8 @@ class HostedModel(torch.nn.Module):
         return positions.index_select(0, self.particles)
 
     def _check_finite(self, positions: Tensor) -> None:
-        finite = torch.isfinite(positions).all(dim=1)  # (N,)
-        if not bool(finite.all()):
+        if not math.isfinite(float(positions.sum())):  # one number tells, if all is well
+            finite = torch.isfinite(positions).all(dim=1)  # (N,)
             atom = int(torch.nonzero(torch.logical_not(finite))[0])
             x, y, z = positions[atom].unbind()
             raise ValueError(

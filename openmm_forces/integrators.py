@@ -19,12 +19,11 @@ class RespaIntegrator(openmm.CustomIntegrator):
         M times:  v += h/2 NC/m;  x += h v;  v += h/2 NC/m
         v += dt/2 (C - NC)/m
 
-    The kicks at either end act at the same positions and are done as dt/2 C + (h - dt)/2 NC. Other
-    forces of the System are in both terms, and so are integrated with the inner step.
+    The kicks at either end act at the same positions and are done as one, h/2 (NC + M (C - NC)). Other
+    forces of the System do not know about M, and so are integrated with the inner step.
 
     In steady state an outer step costs M - 1 evaluations of the non-conservative head and one of
-    everything: C is asked for first at a boundary, with NC in the same pass, and the force answers
-    the rest, also at the start of the next step, from what it knows. Between steps ``mlip_forces``
+    everything, which the force remembers for the start of the next step. Between steps ``mlip_forces``
     is 0: states, reporters and barostats see conservative energies and forces. ``getStepSize`` is
     the outer step. Constraints are kept, on the inner step.
 
@@ -58,6 +57,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.addPerDofVariable("unconstrained", 0)
         self._add_update_of_context_state()
         self._add_boundary_kick()
+        self.addComputeGlobal(PARAMETER, "1")
         for step in range(self.inner_steps):
             self._add_move()
             if step < self.inner_steps - 1:
@@ -72,10 +72,8 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.addUpdateContextState()
 
     def _add_boundary_kick(self) -> None:
-        self.addComputeGlobal(PARAMETER, "3")
-        self.addComputePerDof("v", "v + 0.5*dt*f/m")
-        self.addComputeGlobal(PARAMETER, "1")
-        self.addComputePerDof("v", f"v + 0.5*(dt/{self.inner_steps} - dt)*f/m")
+        self.addComputeGlobal(PARAMETER, f"{4 + self.inner_steps}")
+        self.addComputePerDof("v", f"v + 0.5*dt/{self.inner_steps}*f/m")
 
     def _add_move(self) -> None:
         """Move the particles over an inner step, between two kicks."""

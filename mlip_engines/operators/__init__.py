@@ -27,6 +27,8 @@ SCHEMAS = (
     "neighbor_sum(Tensor weights, Tensor features, Tensor first_edge, Tensor neighbor) -> Tensor",
     "equivariant_message(Tensor radial, Tensor unit, Tensor sources, Tensor filters, Tensor first_edge, "
     "Tensor neighbor) -> Tensor",
+    "near_edges(Tensor positions, Tensor cell, Tensor pairs, Tensor images, Tensor order, float cutoff) -> (Tensor, "
+    "Tensor, Tensor)",
     "exchange(Tensor features) -> Tensor",
     "swap_edges(Tensor features) -> Tensor",
     "reverse_edges_elsewhere(int n_edges) -> int",
@@ -146,6 +148,54 @@ def composed_equivariant_message(
     return gathered + functional.pad(vectors, [0, 0, 1, 0])
 
 
+def near_edges(
+    positions: Tensor, cell: Tensor, pairs: Tensor, images: Tensor, order: Tensor, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Edges within a cutoff, out of a list of pairs that reaches further. Not differentiable.
+
+    Parameters
+    ----------
+    positions : (N, 3) float64 tensor
+    cell : (3, 3) float64 tensor
+        Rows are lattice vectors.
+    pairs : (2, H) int32 tensor
+        Atoms i and j, each pair in one direction.
+    images : (H, 3) int32 tensor
+        The vector of a pair is x[j] - x[i] + image @ cell.
+    order : (2 H,) int32 tensor
+        What the edges are in this order: h for pair h from i to j, H + h for pair h from j to i.
+    cutoff : float
+
+    Returns
+    -------
+    edge_index : (2, E) int64 tensor
+    edge_vectors : (E, 3) float64 tensor
+    reverse_edge : (E,) int64 tensor
+    """
+    if positions.is_cpu:
+        return torch.ops.mlip.near_edges(positions, cell, pairs, images, order, cutoff)
+    return composed_near_edges(positions, cell, pairs, images, order, cutoff)
+
+
+def composed_near_edges(
+    positions: Tensor, cell: Tensor, pairs: Tensor, images: Tensor, order: Tensor, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """:func:`near_edges` of torch's own operators."""
+    n_pairs = images.size(0)
+    steps = images.to(cell.dtype)
+    shifts = steps[:, 0:1] * cell[0] + steps[:, 1:2] * cell[1] + steps[:, 2:3] * cell[2]
+    vectors = positions.index_select(0, pairs[1]) - positions.index_select(0, pairs[0]) + shifts
+    x, y, z = vectors.unbind(1)
+    near = x * x + y * y + z * z < cutoff * cutoff  # (H,), faster than a sum over rows
+    kept = order[torch.cat((near, near)).index_select(0, order)].to(torch.int64)  # (E,)
+    edge_index = torch.cat((pairs, pairs.flip(0)), dim=1).index_select(1, kept).to(torch.int64)
+    edge_vectors = torch.cat((vectors, -vectors)).index_select(0, kept)
+    place = torch.zeros(2 * n_pairs, dtype=torch.int64, device=order.device)
+    place[kept] = torch.arange(kept.size(0), device=order.device)
+    reverse_edge = place[torch.where(kept < n_pairs, kept + n_pairs, kept - n_pairs)]
+    return edge_index, edge_vectors, reverse_edge
+
+
 def evaluated_atoms(n_atoms: int) -> int:
     """How many atoms of the local graph, its first ones, a network has to evaluate.
 
@@ -260,6 +310,7 @@ def _register() -> torch.library.Library | None:
         library.define(schema)
     library.impl("neighbor_sum", composed_neighbor_sum, "CompositeImplicitAutograd")
     library.impl("equivariant_message", composed_equivariant_message, "CompositeImplicitAutograd")
+    library.impl("near_edges", composed_near_edges, "CompositeImplicitAutograd")
     # nobody exchanges anything through these
     library.impl("exchange", lambda features: features.clone(), "CompositeImplicitAutograd")
     library.impl("swap_edges", lambda features: features.clone(), "CompositeImplicitAutograd")

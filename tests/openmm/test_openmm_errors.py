@@ -170,8 +170,8 @@ def test_cell_without_volume():
 
 def test_unknown_request(models, host):
     context = make_context(argon(), models["argon"], host=host)
-    context.setParameter("mlip_forces", 5)
-    with pytest.raises(openmm.OpenMMException, match="expected mlip_forces to be 0 .* got 5"):
+    context.setParameter("mlip_forces", 1.5)
+    with pytest.raises(openmm.OpenMMException, match="mlip_forces to be a whole number.* got 1.5"):
         context.getState(getEnergy=True)
 
 
