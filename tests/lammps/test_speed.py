@@ -57,7 +57,7 @@ def test_speeds_stand_beside_drifts_and_are_not_measured_twice(models, tmp_path)
 
 
 def test_front_of_speed_against_drift(tmp_path):
-    """Of the points below two are beaten: C only seems to drift less than M = 4, M = 8 is slower than M = 12 at its drift."""
+    """Two points are beaten: C only seems to drift less than M = 4, M = 8 is slower than M = 12 at its drift."""
     drifts = {"C": 0.001, "M = 4": 0.004, "M = 6": 0.05, "M = 8": -0.4, "M = 12": 0.4}
     ms = {"C": 12.0, "M = 4": 6.0, "M = 6": 4.0, "M = 8": 5.0, "M = 12": 3.0}
     part = {
