@@ -8,11 +8,12 @@ from pathlib import Path
 
 from turns import timed
 
+TEMPERATURE = 75.0  # K; at 300 K atoms that nothing stops collide within 20 steps, in a large box somewhere
 DATA = Path(__file__).parents[2] / "examples" / "lammps" / "water.data"
 
 
 class LammpsSteps:
-    """Water of thermal velocities in LAMMPS, with a pair style."""
+    """Water in LAMMPS, with a pair style."""
 
     def __init__(self, pair_style: str, pair_coeff: str, copies: int):
         from lammps import lammps
@@ -24,7 +25,7 @@ class LammpsSteps:
             atom_style atomic
             read_data {DATA}
             replicate {copies} {copies} {copies}
-            velocity all create 300.0 4711 mom yes rot no dist gaussian
+            velocity all create {TEMPERATURE} 4711 mom yes rot no dist gaussian
             pair_style {pair_style}
             pair_coeff {pair_coeff}
             neighbor 2.0 bin
