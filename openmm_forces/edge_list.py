@@ -12,9 +12,9 @@ class EdgeList(torch.nn.Module):
     """Edges shorter than a cutoff, from a list that reaches a skin further; scriptable.
 
     The list is rebuilt when an atom has moved more than half the skin since the last rebuild, or
-    when the box or the number of atoms has changed. Reverse edges and the order are found at a
-    rebuild. Edges are sorted by centre, neighbour and periodic image, so that the result does not
-    depend on when the list was built.
+    when the box or the number of atoms has changed. Edges are sorted by centre, neighbour and periodic
+    image, so that the result does not depend on when the list was built; that order is found at a
+    rebuild.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class EdgeList(torch.nn.Module):
 
     def _check_boxes(self, fractional: Tensor) -> None:
         furthest = float(fractional.abs().max()) if fractional.numel() > 0 else 0.0
-        if furthest > self.furthest_box:
+        if not furthest <= self.furthest_box:  # or not a number
             raise ValueError(
                 f"expected atoms within {self.furthest_box} boxes of the origin, got one {furthest} "
                 "boxes away; the run has become unstable, or the positions are in other units"

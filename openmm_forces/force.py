@@ -38,9 +38,9 @@ def create_force(
 
     The force has a global parameter ``mlip_forces``: 0 conservative (the default), 1
     non-conservative, 2 conservative minus non-conservative, 3 as 0 with 1 and 2 to follow at the
-    same positions, 4 + M the kick at the ends of an outer step of M inner ones. Energies are
-    conservative, except at 1: NaN, because no energy is evaluated there; see
-    :func:`openmm_forces.conservative_energy`.
+    same positions, 4 non-conservative with an energy of zero, 4 + M the kick at the ends of an outer
+    step of M inner ones. Energies are conservative, except at 4, and at 1: NaN, because no energy is
+    evaluated there; see :func:`openmm_forces.conservative_energy`.
 
     Parameters
     ----------

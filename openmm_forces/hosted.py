@@ -43,7 +43,7 @@ class HostedModel(torch.nn.Module):
         The particles of the System that are these atoms; all of them, in order, by default.
     cutoff, skin : float, Å
     has_non_conservative : bool
-        Whether the model has a head for values 1 to 4.
+        Whether the model has a head for values above 0.
     fixed_box : bool
         Refuse a request for 1 in another box than that of the request before. Set where 1 is the
         default: without an energy a barostat would accept every trial.
@@ -111,14 +111,15 @@ class HostedModel(torch.nn.Module):
             if second is not None:
                 wanted = second
                 cell = first.detach().to(torch.float64) * self.length_unit
-            request = int(wanted.item())
-            if float(request) != float(wanted.item()):
+            value = float(wanted.item())
+            if not (abs(value) < 1.0e6 and value == math.floor(value)):
                 raise ValueError(
                     "expected mlip_forces to be a whole number: 0 (conservative), 1 "
                     "(non-conservative), 2 (correction), 3 (conservative, the correction to "
                     "follow), 4 (non-conservative without an energy) or 4 + M (r-RESPA with M "
-                    f"inner steps), got {float(wanted.item())}"
+                    f"inner steps), got {value}"
                 )
+            request = int(value)
             if request < 0:
                 forces = torch.zeros_like(positions)
                 energy = torch.full((), self._report(request), dtype=torch.float64).to(

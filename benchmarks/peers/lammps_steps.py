@@ -8,7 +8,9 @@ from pathlib import Path
 
 from turns import timed
 
-TEMPERATURE = 75.0  # K; at 300 K atoms that nothing stops collide within 20 steps, in a large box somewhere
+TEMPERATURE = (
+    75.0  # K; at 300 K atoms that nothing stops collide within 20 steps, in a large box somewhere
+)
 DATA = Path(__file__).parents[2] / "examples" / "lammps" / "water.data"
 
 

@@ -1,4 +1,4 @@
-"""Operators that an exported file may call besides torch's own.
+"""Operators that an exported file, or the module around it in OpenMM, may call besides torch's own.
 
 On a CPU they run compiled, if ``mlip-lammps build`` has compiled them for the installed torch; anywhere else they are
 composed of torch's operators, slower and with the same result. Importing this module registers them, which has to
@@ -163,7 +163,7 @@ def near_edges(
     images : (H, 3) int32 tensor
         The vector of a pair is x[j] - x[i] + image @ cell.
     order : (2 H,) int32 tensor
-        What the edges are in this order: h for pair h from i to j, H + h for pair h from j to i.
+        A permutation: the edges are in this order, h for pair h from i to j, H + h for pair h from j to i.
     cutoff : float
 
     Returns
@@ -288,7 +288,7 @@ def pad_to_all(values: Tensor, n_atoms: int) -> Tensor:
 
 def _register() -> torch.library.Library | None:
     """Load the compiled operators; define composed ones, and return their registration, if there are none."""
-    if hasattr(torch.ops.mlip, "exchange"):  # LAMMPS in the same process was first
+    if hasattr(torch.ops.mlip, "near_edges"):  # LAMMPS in the same process was first
         return None
     try:
         target = plugin_target()
