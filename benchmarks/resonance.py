@@ -116,7 +116,7 @@ def draw(rows: list[dict], options: argparse.Namespace, path: Path) -> None:
         ylabel="excess temperature, K",
         title=f"damping time of {1000 * options.damping:g} fs",
     )
-    right.legend(frameon=False, fontsize="small")
+    right.legend(frameon=False, fontsize="small", loc="upper left")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 

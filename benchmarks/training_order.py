@@ -52,7 +52,7 @@ WAYS = {
     "hybrid": [(1.0, 1.0, {"energy": 0.1, "conservative": 1.0, "non_conservative": 1.0})],
     "fine-tuned hybrid": [
         (0.5, 1.0, {"energy": 0.1, "non_conservative": 1.0}),
-        (0.5, 0.3, {"energy": 0.1, "conservative": 1.0, "non_conservative": 0.01}),
+        (0.5, 1.0, {"energy": 0.1, "conservative": 1.0, "non_conservative": 0.01}),
     ],
 }
 COLUMNS = ("energy", "conservative", "non_conservative")
@@ -153,11 +153,7 @@ def write_table(folders: dict[str, Path], structure: Atoms, options: argparse.Na
     item = prepare(structure, NETWORKS[options.network]["cutoff"])
     for way, folder in folders.items():
         errors = json.loads((folder / "test.json").read_text())
-        # Where a stage never saw a label, its error says nothing about the training.
-        weights = WAYS[way][-1][2]
-        trained = {name for name in COLUMNS if weights.get(name, 0.0) > 0.0}
-        if "energy" in trained:
-            trained.add("conservative")  # the derivative of a trained energy
+        trained = _trained(way)
         cells = [f"{errors[f'{n}_mae']:.2f}" if n in trained else "-" for n in COLUMNS]
         is_last = len(folders) == len(options.ways)
         times = evaluation_times(folder, item) if is_last else {"C": math.nan, "NC": math.nan}
@@ -183,20 +179,28 @@ def _crossing(folders: dict[str, Path]) -> list[str]:
     ]
 
 
+def _trained(way: str) -> set[str]:
+    """Return the quantities that a way trains: the error of another says nothing about it."""
+    weights = WAYS[way][-1][2]
+    names = {name for name in COLUMNS if weights.get(name, 0.0) > 0.0}
+    return names | {"conservative"} if "energy" in names else names  # the derivative of the energy
+
+
 def draw(folders: dict[str, Path], path: Path) -> None:
     """Draw the errors of the runs against the time of training."""
     figure = Figure(figsize=(11.0, 4.0))
     for k, name in enumerate(("conservative", "non_conservative")):
         axes = figure.add_subplot(1, 2, k + 1)
-        for way, folder in folders.items():
-            points = curve(folder, name)
+        for n, (way, folder) in enumerate(folders.items()):
+            points = curve(folder, name) if name in _trained(way) else []
             if points:
-                axes.plot(*zip(*points, strict=True), label=way)
+                axes.plot(*zip(*points, strict=True), color=f"C{n}", label=way)
         title = name.replace("non_conservative", "non-conservative") + " forces"
         axes.set(xlabel="minutes of training", ylabel="RMSE, meV/Å", yscale="log", title=title)
-    axes.legend(fontsize="small")
+        if axes.lines:  # none where no way trains this
+            axes.legend(fontsize="small")
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=100)
 
 
 def main(arguments: list[str] | None = None) -> int:

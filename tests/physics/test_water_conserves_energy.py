@@ -49,7 +49,13 @@ def drift(tmp_path, mode, model="water"):
 
 
 @pytest.mark.parametrize(
-    ("mode", "model"), [("conservative", "water"), ("respa", "water"), ("respa", "water-fast")]
+    ("mode", "model"),
+    [
+        ("conservative", "water"),
+        ("respa", "water"),
+        ("respa", "water-fast"),
+        ("respa", "water-large"),
+    ],
 )
 def test_energy_is_conserved(tmp_path, mode, model):
     assert abs(drift(tmp_path, mode, model)) < LIMIT
