@@ -37,20 +37,31 @@ def random_pet(path, options) -> None:
     export_model(network, metadata, path)
 
 
+def add_model(parser) -> None:
+    """Let a parser take a model and which of its forces."""
+    parser.add_argument("model", help="pet: of random weights; or a model file, or a shipped model")
+    parser.add_argument("--forces", choices=["conservative", "non_conservative"], required=True)
+    add_sizes(parser)
+
+
+def model_of(options):
+    """Return the model that was asked for; a PET is written where it is to be prepared."""
+    if options.model != "pet":
+        return options.model
+    path = stem_of("ours", options).with_suffix(".pt")
+    if options.prepare and not path.is_file():
+        random_pet(path, options)
+    return path
+
+
 def main() -> None:
     """Write the model, or evaluate it when asked to."""
     stdout = claim_stdout()
     parser = parser_of(__doc__)
-    parser.add_argument("model", help="pet: of random weights; or a model file, or a shipped model")
-    parser.add_argument("--forces", choices=["conservative", "non_conservative"], required=True)
-    add_sizes(parser)
+    add_model(parser)
     options = parser.parse_args()
-    model = options.model
-    if model == "pet":
-        model = stem_of("ours", options).with_suffix(".pt")
+    model = model_of(options)
     if options.prepare:
-        if options.model == "pet" and not model.is_file():
-            random_pet(model, options)
         return
     before = peak_mb()
     swing = Swing(options.copies)

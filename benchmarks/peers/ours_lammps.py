@@ -1,8 +1,7 @@
 """Contestant: this project in LAMMPS, with a PET of random weights, a model file or a shipped model."""
 
 from lammps_steps import LammpsSteps
-from ours_ase import random_pet
-from pet_sizes import add_sizes, stem_of
+from ours_ase import add_model, model_of
 from turns import claim_stdout, parser_of, peak_mb, take_turns, versions_of
 
 from mlip_engines.load import find_model, read_metadata
@@ -12,17 +11,11 @@ def main() -> None:
     """Run steps when asked to."""
     stdout = claim_stdout()
     parser = parser_of(__doc__)
-    parser.add_argument("model", help="pet: of random weights; or a model file, or a shipped model")
-    parser.add_argument("--forces", choices=["conservative", "non_conservative"], required=True)
     parser.add_argument("--inner-steps", type=int, default=1, help="of r-RESPA")
-    add_sizes(parser)
+    add_model(parser)
     options = parser.parse_args()
-    model = options.model
-    if model == "pet":
-        model = stem_of("ours", options).with_suffix(".pt")
+    model = model_of(options)
     if options.prepare:
-        if options.model == "pet" and not model.is_file():
-            random_pet(model, options)
         return
     before = peak_mb()
     pair_style = f"mlip device cpu forces {options.forces}"
