@@ -130,6 +130,11 @@ def main() -> None:
     parser.add_argument("--damping", type=float, default=0.1, help="ps (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=Path("resonance"))
     options = parser.parse_args()
+    if options.picoseconds < 8.0 * options.damping:
+        parser.error(
+            f"--picoseconds must be at least 8 times --damping, of which 4 are left out; got {options.picoseconds:g} "
+            f"and {options.damping:g}"
+        )
     options.copies = 1
     torch._C._set_graph_executor_optimize(False)  # as the plugin does
     options.output.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Direct forces in M inner steps of 0.5 fs, the correction in the outer step; or c
 file is the one that ``metatrain_pet.py --prepare`` writes.
 """
 
+import os
 from pathlib import Path
 
 import ase.io
@@ -82,7 +83,11 @@ def main() -> None:
             random_pet(options).export().save(str(model))
         return
     before = peak_mb()
-    simulation = simulation_of(model, options.files, options.inner_steps)
+    folder = options.files.absolute() / f"ipi-{options.inner_steps}"
+    folder.mkdir(exist_ok=True)
+    model = model.absolute()
+    os.chdir(folder)  # i-PI leaves a RESTART file where it ends
+    simulation = simulation_of(model, folder, options.inner_steps)
     about = {
         "n_atoms": 192,
         "versions": versions_of("ipi", "metatrain", "metatomic-torch", "torch"),

@@ -76,3 +76,17 @@ def test_front_of_speed_against_drift(tmp_path):
     assert (tmp_path / "front.png").stat().st_size > 0
     done = subprocess.run([*command, str(tmp_path / "none")], capture_output=True, text=True)
     assert done.returncode == 2 and "run that first" in done.stderr
+
+
+@pytest.mark.slow
+def test_resonance_tabulates_every_stride_and_refuses_runs_too_short_to_settle(models, tmp_path):
+    command = [sys.executable, str(SPEED.with_name("resonance.py")), "--model", str(models["curl"])]
+    command += ["-o", str(tmp_path), "--strides", "1", "4", "--picoseconds", "0.02"]
+    done = subprocess.run([*command, "--damping", "0.002"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "resonance.json").read_text())
+    assert [row["M"] for row in rows] == [1, 4]
+    assert rows[0]["1H"] != rows[0]["3H"]  # the masses count
+    assert (tmp_path / "resonance.png").stat().st_size > 0
+    done = subprocess.run([*command, "--damping", "0.1"], capture_output=True, text=True)
+    assert done.returncode == 2 and "at least 8 times --damping" in done.stderr

@@ -7,6 +7,7 @@ from ase.neighborlist import neighbor_list
 
 from mlip_engines.operators import composed_near_edges, near_edges
 from structures import STRUCTURES
+from tolerances import EXACT
 
 CUTOFF, SKIN = 3.5, 0.8
 FUNCTIONS = [near_edges, composed_near_edges]
@@ -40,7 +41,7 @@ def test_edges_equal_those_of_ase_wherever_the_atoms_have_moved(function, name):
         i, j, images, expected = neighbor_list("ijSD", moved, CUTOFF)
         order = np.lexsort(np.column_stack([i, j, images]).T[::-1])
         assert torch.equal(edge_index, torch.tensor(np.stack([i, j])[:, order]))
-        np.testing.assert_allclose(vectors, expected[order], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(vectors, expected[order], rtol=0, atol=EXACT)
         assert torch.equal(vectors[reverse], -vectors)  # bit by bit
         assert torch.equal(edge_index[:, reverse], edge_index.flip(0))
         assert torch.equal(reverse[reverse], torch.arange(len(i)))

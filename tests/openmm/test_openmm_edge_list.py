@@ -70,7 +70,7 @@ def test_edges_are_sorted_and_reversed(name):
         assert torch.equal(i, torch.tensor(found[0][order]))
         assert torch.equal(j, torch.tensor(found[1][order]))
         expected = neighbor_list("D", atoms, CUTOFF)[order]
-        np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(vectors, expected, rtol=0, atol=EXACT)
         assert torch.equal(i[reverse], j) and torch.equal(j[reverse], i)
         assert torch.equal(vectors[reverse], -vectors)  # bit by bit
         assert torch.equal(reverse[reverse], torch.arange(len(i)))
