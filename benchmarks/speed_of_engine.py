@@ -17,8 +17,8 @@ from ase import Atoms
 from tqdm import tqdm
 
 from mlip_engines import MlipCalculator, load_model
-from mlip_engines.load import LoadedModel
-from mlip_engines.neighbors import neighbor_graph
+from mlip_engines.model.load import LoadedModel
+from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.units import EV_TO_KJ_PER_MOL, MEV_PER_EV
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -23,15 +23,15 @@ import torch
 import yaml
 from ase import Atoms
 from matplotlib.figure import Figure
+from mlip_train.data.batching import collate
+from mlip_train.data.dataset import TrainingStructure, prepare
+from mlip_train.loop.checkpoint import load_network
+from mlip_train.loop.history import read_history
+from mlip_train.loop.prediction import predict
+from mlip_train.loop.run import Machine, train
+from mlip_train.recipe import read_recipe
 
-from train.batching import collate
-from train.checkpoint import load_network
-from train.dataset import TrainingStructure, prepare
-from train.history import read_history
-from train.prediction import predict
-from train.readers import read_structures
-from train.recipe import read_recipe
-from train.run import Machine, train
+from mlip_engines.readers import read_structures
 
 NETWORKS = {
     "painn": {

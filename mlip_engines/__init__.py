@@ -10,13 +10,13 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "MlipCalculator": "mlip_engines.calculator",
-    "ModelContractError": "mlip_engines.contract",
-    "ModelMetadata": "mlip_engines.contract",
+    "ModelContractError": "mlip_engines.model.contract",
+    "ModelMetadata": "mlip_engines.model.contract",
     "check_conformance": "mlip_engines.conformance",
-    "export_model": "mlip_engines.export",
-    "find_model": "mlip_engines.load",
-    "load_model": "mlip_engines.load",
-    "read_metadata": "mlip_engines.load",
+    "export_model": "mlip_engines.model.export",
+    "find_model": "mlip_engines.model.load",
+    "load_model": "mlip_engines.model.load",
+    "read_metadata": "mlip_engines.model.load",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

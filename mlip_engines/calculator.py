@@ -10,9 +10,9 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
-from mlip_engines.graph import graph_to_device
-from mlip_engines.load import LoadedModel, load_model
-from mlip_engines.neighbors import neighbor_graph
+from mlip_engines.model.graph import graph_to_device
+from mlip_engines.model.load import LoadedModel, load_model
+from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
 
 FORCES = ("conservative", "non_conservative")
@@ -49,7 +49,7 @@ class MlipCalculator(Calculator):
     Raises
     ------
     FileNotFoundError, ModelContractError
-        As :func:`mlip_engines.load.load_model`.
+        As :func:`mlip_engines.model.load.load_model`.
     ValueError
         If ``forces`` is neither of the two, or the model has no such head. When evaluated: if an
         atom is of an element that the model does not know, or a coordinate is not finite.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from vesin_torch import NeighborList
 
-from mlip_engines.neighbors import LARGEST_OPEN_EXTENT, search_cutoff
+from mlip_engines.model.neighbors import LARGEST_OPEN_EXTENT, search_cutoff
 from mlip_engines.operators import near_edges
 
 

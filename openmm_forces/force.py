@@ -12,8 +12,8 @@ import torch
 from ase.data import chemical_symbols
 from openmm import unit
 
-from mlip_engines.contract import ModelContractError
-from mlip_engines.load import LoadedModel, load_model
+from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.load import LoadedModel, load_model
 from mlip_engines.units import NM_TO_ANGSTROM
 from openmm_forces.evaluations import INNER_PARAMETER, OUTER_PARAMETER, PARAMETER
 from openmm_forces.hosted import HostedModel

@@ -37,7 +37,7 @@ class HostedModel(torch.nn.Module):
     Parameters
     ----------
     model : ScriptModule
-        :class:`mlip_engines.exported.ExportedModel`.
+        :class:`mlip_engines.model.exported.ExportedModel`.
     atomic_numbers : (N,) int64 tensor
     particles : (N,) int64 tensor or None
         The particles of the System that are these atoms; all of them, in order, by default.

@@ -8,7 +8,7 @@ from pathlib import Path
 import openmm
 from openmm import app, unit
 
-from mlip_engines.load import LoadedModel
+from mlip_engines.model.load import LoadedModel
 from openmm_forces.embedding import remove_terms_within
 from openmm_forces.force import DEFAULT_SKIN_NM, create_force
 from openmm_forces.system import atomic_number

@@ -55,7 +55,7 @@ class MlipPotential(MLPotentialImpl):
     """A model file for all atoms, or for those that openmm-ml names."""
 
     def __init__(self, model: str | Path, options: dict):
-        from mlip_engines.load import load_model  # openmm-ml imports this file, and no torch
+        from mlip_engines.model.load import load_model  # openmm-ml imports this file, and no torch
 
         self.model = load_model(model)
         self.options = options

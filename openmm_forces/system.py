@@ -7,7 +7,7 @@ from pathlib import Path
 import openmm
 from openmm import app, unit
 
-from mlip_engines.load import LoadedModel
+from mlip_engines.model.load import LoadedModel
 from openmm_forces.force import DEFAULT_SKIN_NM, create_force
 
 

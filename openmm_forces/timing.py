@@ -12,7 +12,7 @@ from pathlib import Path
 
 import ase.io
 
-from mlip_engines.diagnostics.simulation import Forces, Simulation
+from mlip_engines.simulations.simulation import Forces, Simulation
 from openmm_forces.trajectory import TrajectoryRun
 
 WARM_UP = 4  # outer steps before each measurement

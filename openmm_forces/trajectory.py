@@ -1,6 +1,6 @@
 """One trajectory in OpenMM from a job file: ``python -m openmm_forces.trajectory job.json``.
 
-The job is a :class:`mlip_engines.diagnostics.simulation.Simulation`, a model and a structure. Each chunk
+The job is a :class:`mlip_engines.simulations.simulation.Simulation`, a model and a structure. Each chunk
 is written to ``chunk_K.npz`` after its checkpoint; a job that was stopped goes on after the last one.
 """
 
@@ -18,8 +18,8 @@ import openmm
 from ase import Atoms
 from openmm import unit
 
-from mlip_engines.diagnostics.kinetics import species_of
-from mlip_engines.diagnostics.simulation import Forces, Simulation, Trajectory
+from mlip_engines.simulations.kinetics import species_of
+from mlip_engines.simulations.simulation import Forces, Simulation, Trajectory
 from mlip_engines.units import EV_TO_KJ_PER_MOL
 from openmm_forces.conserved import conserved_energy
 from openmm_forces.evaluations import PARAMETER, conservative_state, evaluation_counts

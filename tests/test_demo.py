@@ -9,7 +9,7 @@ import ase.io
 import numpy as np
 import pytest
 
-from mlip_engines.lammps_build import build_plugin
+from mlip_engines.lammps.build import build_plugin
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

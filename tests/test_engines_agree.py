@@ -8,16 +8,16 @@ import openmm
 import pytest
 import torch
 from ase.units import fs
+from mlip_train.networks.painn import PaiNN
 from openmm import unit
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
-from mlip_engines.lammps_build import build_plugin
+from mlip_engines.lammps.build import build_plugin
 from openmm_forces import RespaIntegrator, from_ase
 from structures import STRUCTURES
-from tests.lammps.runner import run_structure
-from tests.openmm.runner import make_context, positions_of, single_point
+from tests.lammps_plugin.runner import run_structure
+from tests.openmm_forces.runner import make_context, positions_of, single_point
 from tolerances import TOLERANCE
-from train.models.painn import PaiNN
 
 pytestmark = [pytest.mark.lammps, pytest.mark.openmm]
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from train.losses import TERMS, LossWeights
-from train.precision import PRECISIONS
-from train.sampling import BatchLimits
+from mlip_train.data.sampling import BatchLimits
+from mlip_train.loop.losses import TERMS, LossWeights
+from mlip_train.machine.precision import PRECISIONS
 
 OPTIMIZERS = ("muon", "adamw")
 

@@ -4,7 +4,7 @@ from lammps_steps import LammpsSteps
 from ours_ase import add_model, model_of
 from turns import claim_stdout, parser_of, peak_mb, take_turns, versions_of
 
-from mlip_engines.load import find_model, read_metadata
+from mlip_engines.model.load import find_model, read_metadata
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""The physics of a model, one question per file; :mod:`mlip_engines.validate` asks them all."""
+"""The physics of a model, one question per file; :mod:`mlip_engines.commands.validate` asks them all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlip_engines.diagnostics.simulation import (
+from mlip_engines.simulations.simulation import (
     CONSERVATIVE,
     NON_CONSERVATIVE,
     Forces,
@@ -15,7 +15,7 @@ from mlip_engines.diagnostics.simulation import (
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.load import LoadedModel
+    from mlip_engines.model.load import LoadedModel
 
 
 @dataclass(frozen=True)

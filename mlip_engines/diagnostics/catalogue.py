@@ -8,7 +8,6 @@ from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.closed_loop import ClosedLoop
 from mlip_engines.diagnostics.cost import Cost
 from mlip_engines.diagnostics.dynamics import Dynamics
-from mlip_engines.diagnostics.engine import Engine
 from mlip_engines.diagnostics.jacobian_asymmetry import JacobianAsymmetry
 from mlip_engines.diagnostics.npt import ConstantPressure
 from mlip_engines.diagnostics.nve import ConstantEnergy
@@ -16,10 +15,11 @@ from mlip_engines.diagnostics.nvt import ConstantTemperature
 from mlip_engines.diagnostics.optimisation import Optimisation
 from mlip_engines.diagnostics.physicality import Physicality
 from mlip_engines.diagnostics.result import Result, Section
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
 from mlip_engines.diagnostics.stride import Stride
 from mlip_engines.diagnostics.structure import Structure
 from mlip_engines.diagnostics.symmetry import Symmetry
+from mlip_engines.simulations.engine import Engine
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 
 class Diagnostic(Protocol):

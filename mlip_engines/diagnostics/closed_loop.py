@@ -24,11 +24,11 @@ from mlip_engines.diagnostics.field import ForceField
 from mlip_engines.diagnostics.figures import panels, style_of
 from mlip_engines.diagnostics.molecules import is_molecular, molecules, whole_molecule
 from mlip_engines.diagnostics.result import Result, Section, Table, number
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.units import MEV_PER_EV
 
 if TYPE_CHECKING:
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 ANGLE = np.pi / 6  # largest rotation
 STRETCH = 0.1  # largest relative change of distances from the centre

@@ -19,10 +19,10 @@ import numpy as np
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels
 from mlip_engines.diagnostics.result import Result, Section, Table, number, with_error
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 if TYPE_CHECKING:
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 INNER_STEPS = 48  # of each turn, whole outer steps of all strides up to 16 but 5, 7 and 10
 TURNS = {True: 3, False: 8}  # quick or not

@@ -23,10 +23,7 @@ from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels
-from mlip_engines.diagnostics.kinetics import species_of
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
-from mlip_engines.diagnostics.statistics import Estimate, combine
 from mlip_engines.diagnostics.structure import (
     BLOCKS,
     LEFT_OUT,
@@ -36,9 +33,12 @@ from mlip_engines.diagnostics.structure import (
     mean_of_blocks,
     trajectories_with_frames,
 )
+from mlip_engines.simulations.kinetics import species_of
+from mlip_engines.simulations.simulation import Simulation, Trajectory
+from mlip_engines.simulations.statistics import Estimate, combine
 
 if TYPE_CHECKING:
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 THZ_TO_PER_CM = 33.35640951981521  # exact: 1e10 / c
 LARGEST_WAVENUMBER = 4500.0  # 1/cm

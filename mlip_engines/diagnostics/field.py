@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlip_engines.derivatives import differentiable_gradient, remove_net_force, vector_jacobian
-from mlip_engines.exported import ExportedModel
-from mlip_engines.load import LoadedModel, load_model
-from mlip_engines.neighbors import neighbor_graph_from_arrays
+from mlip_engines.model.derivatives import (
+    differentiable_gradient,
+    remove_net_force,
+    vector_jacobian,
+)
+from mlip_engines.model.exported import ExportedModel
+from mlip_engines.model.load import LoadedModel, load_model
+from mlip_engines.model.neighbors import neighbor_graph_from_arrays
 
 if TYPE_CHECKING:
     from ase import Atoms

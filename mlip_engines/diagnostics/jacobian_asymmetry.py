@@ -27,13 +27,13 @@ from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.field import ForceField
 from mlip_engines.diagnostics.figures import panels
 from mlip_engines.diagnostics.result import Result, Section, Table
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
-from mlip_engines.diagnostics.statistics import Estimate
+from mlip_engines.simulations.simulation import Simulation, Trajectory
+from mlip_engines.simulations.statistics import Estimate
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 # Theirs, bulk water: what the reader compares with.
 LITERATURE = {"PET-NC": 0.004, "ORB": 0.015, "EquiformerV2": 0.017, "SOAP-BPNN-NC": 0.032}

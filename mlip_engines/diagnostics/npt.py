@@ -21,8 +21,8 @@ from mlip_engines.diagnostics.figures import panels, style_of
 from mlip_engines.diagnostics.nve import energy_drift
 from mlip_engines.diagnostics.nvt import compared_strides
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
-from mlip_engines.diagnostics.statistics import mean_and_error
+from mlip_engines.simulations.simulation import Simulation, Trajectory
+from mlip_engines.simulations.statistics import mean_and_error
 from mlip_engines.units import (
     AMU_PER_CUBIC_ANGSTROM_TO_G_PER_CM3,
     EV_PER_CUBIC_ANGSTROM_TO_BAR,
@@ -30,7 +30,7 @@ from mlip_engines.units import (
 )
 
 if TYPE_CHECKING:
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 BAROSTAT_FS = 1000.0  # a faster one is not stable with long outer steps
 

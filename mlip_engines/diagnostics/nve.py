@@ -18,22 +18,22 @@ import numpy as np
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.kinetics import species_of, temperatures
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
-from mlip_engines.diagnostics.simulation import (
+from mlip_engines.simulations.kinetics import species_of, temperatures
+from mlip_engines.simulations.simulation import (
     CONSERVATIVE,
     NON_CONSERVATIVE,
     Forces,
     Simulation,
     Trajectory,
 )
-from mlip_engines.diagnostics.statistics import Estimate, combine, mean_and_error, slope_and_error
+from mlip_engines.simulations.statistics import Estimate, combine, mean_and_error, slope_and_error
 from mlip_engines.units import MEV_PER_EV
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 
 def energy_drift(time_ps: np.ndarray, energy_eV: np.ndarray, n_atoms: int) -> Estimate:

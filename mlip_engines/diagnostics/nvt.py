@@ -19,15 +19,15 @@ import numpy as np
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.kinetics import species_of, temperatures
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
-from mlip_engines.diagnostics.simulation import NON_CONSERVATIVE, Simulation, Trajectory
-from mlip_engines.diagnostics.statistics import combine, mean_and_error
+from mlip_engines.simulations.kinetics import species_of, temperatures
+from mlip_engines.simulations.simulation import NON_CONSERVATIVE, Simulation, Trajectory
+from mlip_engines.simulations.statistics import combine, mean_and_error
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 LITERATURE = (
     "Bigi, Langer and Ceriotti, water at 300 K, all/H/O: with SVR (10 fs) C 0.1/-0.4/1.0, NC 0.3/-4.4/9.9, M = 8 "

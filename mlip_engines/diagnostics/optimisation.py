@@ -22,13 +22,13 @@ from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
 from mlip_engines.diagnostics.molecules import is_molecular, molecules, whole_molecule
 from mlip_engines.diagnostics.result import Result, Section, Table
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 MINIMISERS = ("FIRE", "LBFGS")
 THRESHOLD = {"gas": 1e-5, "condensed": 1e-4}  # eV/Å, largest force on an atom

@@ -24,13 +24,13 @@ from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.molecules import is_molecular, molecules
 from mlip_engines.diagnostics.nvt import compared_strides
 from mlip_engines.diagnostics.result import Result, Section, Table
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
 from mlip_engines.diagnostics.structure import trajectories_with_frames
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 LOCAL_LIMIT, GLOBAL_LIMIT = 0.25, 0.2
 OVERLAP = 0.5  # of the smallest distance at the start

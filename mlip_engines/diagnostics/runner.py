@@ -14,10 +14,10 @@ import numpy as np
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, Diagnostic
-from mlip_engines.diagnostics.engine import Engine
 from mlip_engines.diagnostics.ranks import Alone, Ranks, share
 from mlip_engines.diagnostics.result import Result
-from mlip_engines.diagnostics.simulation import CONSERVATIVE, Simulation, Trajectory
+from mlip_engines.simulations.engine import Engine
+from mlip_engines.simulations.simulation import CONSERVATIVE, Simulation, Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -82,7 +82,7 @@ class Runner:
 
     def time_model(self) -> None:
         """Measure what evaluations cost here, for estimates of the time that is left."""
-        from mlip_engines.neighbors import neighbor_graph
+        from mlip_engines.model.neighbors import neighbor_graph
 
         module = self.case.model.module
         graph = neighbor_graph(self.case.atoms, self.case.model.metadata.cutoff)

@@ -20,10 +20,10 @@ from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels
 from mlip_engines.diagnostics.nve import nve_simulation, summary
 from mlip_engines.diagnostics.result import Result, Section, Table, number, with_error
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 if TYPE_CHECKING:
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 DRIFT = "drift_meV_per_atom_per_ps"
 

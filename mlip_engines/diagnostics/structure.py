@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.kinetics import species_of
 from mlip_engines.diagnostics.molecules import is_molecular, molecules
 from mlip_engines.diagnostics.nvt import ConstantTemperature
 from mlip_engines.diagnostics.orientation import directions_of, orientational_correlation
 from mlip_engines.diagnostics.result import Result, Section, Table, number
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.simulations.kinetics import species_of
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 BIN = 0.1  # Å
 BLOCKS = 5

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.result import Result, Section, Table
-from mlip_engines.diagnostics.simulation import Simulation, Trajectory
+from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.units import MEV_PER_EV
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.diagnostics.engine import Engine
+    from mlip_engines.simulations.engine import Engine
 
 # A float32 network repeats itself to about 1e-5 eV/Å in another orientation.
 ROUND_OFF_MEV_PER_ANGSTROM = {"float32": 0.5, "float64": 1e-6}

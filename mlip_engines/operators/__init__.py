@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlip_engines.lammps import (
+from mlip_engines.lammps.plugin import (
     BUILD_COMMAND,
     OPERATORS_LIBRARY_NAME,
     PluginError,
@@ -21,7 +21,7 @@ from mlip_engines.lammps import (
     has_stale_plugin,
     plugin_target,
 )
-from mlip_engines.padding import neighbor_ranks, pad
+from mlip_engines.operators.padding import neighbor_ranks, pad
 
 SCHEMAS = (
     "neighbor_sum(Tensor weights, Tensor features, Tensor first_edge, Tensor neighbor) -> Tensor",

@@ -4,10 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlip_train.potentials.analytic import LennardJones, PairNetwork
 
-from mlip_engines.analytic import LennardJones, PairNetwork
-from mlip_engines.contract import ModelMetadata
-from mlip_engines.export import export_model
+from mlip_engines.model.contract import ModelMetadata
+from mlip_engines.model.export import export_model
+from tests.mlip_engines.exact_models import (  # noqa: F401  fixtures of all folders below
+    argon,
+    argon_model,
+    cluster,
+    linear_model,
+)
 
 PARAMETERS = {"cutoff": 4.0, "epsilon": 0.02, "sigma": 1.1}
 CURL = 0.03

@@ -7,7 +7,13 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["mlip_engines", "mlip_engines.lammps", "mlip_engines.contract", "mlip_engines.load"]
+    "module",
+    [
+        "mlip_engines",
+        "mlip_engines.lammps.plugin",
+        "mlip_engines.model.contract",
+        "mlip_engines.model.load",
+    ],
 )
 def test_import_does_not_import_torch(module):
     code = (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mlip_engines import MlipCalculator
-from mlip_engines.lammps_build import build_plugin
-from tests.lammps.runner import run_structure
+from mlip_engines.lammps.build import build_plugin
+from tests.lammps_plugin.runner import run_structure
 from tolerances import TOLERANCE
 
 pytestmark = [pytest.mark.lammps, pytest.mark.slow]

@@ -11,4 +11,4 @@ def with_report():
 @pytest.fixture(autouse=True)
 def _without_report(request, monkeypatch):
     if "with_report" not in request.fixturenames:  # its figures take longer than most runs here
-        monkeypatch.setattr("train.run.write_report", lambda *arguments: None)
+        monkeypatch.setattr("mlip_train.loop.run.write_report", lambda *arguments: None)

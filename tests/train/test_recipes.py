@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from train.losses import LossWeights
-from train.models import build_network
-from train.recipe import Recipe, read_recipe
+from mlip_train.loop.losses import LossWeights
+from mlip_train.networks import build_network
+from mlip_train.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(path.stem for path in (ROOT / "train/recipes").glob("*.yaml"))

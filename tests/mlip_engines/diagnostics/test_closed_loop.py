@@ -14,7 +14,7 @@ from mlip_engines.diagnostics.closed_loop import (
     rotation_and_stretch,
 )
 from mlip_engines.diagnostics.field import ForceField
-from tests.mlip_engines.diagnostics.conftest import CURL
+from tests.mlip_engines.exact_models import CURL
 
 X, Y = np.eye(3)[:2]
 

@@ -14,7 +14,7 @@ from mlip_engines.diagnostics.jacobian_asymmetry import (
     pair_blocks,
     stochastic_asymmetry,
 )
-from tests.mlip_engines.diagnostics.conftest import CURL, K
+from tests.mlip_engines.exact_models import CURL, K
 
 # |k 1|^2 = 3 k^2 is the symmetric part of a block, |c Z|^2 = 2 c^2 the antisymmetric one
 EXPECTED = np.sqrt(2 * CURL**2 / (3 * K**2 + 2 * CURL**2))
@@ -100,8 +100,9 @@ def test_nearest_atoms_are_the_nearest(argon):
 
 
 def test_a_model_without_head_is_refused(tmp_path, cluster):
-    from mlip_engines.analytic import HarmonicPair
-    from tests.mlip_engines.diagnostics.conftest import write_model
+    from mlip_train.potentials.analytic import HarmonicPair
+
+    from tests.mlip_engines.exact_models import write_model
 
     network = HarmonicPair(20.0, with_non_conservative_head=False)
     model = load_model(write_model(tmp_path / "plain.pt", network, ["Ar"]))

@@ -8,7 +8,7 @@ from ase.build import molecule
 from mlip_engines import MlipCalculator, load_model
 from mlip_engines.diagnostics.case import Case, quick
 from mlip_engines.diagnostics.optimisation import CLUSTER, Optimisation, minimise, starts
-from tests.mlip_engines.diagnostics.conftest import EPSILON, SIGMA
+from tests.mlip_engines.exact_models import EPSILON, SIGMA
 
 
 @pytest.mark.parametrize("minimiser", ["FIRE", "LBFGS"])

@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 
 from mlip_engines.diagnostics.physicality import judge, lindemann, pair_distances
-from tests.mlip_engines.diagnostics.test_simulation import trajectory
+from tests.mlip_engines.simulations.test_simulation import trajectory
 
 
 def moving(positions, cell=None):

@@ -1,0 +1,143 @@
+"""A network to a model file, reloaded and compared before it counts as written."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from pathlib import Path
+
+import torch
+from ase.data import atomic_numbers as number_of
+from torch import Tensor, nn
+
+from mlip_engines.model.archive import METADATA_RECORD, checksum, replace_metadata
+from mlip_engines.model.contract import ModelContractError, ModelMetadata
+from mlip_engines.model.exported import ExportedModel
+from mlip_engines.model.load import load_model
+
+# Eager and scripted evaluations differ by the order of their sums only.
+_RELATIVE_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+
+
+def export_model(
+    network: nn.Module,
+    metadata: ModelMetadata,
+    path: str | Path,
+    *,
+    reference_energies: dict[str, float] | None = None,
+    scale: float = 1.0,
+) -> ModelMetadata:
+    """Write a model file and return its metadata, checksum included.
+
+    Parameters
+    ----------
+    network : AtomicNetwork
+        In the dtype that the file shall have; put in evaluation mode here.
+    metadata : ModelMetadata
+        ``cutoff``, ``message_passing_layers``, ``heads`` and ``dtype`` must be the network's.
+    path : str or Path
+        Replaced only when everything has worked.
+    reference_energies : dict of str to float, eV
+        Composition baseline by symbol; by default that of ``metadata``.
+    scale : float
+        Factor on the network's energies and forces.
+
+    Raises
+    ------
+    ModelContractError
+        If metadata and network differ, or the reloaded file gives other numbers than the network.
+    """
+    path = Path(path)
+    if reference_energies is None:
+        reference_energies = metadata.reference_energies
+    metadata = dataclasses.replace(
+        metadata,
+        reference_energies=dict(reference_energies),
+        non_conservative_layers=int(getattr(network, "non_conservative_layers", 0)),
+        feature_exchange=bool(getattr(network, "feature_exchange", False)),
+        edge_exchange=bool(getattr(network, "edge_exchange", False)),
+    )
+    metadata.check(metadata.name)
+    network = network.eval()
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)  # no gradient work for parameters in an engine
+    model = ExportedModel(
+        network, {number_of[s]: e for s, e in reference_energies.items()}, scale
+    ).eval()
+    _check_against_network(metadata, model)
+    with warnings.catch_warnings():
+        # torch deprecates TorchScript from 2.10 on; it is the format of contract version 1.
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        scripted = torch.jit.script(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".partial")
+    try:
+        torch.jit.save(scripted, str(draft), _extra_files={METADATA_RECORD: metadata.to_json()})
+        metadata = dataclasses.replace(metadata, checksum=checksum(draft))
+        replace_metadata(draft, metadata)
+        _compare(model, load_model(draft).module, metadata)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return metadata
+
+
+def _check_against_network(metadata: ModelMetadata, model: ExportedModel) -> None:
+    network = model.network
+    for name in ("cutoff", "message_passing_layers", "heads"):
+        declared, actual = getattr(metadata, name), getattr(network, name)
+        if declared != actual:
+            raise ModelContractError(
+                f"{metadata.name}: metadata say {name} = {declared}, the network has {actual}"
+            )
+    if str(model.dtype) != f"torch.{metadata.dtype}":
+        raise ModelContractError(
+            f"{metadata.name}: metadata say {metadata.dtype}, the network is {model.dtype}"
+        )
+    unknown = sorted(set(metadata.species) - set(number_of))
+    if unknown:
+        raise ModelContractError(f"{metadata.name}: {unknown} are no chemical symbols")
+
+
+def _compare(
+    model: ExportedModel, reloaded: torch.jit.ScriptModule, metadata: ModelMetadata
+) -> None:
+    graph = _probe_graph(metadata)
+    has_head = metadata.has_non_conservative_forces
+    expected = model.evaluate(*graph, has_head, False)
+    found = reloaded.evaluate(*graph, has_head, False)
+    limit = _RELATIVE_TOLERANCE[metadata.dtype]
+    for name, value in expected.items():
+        if name == "energy" or name == "atomic_energies":
+            value = value - model.baseline[graph[0]].sum() if name == "energy" else value
+            other = found[name] - (model.baseline[graph[0]].sum() if name == "energy" else 0.0)
+        else:
+            other = found[name]
+        difference = float((value - other).abs().max())
+        if not difference <= limit * max(1.0, float(value.abs().max())):
+            raise ModelContractError(
+                f"{metadata.name}: {name} of the reloaded file differs by {difference:.2e} from "
+                f"the network, expected at most {limit:.0e} relative; the file was not written"
+            )
+
+
+def _probe_graph(metadata: ModelMetadata) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return an open chain of atoms of all species, every pair in reach joined by two edges."""
+    n_atoms = max(6, len(metadata.species))
+    generator = torch.Generator().manual_seed(1)
+    spacing = 0.4 * metadata.cutoff
+    positions = torch.zeros((n_atoms, 3), dtype=torch.float64)
+    positions[:, 0] = spacing * torch.arange(n_atoms)
+    positions += (
+        0.1 * spacing * torch.rand(positions.shape, generator=generator, dtype=torch.float64)
+    )
+    distance = torch.cdist(positions, positions)
+    edge_index = torch.nonzero((distance < metadata.cutoff) & (distance > 0)).T.contiguous()
+    order = {(int(i), int(j)): e for e, (i, j) in enumerate(edge_index.T)}
+    reverse_edge = torch.tensor([order[int(j), int(i)] for i, j in edge_index.T])
+    edge_vectors = positions[edge_index[1]] - positions[edge_index[0]]  # (E, 3)
+    numbers = [number_of[s] for s in metadata.species]
+    atomic_numbers = torch.tensor([numbers[k % len(numbers)] for k in range(n_atoms)])
+    owned = torch.ones(n_atoms, dtype=torch.bool)
+    return atomic_numbers, edge_index, edge_vectors, reverse_edge, owned

@@ -1,0 +1,157 @@
+"""The module inside a model file: a network plus baseline, derivatives and float64 accumulation."""
+
+import torch
+from torch import Tensor, nn
+
+from mlip_engines.model.derivatives import (
+    atomic_virials_from_edges,
+    centroid_virials_from_edges,
+    energy_gradient,
+    forces_from_edges,
+    remove_net_force,
+    virial_from_edges,
+)
+
+
+class ExportedModel(nn.Module):
+    """Evaluate a network for an engine; arguments as in :mod:`mlip_engines.model.contract`, edges in float64.
+
+    Parameters
+    ----------
+    network : AtomicNetwork
+    reference_energies : dict of int to float, eV
+        Composition baseline by atomic number, added in float64.
+    scale : float
+        Energies and forces of the network are multiplied by it.
+    """
+
+    def __init__(self, network: nn.Module, reference_energies: dict[int, float], scale: float):
+        super().__init__()
+        self.network = network
+        self.scale = float(scale)
+        self.has_non_conservative = "non_conservative_forces" in network.heads
+        self.has_centroid_virials = network.message_passing_layers == 1
+        self.dtype = next(
+            (p.dtype for p in [*network.parameters(), *network.buffers()] if p.is_floating_point()),
+            torch.float64,
+        )
+        baseline = torch.zeros(119, dtype=torch.float64)
+        for number, energy in reference_energies.items():
+            baseline[number] = energy
+        self.register_buffer("baseline", baseline)
+
+    def forward(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+        with_atomic_virials: bool,
+    ) -> dict[str, Tensor]:
+        """Same as :meth:`evaluate`."""
+        return self.evaluate(
+            atomic_numbers,
+            edge_index,
+            edge_vectors,
+            reverse_edge,
+            owned,
+            with_non_conservative,
+            with_atomic_virials,
+        )
+
+    @torch.jit.export
+    def evaluate(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+        with_atomic_virials: bool,
+    ) -> dict[str, Tensor]:
+        """Evaluate everything that is conservative and, if asked, the heads that are not.
+
+        Returns
+        -------
+        dict
+            ``energy`` () eV, ``atomic_energies`` (N,) eV, ``forces`` (N, 3) eV/Å, ``virial`` (3, 3) eV;
+            on request ``non_conservative_forces`` (N, 3) eV/Å with no net force, ``non_conservative_virial``
+            (3, 3) eV where the head for stress exists, and ``atomic_virials`` (N, 3, 3) eV, with
+            ``centroid_virials`` (N, 3, 3) eV for networks of one layer. All float64.
+        """
+        if with_non_conservative and not self.has_non_conservative:
+            raise RuntimeError(
+                "expected a model with a head for non-conservative forces, got one without; "
+                "use conservative forces, or train and export a model with this head"
+            )
+        n_atoms = atomic_numbers.size(0)
+        output: dict[str, Tensor] = {}
+        grad_was_enabled = torch.is_grad_enabled()  # TorchScript has no torch.enable_grad()
+        torch.set_grad_enabled(True)
+        edges = edge_vectors.detach().requires_grad_(True)  # (E, 3)
+        predicted = self.network(
+            atomic_numbers,
+            edge_index,
+            edges.to(self.dtype),
+            reverse_edge,
+            owned,
+            with_non_conservative,
+        )
+        scaled = self.scale * predicted["atomic_energies"].to(torch.float64)  # (N,)
+        counted = torch.where(owned, scaled, torch.zeros_like(scaled)).sum()
+        gradients = energy_gradient(counted, edges)  # (E, 3)
+        torch.set_grad_enabled(grad_was_enabled)
+        atomic_energies = scaled.detach() + self.baseline[atomic_numbers]  # (N,)
+        zero = torch.zeros_like(atomic_energies)
+        output["atomic_energies"] = atomic_energies
+        output["energy"] = torch.where(owned, atomic_energies, zero).sum()
+        output["forces"] = forces_from_edges(edge_index, gradients, n_atoms)
+        output["virial"] = virial_from_edges(edge_vectors, gradients)
+        if with_atomic_virials:
+            output["atomic_virials"] = atomic_virials_from_edges(
+                edge_index, edge_vectors, gradients, n_atoms
+            )
+            if self.has_centroid_virials:
+                output["centroid_virials"] = centroid_virials_from_edges(
+                    edge_index, edge_vectors, gradients, n_atoms
+                )
+        if with_non_conservative:
+            self._collect_non_conservative(predicted, owned, output)
+        return output
+
+    @torch.jit.export
+    def non_conservative(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+    ) -> dict[str, Tensor]:
+        """Evaluate the non-conservative heads only; keys and units as in :meth:`evaluate`."""
+        output: dict[str, Tensor] = {}
+        if not self.has_non_conservative:
+            raise RuntimeError(
+                "expected a model with a head for non-conservative forces, got one without; "
+                "use conservative forces, or train and export a model with this head"
+            )
+        with torch.no_grad():
+            predicted = self.network.non_conservative(
+                atomic_numbers, edge_index, edge_vectors.to(self.dtype), reverse_edge, owned
+            )
+            self._collect_non_conservative(predicted, owned, output)
+        return output
+
+    def _collect_non_conservative(
+        self, predicted: dict[str, Tensor], owned: Tensor, output: dict[str, Tensor]
+    ) -> None:
+        forces = self.scale * predicted["non_conservative_forces"].detach().to(torch.float64)
+        output["non_conservative_forces"] = remove_net_force(forces, owned)
+        if "non_conservative_virials" in predicted:
+            virials = predicted["non_conservative_virials"].detach().to(torch.float64)  # (N, 3, 3)
+            # The scale is that of the energies: a virial is an energy, whatever the volume.
+            virial = self.scale * (virials * owned.to(torch.float64)[:, None, None]).sum(dim=0)
+            output["non_conservative_virial"] = 0.5 * (virial + virial.transpose(0, 1))

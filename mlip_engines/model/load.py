@@ -1,0 +1,101 @@
+"""A model file to a model that runs. A TorchScript file is a program: load only what you trust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlip_engines.model.archive import read_metadata, verify_checksum
+from mlip_engines.model.contract import ModelContractError, ModelMetadata
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["LoadedModel", "find_model", "load_model", "models_directory", "read_metadata"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A scripted :class:`mlip_engines.model.exported.ExportedModel` and what its file says about it."""
+
+    module: torch.jit.ScriptModule
+    metadata: ModelMetadata
+    path: Path
+
+    def check_elements(self, symbols: set[str]) -> None:
+        """Raise ValueError if the model was not trained for one of these elements."""
+        unknown = sorted(symbols - set(self.metadata.species))
+        if unknown:
+            raise ValueError(
+                f"{self.path}: the model knows {', '.join(self.metadata.species)}, got "
+                f"{', '.join(unknown)}; use a model trained for these elements"
+            )
+
+
+def models_directory() -> Path:
+    """Return the folder of the models that come with the package."""
+    return Path(__file__).parents[1] / "shipped_models"
+
+
+def find_model(name: str | Path) -> Path:
+    """Find a model file: a path as it is, then a shipped model with or without ``.pt``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If neither exists; the message lists the shipped models.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.name == str(name):
+        shipped = models_directory() / path.name
+        for candidate in (shipped, shipped.with_name(shipped.name + ".pt")):
+            if candidate.is_file():
+                return candidate
+    names = ", ".join(sorted(p.stem for p in models_directory().glob("*.pt"))) or "none"
+    raise FileNotFoundError(
+        f"expected a model file or the name of a shipped model ({names}), got {str(name)!r}; "
+        "write one with mlip-export"
+    )
+
+
+def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
+    """Load a model file after its metadata and checksum have been checked.
+
+    A TorchScript file is a program: loading it gives its author the right to run code. Load only what you trust.
+
+    Parameters
+    ----------
+    name : str or Path
+        A file, or a shipped model such as ``"water"``.
+    device : str or torch.device
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such model.
+    ModelContractError
+        If the file is no model, is damaged, or is of another contract version.
+    """
+    import torch
+
+    import mlip_engines.operators  # noqa: F401  a file may call them
+
+    path = find_model(name)
+    metadata = read_metadata(path)
+    verify_checksum(path, metadata)
+    try:
+        module = torch.jit.load(str(path), map_location=device)
+    except RuntimeError as e:
+        raise ModelContractError(
+            f"{path}: torch {torch.__version__} cannot load this TorchScript file: {e}"
+        ) from e
+    module.eval()
+    for method in ("evaluate", "non_conservative"):
+        if not hasattr(module, method):
+            raise ModelContractError(
+                f"{path}: expected a method {method!r}, got none; export it again"
+            )
+    return LoadedModel(module, metadata, path)

@@ -1,0 +1,122 @@
+"""Which reader is for which path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from lzma import LZMAError
+from pathlib import Path
+
+from ase import Atoms
+from tqdm import tqdm
+
+from mlip_engines.readers.ase_database import read_ase_database
+from mlip_engines.readers.ase_file import read_ase_file
+from mlip_engines.readers.compression import decompressed
+from mlip_engines.readers.deepmd import is_deepmd, read_deepmd
+from mlip_engines.readers.lmdb_trajectories import read_lmdb
+from mlip_engines.readers.n2p2 import UNITS, is_n2p2, read_n2p2
+
+
+def read_structures(
+    path: str | Path,
+    *,
+    units: str = "metal",
+    labels: bool = True,
+    progress: bool = True,
+) -> list[Atoms]:
+    """Read structures from a file or folder whose format its name and first line tell.
+
+    Extended XYZ and other formats of ASE, databases of ASE (``.db``), ``input.data`` of n2p2 and RuNNer, each of
+    these also compressed (``.gz``, ``.bz2``, ``.xz``), folders of DeePMD-kit, and LMDB files of trajectories keyed by
+    molecule (``.lmdb``). Nothing is checked but that it can be
+    read: that the labels can be right is for :mod:`mlip_train.data.labels`.
+
+    Parameters
+    ----------
+    path : str or Path
+    units : str
+        Of a format that does not state its own, ``input.data``: ``"metal"`` (Å, eV) or ``"atomic"`` (bohr, hartree).
+        Formats that do are not touched by it.
+    labels : bool
+        Without, whatever labels the structures have are dropped.
+    progress : bool
+        Show a bar on standard error.
+
+    Returns
+    -------
+    list of ase.Atoms
+        Positions and cell in Å. Where there are labels, a ``SinglePointCalculator`` with those of ``energy`` (eV),
+        ``forces`` (N, 3) (eV/Å) and ``stress`` (6,) (eV/Å^3, ASE's sign and order) that the file has.
+        ``info["origin"]`` names the place in a format that has better names than an index.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    ValueError
+        If the format is not recognised, the file holds no structure or cannot be read (the message names file and
+        index), or there are no such units.
+    """
+    return list(iterate_structures(path, units=units, labels=labels, progress=progress))
+
+
+def iterate_structures(
+    path: str | Path,
+    *,
+    units: str = "metal",
+    labels: bool = True,
+    progress: bool = True,
+) -> Iterator[Atoms]:
+    """Yield structures as :func:`read_structures` returns them, with one in memory at a time."""
+    path = Path(path)
+    if units not in UNITS:
+        raise ValueError(f"units must be one of {sorted(UNITS)}, got {units!r}")
+    if not path.exists():
+        raise FileNotFoundError(f"expected a file or folder of structures, found nothing at {path}")
+    with decompressed(path) as plain:
+        frames = _frames(plain, path, units)
+        bar = tqdm(desc=f"read {path.name}", disable=not progress, unit="structure")
+        n_read = 0
+        with bar:
+            while True:
+                try:
+                    atoms = next(frames, None)
+                except Exception as e:  # every format of ASE has errors of its own
+                    reason = str(e) if type(e) is ValueError else f"{type(e).__name__}: {e}"
+                    raise ValueError(f"{path}: structure {n_read}: {reason}") from e
+                if atoms is None:
+                    break
+                if not labels:
+                    atoms.calc = None
+                n_read += 1
+                bar.update()
+                yield atoms
+    if n_read == 0:
+        raise ValueError(f"{path}: expected at least one structure, got none")
+
+
+def has_own_units(path: str | Path) -> bool:
+    """Return whether the format of a file states its units, so that they cannot be chosen; False if there is none."""
+    path = Path(path)
+    try:
+        return path.exists() and not (path.is_file() and is_n2p2(path))
+    except (OSError, EOFError, LZMAError):
+        return False  # a damaged file; reading it will say so
+
+
+def _frames(plain: Path, path: Path, units: str) -> Iterator[Atoms]:
+    """Return the structures one by one; ``plain`` is what is read, ``path`` what the user named."""
+    if plain.is_dir() and plain.suffix.lower() != ".lmdb":
+        if not is_deepmd(plain):
+            raise ValueError(
+                f"{path}: expected a file of structures or a folder of DeePMD-kit, which has a type.raw; got a folder "
+                "without"
+            )
+        return read_deepmd(plain)
+    if plain.suffix.lower() == ".db":
+        return read_ase_database(plain)
+    if plain.suffix.lower() == ".lmdb":
+        return read_lmdb(plain)
+    if is_n2p2(plain):
+        return read_n2p2(plain, units)
+    return read_ase_file(plain)

@@ -1,0 +1,101 @@
+"""Labels by a model are those of its calculator, and the file reads back as training data."""
+
+import re
+
+import ase.io
+import numpy as np
+import pytest
+
+from mlip_engines import MlipCalculator, load_model
+from mlip_engines.commands.label import label, main
+from mlip_engines.readers import read_structures
+from structures import STRUCTURES
+from tolerances import FINITE_DIFFERENCE_FORCE, FINITE_DIFFERENCE_STEP, TOLERANCE
+
+EXACT = TOLERANCE["float64"]
+DISPLACEMENT = 0.05  # Å
+
+
+@pytest.fixture
+def model_file(model_files):
+    return model_files["float64"]
+
+
+@pytest.fixture
+def frames():
+    return [STRUCTURES["orthogonal"](), STRUCTURES["molecule"]()]
+
+
+def test_labels_are_energy_and_conservative_forces_of_the_model(frames, model_file):
+    model = load_model(model_file)
+    labelled = list(label(model, frames))
+    assert len(labelled) == len(frames)
+    for atoms, given in zip(labelled, frames, strict=True):
+        given.calc = MlipCalculator(model)
+        assert atoms.get_potential_energy() == pytest.approx(
+            given.get_potential_energy(), abs=EXACT.energy
+        )
+        np.testing.assert_allclose(atoms.get_forces(), given.get_forces(), atol=EXACT.force)
+        # A central difference of the energy is an oracle that knows nothing of forces.
+        moved = atoms.copy()
+        step = FINITE_DIFFERENCE_STEP
+        energies = []
+        for sign in (1, -1):
+            moved.positions[0, 1] = atoms.positions[0, 1] + sign * step
+            moved.calc = MlipCalculator(model)
+            energies.append(moved.get_potential_energy())
+        slope = -(energies[0] - energies[1]) / (2 * step)
+        assert atoms.get_forces()[0, 1] == pytest.approx(slope, abs=FINITE_DIFFERENCE_FORCE)
+    assert "stress" in labelled[0].calc.results
+    assert "stress" not in labelled[1].calc.results
+
+
+def test_copies_are_displaced_by_as_much_as_asked_and_labelled_where_they_are(frames, model_file):
+    model = load_model(model_file)
+    labelled = list(label(model, frames[:1], copies=3, displacement=DISPLACEMENT, seed=4))
+    assert len(labelled) == 4
+    np.testing.assert_array_equal(labelled[0].positions, frames[0].positions)
+    moves = np.array([atoms.positions - frames[0].positions for atoms in labelled[1:]])
+    # Standard error of a standard deviation of n normal numbers: sigma / sqrt(2 n).
+    assert abs(moves.std() - DISPLACEMENT) < 5 * DISPLACEMENT / np.sqrt(2 * moves.size)
+    copy = labelled[2].copy()
+    copy.calc = MlipCalculator(model)
+    np.testing.assert_allclose(labelled[2].get_forces(), copy.get_forces(), atol=EXACT.force)
+    again = list(label(model, frames[:1], copies=3, displacement=DISPLACEMENT, seed=4))
+    np.testing.assert_array_equal(again[3].positions, labelled[3].positions)
+
+
+def test_the_command_writes_what_training_reads(frames, model_file, tmp_path, capsys):
+    ase.io.write(tmp_path / "frames.xyz", frames[:1])
+    output = tmp_path / "labelled.xyz"
+    arguments = [str(model_file), str(tmp_path / "frames.xyz"), "-o", str(output), "--copies", "1"]
+    assert main(arguments) == 0
+    assert "2 structures" in capsys.readouterr().out
+    atoms = read_structures(output)[0]
+    frames[0].calc = MlipCalculator(model_file)
+    np.testing.assert_allclose(atoms.get_forces(), frames[0].get_forces(), atol=EXACT.force)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "found nothing"),
+        ("", "at least one structure|cannot read"),
+        ("nonsense\n", "cannot read"),
+    ],
+)
+def test_an_unusable_file_is_named_and_nothing_is_written(
+    content, message, model_file, tmp_path, capsys
+):
+    path = tmp_path / "frames.xyz"
+    if content is not None:
+        path.write_text(content)
+    assert main([str(model_file), str(path), "-o", str(tmp_path / "out.xyz")]) == 1
+    error = capsys.readouterr().err
+    assert re.search(message, error) and "frames.xyz" in error
+    assert list(tmp_path.glob("out*")) == []
+
+
+def test_negative_numbers_are_refused(frames, model_file):
+    with pytest.raises(ValueError, match="copies=-1"):
+        next(label(load_model(model_file), frames, copies=-1))

@@ -1,0 +1,407 @@
+"""The conformance check passes exact models and catches each way to break the contract."""
+
+import re
+
+import pytest
+import torch
+from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork, smooth_cutoff
+from torch import Tensor
+
+from mlip_engines.conformance import check_conformance
+from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.exported import ExportedModel
+from mlip_engines.model.load import load_model
+
+CUTOFF = 4.0
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    "network",
+    [
+        LennardJones(CUTOFF, sigma=1.2),
+        LennardJones(CUTOFF, sigma=1.2, with_non_conservative_head=False),
+        HarmonicPair(CUTOFF),
+    ],
+    ids=["lennard_jones", "no_head", "harmonic"],
+)
+def test_exact_networks_pass(network, dtype):
+    passed = check_conformance(network.to(dtype), ["H", "O"], rotation=True)
+    assert "forces are the negative energy gradient" in passed
+    assert "rotation turns the forces" in passed
+    assert len(passed) == 19
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "no_head"])
+def test_model_files_pass(name, model_files):
+    from_path = check_conformance(model_files[name])
+    assert "virial is the negative strain derivative" in from_path
+    assert check_conformance(load_model(model_files[name])) == from_path
+
+
+class Springs(PairNetwork):
+    """A network that obeys the contract and that the broken ones below change in one place."""
+
+    def __init__(self, has_virials: bool = False):
+        super().__init__(CUTOFF, 0.0, True)
+        self.has_virials = has_virials
+        self.heads = self.heads + ["non_conservative_stress"] * has_virials
+        self.double()
+
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        distance = torch.linalg.vector_norm(edge_vectors, dim=1)
+        return 0.5 * (distance - 2.0) ** 2 * smooth_cutoff(distance, self.cutoff)
+
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        return energies
+
+    def forward(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+    ) -> dict[str, Tensor]:
+        edge_energies = self.per_edge(edge_index, edge_vectors, reverse_edge)
+        energies = torch.zeros(
+            atomic_numbers.size(0), dtype=edge_vectors.dtype, device=edge_vectors.device
+        ).index_add(0, edge_index[0], edge_energies)
+        output = {"atomic_energies": self.per_atom(energies, atomic_numbers, edge_index)}
+        if with_non_conservative:
+            output["non_conservative_forces"] = self.head(edge_index, edge_vectors, energies)
+            if self.has_virials:
+                output["non_conservative_virials"] = self.virials(
+                    edge_index, edge_vectors, energies
+                )
+        return output
+
+    @torch.jit.export
+    def non_conservative(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+    ) -> dict[str, Tensor]:
+        zero = torch.zeros(
+            atomic_numbers.size(0), dtype=edge_vectors.dtype, device=edge_vectors.device
+        )
+        output = {"non_conservative_forces": self.head(edge_index, edge_vectors, zero)}
+        if self.has_virials:
+            output["non_conservative_virials"] = self.virials(edge_index, edge_vectors, zero)
+        return output
+
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        edges = factor[:, None, None] * edge_vectors[:, :, None] * edge_vectors[:, None, :]
+        zero = torch.zeros((like.size(0), 3, 3), dtype=edges.dtype, device=edges.device)
+        return zero.index_add(0, edge_index[0], edges)
+
+    def head(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        zero = torch.zeros((like.size(0), 3), dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return zero.index_add(0, edge_index[0], factor[:, None] * edge_vectors)
+
+
+class PartOfTheGradient(Springs):
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        distance = torch.linalg.vector_norm(edge_vectors, dim=1)
+        return 0.5 * (distance - 2.0) ** 2 * smooth_cutoff(distance.detach(), self.cutoff)
+
+
+class HardCutoff(Springs):
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        return 1e-4 * (torch.linalg.vector_norm(edge_vectors, dim=1) - 2.0) ** 2
+
+
+class HardForceCutoff(Springs):
+    """The energy goes to zero at the cutoff, its slope does not."""
+
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        return 1e-4 * (torch.linalg.vector_norm(edge_vectors, dim=1) - self.cutoff)
+
+
+class HardHeadCutoff(Springs):
+    def head(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        zero = torch.zeros((like.size(0), 3), dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return zero.index_add(0, edge_index[0], 1e-4 * edge_vectors)
+
+
+class OrderOfEdges(Springs):
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        place = torch.arange(edge_index.size(1), dtype=edge_vectors.dtype)
+        return smooth_cutoff(
+            torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff
+        ) * torch.cos(place)
+
+
+class WrongReverse(Springs):
+    """Pairs each edge with the one before it, not with its opposite; right for a single pair."""
+
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        return factor * factor.roll(1)
+
+
+class OrderOfAtoms(Springs):
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        return energies * torch.arange(energies.size(0), dtype=energies.dtype)
+
+
+class MeanOverAtoms(Springs):
+    """A mean that runs over the whole input, as of a batch normalisation."""
+
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        return energies - energies.mean()
+
+
+class MeanOverEdges(Springs):
+    """Not a number where there are no edges."""
+
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        count = torch.bincount(edge_index[0], minlength=energies.size(0))
+        return energies / count
+
+
+class Squeezed(Springs):
+    """A bare squeeze loses the axis of a single atom."""
+
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        return energies[:, None].squeeze()
+
+
+class NoSelfImages(Springs):
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        return torch.where(edge_index[0] == edge_index[1], torch.zeros_like(factor), factor)
+
+
+class FartherThanItSays(Springs):
+    """Passes a message, so that it reaches two edges far, and declares one."""
+
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        gathered = torch.zeros_like(energies)
+        return gathered.index_add(0, edge_index[0], energies[edge_index[1]] ** 2)
+
+
+class OtherHead(Springs):
+    """The head depends on whether the energy is evaluated too."""
+
+    def head(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        zero = torch.zeros((like.size(0), 3), dtype=edge_vectors.dtype, device=edge_vectors.device)
+        summed = zero.index_add(0, edge_index[0], factor[:, None] * edge_vectors)
+        return summed * (1.0 + like)[:, None]
+
+
+class ChangesItsInput(Springs):
+    def head(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        zero = torch.zeros((like.size(0), 3), dtype=edge_vectors.dtype, device=edge_vectors.device)
+        scaled = edge_vectors.detach()
+        scaled *= 0.5
+        return zero.index_add(0, edge_index[0], scaled)
+
+
+class NotScriptable(Springs):
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        return energies * globals()["CUTOFF"]
+
+
+class DropsOut(Springs):
+    """Not the same twice."""
+
+    def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
+        return energies * torch.rand(1, dtype=energies.dtype)
+
+
+class FixedAxis(Springs):
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        return factor * edge_vectors[:, 2] ** 2
+
+
+def failures(model, **options) -> list[str]:
+    with pytest.raises(ModelContractError, match="checks of the contract") as caught:
+        check_conformance(model, ["H", "O"], **options)
+    return re.findall(r"^  (\S[^:]*):", str(caught.value), re.MULTILINE)
+
+
+def test_the_network_that_is_broken_below_passes():
+    assert len(check_conformance(Springs(), ["H", "O"], rotation=True)) == 19
+
+
+@pytest.mark.parametrize(
+    ("network", "failing"),
+    [
+        (
+            PartOfTheGradient,
+            "forces are the negative energy gradient, virial is the negative strain derivative",
+        ),
+        (HardCutoff, "smooth at the cutoff"),
+        (HardForceCutoff, "smooth at the cutoff"),
+        (HardHeadCutoff, "smooth at the cutoff"),
+        (OrderOfEdges, "the order of edges does not matter"),
+        (WrongReverse, "the order of edges does not matter"),
+        (OrderOfAtoms, "permutation of atoms"),
+        (MeanOverAtoms, "batch equals single, nothing is felt beyond the interaction range"),
+        (MeanOverEdges, "isolated atoms feel nothing"),
+        (Squeezed, "the network returns per-atom values"),
+        (NoSelfImages, "a doubled cell has twice the energy"),
+        (FartherThanItSays, "nothing is felt beyond the interaction range"),
+        (OtherHead, "the head alone gives the same forces"),
+        (ChangesItsInput, "inputs are not changed"),
+        (NotScriptable, "scripted equals eager"),
+        (DropsOut, "batch equals single"),
+    ],
+)
+def test_a_broken_network_is_caught(network, failing):
+    assert set(failing.split(", ")) <= set(failures(network()))
+
+
+class ConstantVirials(Springs):
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        return torch.eye(3, dtype=like.dtype).expand(like.size(0), 3, 3)
+
+
+class HardVirialCutoff(Springs):
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        edges = 1e-4 * edge_vectors[:, :, None] * edge_vectors[:, None, :]
+        zero = torch.zeros((like.size(0), 3, 3), dtype=edges.dtype, device=edges.device)
+        return zero.index_add(0, edge_index[0], edges)
+
+
+class TotalVirial(Springs):
+    """One matrix for all atoms, in the place of one an atom."""
+
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        return edge_vectors.T @ edge_vectors
+
+
+class OtherVirials(Springs):
+    """Depend on whether the energy is evaluated too."""
+
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        return like[:, None, None] * torch.eye(3, dtype=like.dtype)
+
+
+class FixedVirialAxis(Springs):
+    def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
+        count = torch.zeros_like(like).index_add(0, edge_index[0], factor)
+        axis = torch.tensor([1.0, 2.0, 3.0], dtype=like.dtype)
+        return count[:, None, None] * torch.diag(axis)
+
+
+def test_a_network_with_virials_passes():
+    assert len(check_conformance(Springs(has_virials=True), ["H", "O"], rotation=True)) == 19
+
+
+@pytest.mark.parametrize(
+    ("network", "failing"),
+    [
+        (ConstantVirials, "isolated atoms feel nothing"),
+        (HardVirialCutoff, "smooth at the cutoff"),
+        (TotalVirial, "the network returns per-atom values"),
+        (OtherVirials, "the head alone gives the same forces"),
+        (FixedVirialAxis, "rotation turns the forces"),
+    ],
+)
+def test_broken_virials_are_caught(network, failing):
+    assert failing in failures(network(has_virials=True), rotation=True)
+
+
+def test_virials_that_are_declared_and_not_returned_are_caught():
+    network = Springs()
+    network.heads = [*network.heads, "non_conservative_stress"]
+    assert "the network returns per-atom values" in failures(network)
+
+
+def test_a_network_with_a_fixed_axis_is_caught_when_rotation_is_demanded():
+    assert "forces are the negative energy gradient" in check_conformance(FixedAxis(), ["H", "O"])
+    assert failures(FixedAxis(), rotation=True) == ["rotation turns the forces"]
+
+
+class WrongSign(ExportedModel):
+    @torch.jit.export
+    def evaluate(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+        with_atomic_virials: bool,
+    ) -> dict[str, Tensor]:
+        output = ExportedModel.evaluate(
+            self,
+            atomic_numbers,
+            edge_index,
+            edge_vectors,
+            reverse_edge,
+            owned,
+            with_non_conservative,
+            with_atomic_virials,
+        )
+        output["forces"] = -output["forces"]
+        output["virial"] = -output["virial"]
+        return output
+
+
+class NetForce(ExportedModel):
+    def _collect_non_conservative(
+        self, predicted: dict[str, Tensor], owned: Tensor, output: dict[str, Tensor]
+    ) -> None:
+        output["non_conservative_forces"] = predicted["non_conservative_forces"].detach() + 0.01
+
+
+def test_forces_and_virial_of_the_wrong_sign_are_caught():
+    found = failures(WrongSign(Springs(), {}, 1.0))
+    assert "forces are the negative energy gradient" in found
+    assert "virial is the negative strain derivative" in found
+    assert "net forces are zero" not in found
+
+
+def test_a_net_force_is_caught():
+    assert "net forces are zero" in failures(NetForce(Springs(), {}, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("cutoff", None),
+        ("cutoff", 4),
+        ("cutoff", -4.0),
+        ("message_passing_layers", 0),
+        ("heads", ["non_conservative_forces"]),
+        ("heads", ["energy", "charges"]),
+    ],
+)
+def test_wrong_attributes_are_named(attribute, value):
+    network = Springs()
+    setattr(network, attribute, value)
+    with pytest.raises(ModelContractError, match=f"'{attribute}'"):
+        check_conformance(network, ["H"])
+
+
+def test_every_failure_is_listed_with_numbers():
+    with pytest.raises(ModelContractError, match=r"fails \d+ of \d+") as caught:
+        check_conformance(PartOfTheGradient(), ["H"])
+    lines = str(caught.value).splitlines()[1:]
+    assert len(lines) >= 2
+    assert any("differs by" in line and "allowed" in line for line in lines)
+
+
+def test_the_checked_network_is_left_alone():
+    network = LennardJones(CUTOFF).train()
+    check_conformance(network, ["H"])
+    assert network.training
+    assert network.axis.dtype == torch.float32
+
+
+def test_a_network_needs_species():
+    with pytest.raises(ValueError, match="species"):
+        check_conformance(Springs())

@@ -1,0 +1,82 @@
+"""Metadata refuse what cannot be right, and say what was expected."""
+
+import json
+
+import pytest
+
+from mlip_engines.model.contract import CONTRACT_VERSION, ModelContractError, ModelMetadata
+
+FIELDS = {
+    "name": "argon",
+    "species": ["Ar"],
+    "cutoff": 5.0,
+    "message_passing_layers": 2,
+    "heads": ["energy", "non_conservative_forces"],
+    "dtype": "float32",
+    "interaction_range": 10.0,
+}
+
+
+def as_json(**changes) -> str:
+    return json.dumps({**FIELDS, "contract_version": CONTRACT_VERSION, **changes})
+
+
+def test_metadata_survive_a_round_trip_through_json():
+    metadata = ModelMetadata(**FIELDS, errors={"rms_c_minus_nc": 0.02}, licence="CC-BY-4.0")
+    assert ModelMetadata.from_json(metadata.to_json()) == metadata
+
+
+def test_json_has_the_documented_keys():
+    """Other readers, in C++ among them, rely on these names."""
+    values = json.loads(ModelMetadata(**FIELDS).to_json())
+    assert values["contract_version"] == 1
+    assert (values["energy_unit"], values["length_unit"]) == ("eV", "Angstrom")
+    assert set(values) == {
+        *FIELDS,
+        "non_conservative_layers",
+        "feature_exchange",
+        "edge_exchange",
+        "contract_version",
+        "energy_unit",
+        "length_unit",
+    } | {
+        "reference_energies",
+        "training",
+        "errors",
+        "licence",
+        "citation",
+        "checksum",
+    }
+
+
+def test_fields_of_a_later_minor_addition_are_ignored():
+    assert ModelMetadata.from_json(as_json(colour="green")).name == "argon"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "expected metadata in JSON"),
+        ("[]", "expected a JSON object, got list"),
+        (as_json(edge_exchange=True), "must also evaluate only the atoms it is asked for"),
+        (as_json(contract_version=2), "expected contract version 1, got 2"),
+        (json.dumps(FIELDS), "expected contract version 1, got None"),
+        (json.dumps({"contract_version": 1, "name": "x"}), "metadata lack cutoff, dtype"),
+        (as_json(dtype="float16"), "dtype must be one of .*got 'float16'"),
+        (as_json(cutoff=0.0), "cutoff must be positive, got 0"),
+        (as_json(interaction_range=4.0), "interaction range must be at least the cutoff"),
+        (as_json(heads=["energy", "dipole"]), "heads must include 'energy' and be among"),
+        (as_json(heads=["non_conservative_forces"]), "heads must include 'energy'"),
+        (as_json(heads=["energy", "non_conservative_stress"]), "needs one for forces"),
+        (as_json(species=[]), "at least one species"),
+    ],
+)
+def test_bad_metadata_are_refused(text, message):
+    with pytest.raises(ModelContractError, match=message) as caught:
+        ModelMetadata.from_json(text, "argon.pt")
+    assert str(caught.value).startswith("argon.pt: ")
+
+
+def test_head_is_recognised():
+    assert ModelMetadata(**FIELDS).has_non_conservative_forces
+    assert not ModelMetadata(**{**FIELDS, "heads": ["energy"]}).has_non_conservative_forces

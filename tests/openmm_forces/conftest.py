@@ -1,0 +1,81 @@
+"""Exact models in files, and the hosts that work here."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
+
+from mlip_engines.model.contract import ModelMetadata
+from mlip_engines.model.export import export_model
+from tests.openmm_forces.argon import ARGON
+
+HERE = Path(__file__).parent
+
+
+def is_installed(package: str) -> bool:
+    """Whether the package is there, and not just a folder of tests by its name."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+if not is_installed("openmm"):
+    collect_ignore_glob = ["test_openmm_*.py"]  # test_installed.py says so
+BASELINE = {"H": -13.5, "O": -430.0, "Ar": -570.0}  # eV
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.openmm)
+
+
+@pytest.fixture(scope="session", params=["torch", "python"])
+def host(request) -> str:
+    """Each way to host a model in OpenMM."""
+    if request.param == "torch" and not is_installed("openmmtorch"):
+        pytest.skip("openmmtorch is not installed: pip install 'mlip-engines[openmm]'")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def any_host() -> str:
+    """The faster host, for tests that are not about hosts."""
+    return "auto"
+
+
+def write_model(network: PairNetwork, path: Path, species: list[str], dtype="float64") -> Path:
+    metadata = ModelMetadata(
+        name=path.stem,
+        species=species,
+        cutoff=network.cutoff,
+        message_passing_layers=1,
+        heads=network.heads,
+        dtype=dtype,
+        interaction_range=network.cutoff,
+    )
+    energies = {symbol: BASELINE[symbol] for symbol in species}
+    export_model(network.to(getattr(torch, dtype)), metadata, path, reference_energies=energies)
+    return path
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> dict[str, Path]:
+    """Model files by name; ``argon`` has a head that errs by a curl."""
+    folder = tmp_path_factory.mktemp("models")
+    water = {"cutoff": 3.5, "epsilon": 0.02, "sigma": 1.1}
+    exact = {name: value for name, value in ARGON.items() if name != "curl"}
+    networks = {
+        "water": (LennardJones(**water, curl=0.01), ["H", "O"]),
+        "argon": (LennardJones(**ARGON), ["Ar"]),
+        "no_head": (LennardJones(**exact, with_non_conservative_head=False), ["Ar"]),
+        "harmonic": (HarmonicPair(cutoff=6.0, k=0.4, r0=3.0), ["Ar"]),
+    }
+    files = {
+        name: write_model(network, folder / f"{name}.pt", species)
+        for name, (network, species) in networks.items()
+    }
+    single = LennardJones(**water, curl=0.01)
+    files["water_float32"] = write_model(single, folder / "w32.pt", ["H", "O"], "float32")
+    return files

@@ -1,0 +1,159 @@
+"""What each term of the loss moves, and what it must not move."""
+
+import numpy as np
+import pytest
+import torch
+from ase.calculators.singlepoint import SinglePointCalculator
+from mlip_train.data.batching import collate
+from mlip_train.data.composition import fit_composition, force_scale
+from mlip_train.data.dataset import prepare
+from mlip_train.loop.losses import LossWeights, loss
+from mlip_train.loop.prediction import predict
+from mlip_train.networks.painn import PaiNN
+
+from mlip_engines.model.neighbors import neighbor_graph
+from structures import STRUCTURES
+from tests.mlip_engines.readers.labelled import argon_frames
+from tolerances import EXACT, TOLERANCE
+
+CUTOFF = 5.0
+
+
+def network_and_batch(displacements=None, perturbation=0.0):
+    torch.manual_seed(2)
+    network = PaiNN([18], CUTOFF, n_features=8, n_basis=5, n_layers=2, non_conservative_layer=1)
+    network = network.double().train()
+    items = [prepare(atoms, CUTOFF) for atoms in argon_frames(2)]
+    batch = collate(items, torch.zeros(119), CUTOFF, torch.float64, displacements, perturbation)
+    return network, batch
+
+
+def run(network, batch, weights):
+    prediction = predict(
+        network,
+        batch,
+        1.0,
+        differentiate=True,
+        with_non_conservative=True,
+        create_graph=True,
+    )
+    return prediction, loss(prediction, batch, weights)
+
+
+def test_match_has_no_gradient_into_the_energy():
+    network, batch = network_and_batch()
+    _, terms = run(network, batch, LossWeights(energy=0.0, match=1.0))
+    terms["total"].backward()
+    moved = [
+        p.grad for p in [*network.energy_layers.parameters(), *network.energy_head.parameters()]
+    ]
+    assert all(g is None or not g.any() for g in moved)
+    assert all(p.grad is not None for p in network.force_head.parameters() if p.numel() > 8)
+
+
+def test_match_vanishes_when_the_heads_agree():
+    network, batch = network_and_batch()
+    prediction, terms = run(network, batch, LossWeights(energy=0.0, match=1.0))
+    assert terms["match"] > 0.0
+    same = type(prediction)(
+        prediction.energies, prediction.conservative, prediction.conservative.detach()
+    )
+    assert loss(same, batch, LossWeights(energy=0.0, match=1.0))["match"] == 0.0
+
+
+def test_conservative_forces_equal_the_energy_difference_of_displaced_atoms():
+    step = 1e-4
+    network, batch = network_and_batch()
+    network.eval()
+    forces = predict(
+        network, batch, 1.0, differentiate=True, with_non_conservative=False, create_graph=False
+    ).conservative
+    energies = []
+    for sign in (1.0, -1.0):
+        move = torch.zeros(8, 3, dtype=torch.float64)
+        move[3, 1] = sign * step
+        _, moved = network_and_batch([move, torch.zeros_like(move)])
+        prediction = predict(
+            network,
+            moved,
+            1.0,
+            differentiate=False,
+            with_non_conservative=False,
+            create_graph=False,
+        )
+        energies.append(float(prediction.energies[2].detach()))  # of the first copy
+    difference = -(energies[0] - energies[1]) / (2 * step)
+    assert abs(difference - float(forces[3, 1])) < TOLERANCE["float64"].force
+
+
+def test_match_slope_is_the_directional_derivative_of_c_minus_nc():
+    length = 1e-5
+    torch.manual_seed(5)
+    directions = [torch.randn(8, 3, dtype=torch.float64) for _ in range(2)]
+    network, batch = network_and_batch([length * u for u in directions], length)
+    weights = LossWeights(energy=0.0, match=1.0, match_slope=2.0, huber_slope=1e6)
+    _, terms = run(network, batch, weights)
+
+    # the same from forces at both ends of a step, one structure at a time, centred differences
+    squares = []
+    for atoms, u in zip(argon_frames(2), directions, strict=True):
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = atoms.copy()
+            moved.positions += sign * length * u.numpy()
+            single = collate([prepare(moved, CUTOFF)], torch.zeros(119), CUTOFF, torch.float64)
+            prediction, _ = run(network, single, weights)
+            ends.append((prediction.non_conservative - prediction.conservative).detach())
+        squares.append(((ends[0] - ends[1]) / (2 * length)).pow(2))
+    expected = 2.0 * float(torch.stack(squares).mean()) / 2 / 1e6
+    assert float(terms["match_slope"].detach()) == pytest.approx(expected, rel=1e-3)
+
+    terms["match_slope"].backward()
+    energy = [*network.energy_layers.parameters(), *network.energy_head.parameters()]
+    assert all(p.grad is None or not p.grad.any() for p in energy)
+
+
+def test_perturbed_copies_have_no_labels():
+    network, batch = network_and_batch([0.05 * torch.ones(8, 3).double()] * 2)
+    assert batch.labelled.tolist() == [True, True, False, False]
+    weights = LossWeights(energy=1.0, conservative=1.0)
+    _, before = run(network, batch, weights)
+    batch.forces[16:] += 100.0
+    batch.energies[2:] += 100.0
+    _, after = run(network, batch, weights)
+    assert torch.equal(before["total"], after["total"])
+
+
+def test_composition_is_recovered_from_exact_totals():
+    frames = argon_frames(4)
+    for k, atoms in enumerate(frames):
+        atoms.numbers[: k + 1] = 10
+        energy = -2.5 * (8 - k - 1) - 1.25 * (k + 1)
+        atoms.calc.results["energy"] = energy
+        atoms.calc.atoms = atoms.copy()
+    fitted = fit_composition(frames)
+    assert abs(fitted["Ar"] + 2.5) < 1e-10 and abs(fitted["Ne"] + 1.25) < 1e-10
+
+
+def test_force_scale_is_the_rms_component():
+    frames = argon_frames(3)
+    components = torch.cat([torch.tensor(a.get_forces()).flatten() for a in frames])
+    assert abs(force_scale(frames) - float(components.pow(2).mean().sqrt())) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["triclinic", "slab", "molecules", "cell_smaller_than_cutoff"])
+def test_displaced_edges_are_those_of_the_displaced_structure(name):
+    atoms = STRUCTURES[name]()
+    calculated = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
+    atoms.calc = SinglePointCalculator(atoms, **calculated)
+    move = 0.1 * torch.tensor(np.random.default_rng(0).uniform(-1, 1, atoms.positions.shape))
+    batch = collate([prepare(atoms, 3.0)], torch.zeros(119), 3.0, torch.float64, [move])
+    atoms.positions += move.numpy()
+    graph = neighbor_graph(atoms, 3.0)
+    expected = sorted(map(tuple, torch.cat((graph.edge_index.T, graph.edge_vectors), 1).tolist()))
+    copy = batch.edge_index[0] >= len(atoms)  # after the structure itself
+    index = batch.edge_index.T[copy] - len(atoms)
+    found = sorted(map(tuple, torch.cat((index, batch.edge_vectors[copy]), 1).tolist()))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT)
+    opposite = batch.edge_vectors[batch.reverse_edge]
+    torch.testing.assert_close(opposite, -batch.edge_vectors, rtol=0, atol=EXACT)

@@ -1,0 +1,93 @@
+"""Runs that begin with the weights of another run, or of a model file, on other data."""
+
+import json
+from pathlib import Path
+
+import ase.io
+import pytest
+import torch
+from mlip_train.command import main as train
+from mlip_train.loop.checkpoint import read_checkpoint
+
+from mlip_engines.commands.export import main as export
+from mlip_engines.model.load import read_metadata
+from tests.mlip_engines.readers.labelled import argon_frames, write_argon, write_recipe
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def fine_tune(tmp_path):
+    """The recipe of the package, with fewer epochs."""
+    text = (ROOT / "train/recipes/fine_tune.yaml").read_text()
+    assert "epochs: 20" in text
+    return str(write_recipe(tmp_path / "fine_tune.yaml", text.replace("epochs: 20", "epochs: 2")))
+
+
+def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, fine_tune, capsys):
+    data = write_argon(tmp_path / "argon.xyz")
+    recipe = write_recipe(tmp_path / "recipe.yaml")
+    assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "first")]) == 0
+    checkpoint, model = tmp_path / "first/checkpoint.pt", tmp_path / "model.pt"
+    assert export([str(checkpoint), "-o", str(model)]) == 0
+    averages, few = [], str(write_argon(tmp_path / "few.xyz", 23))
+    for name, origin in (("a", checkpoint), ("b", model)):
+        arguments = [fine_tune, "--data", few, "--from", str(origin)]
+        assert train([*arguments, "-o", str(tmp_path / name)]) == 0
+        averages.append(read_checkpoint(tmp_path / name / "checkpoint.pt"))
+    for name, value in averages[0]["average"].items():
+        assert torch.equal(value, averages[1]["average"][name]), name
+    assert averages[0]["network"] == read_checkpoint(checkpoint)["network"]
+    capsys.readouterr()
+    assert train([fine_tune, "--data", str(data), "-o", str(tmp_path / "c")]) == 1
+    assert "--from" in capsys.readouterr().err
+    assert train([fine_tune, "--data", few, "-o", str(tmp_path / "d"), "--from", str(data)]) == 1
+    assert "expected a checkpoint of mlip-train or a model file" in capsys.readouterr().err
+
+
+def test_reference_energies_are_fitted_anew_where_the_recipe_says_so(tmp_path, fine_tune):
+    data = write_argon(tmp_path / "argon.xyz")
+    recipe = write_recipe(tmp_path / "recipe.yaml")
+    assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "first")]) == 0
+    frames = argon_frames(25, seed=3)
+    for atoms in frames:
+        atoms.calc.results["energy"] += 8 * 100.0  # another zero of energy
+    ase.io.write(tmp_path / "other.xyz", frames, format="extxyz")
+    checkpoint = tmp_path / "first/checkpoint.pt"
+    arguments = ["--data", str(tmp_path / "other.xyz"), "--from", str(checkpoint), "-o"]
+    assert train([fine_tune, *arguments, str(tmp_path / "second")]) == 0
+    before, after = (read_checkpoint(tmp_path / n / "checkpoint.pt") for n in ("first", "second"))
+    shift = after["reference_energies"]["Ar"] - before["reference_energies"]["Ar"]
+    assert shift == pytest.approx(100.0, abs=0.1)
+    assert json.loads((tmp_path / "second/test.json").read_text())["energy_mae"] < 10.0  # meV/atom
+
+
+def two_elements(path, n_frames):
+    """Some argon renamed: what the labels mean does not matter here."""
+    frames = argon_frames(n_frames)
+    for k, atoms in enumerate(frames):
+        atoms.numbers[: k % 3 + 1] = 36
+        atoms.calc.atoms = atoms.copy()
+    ase.io.write(path, frames, format="extxyz")
+    return path
+
+
+def test_data_of_fewer_elements_keep_the_network_and_others_are_refused(
+    tmp_path, fine_tune, capsys
+):
+    recipe = write_recipe(tmp_path / "recipe.yaml")
+    mixed, argon = two_elements(tmp_path / "mixed.xyz", 25), write_argon(tmp_path / "argon.xyz", 25)
+    for data, name in ((mixed, "mixed"), (argon, "argon")):
+        assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / name)]) == 0
+    arguments = [fine_tune, "--data", str(argon), "--from", str(tmp_path / "mixed/checkpoint.pt")]
+    assert train([*arguments, "-o", str(tmp_path / "fewer")]) == 0
+    before, after = (read_checkpoint(tmp_path / n / "checkpoint.pt") for n in ("mixed", "fewer"))
+    assert after["network"]["species"] == [18, 36]
+    assert after["reference_energies"]["Kr"] == before["reference_energies"]["Kr"]
+    assert after["reference_energies"]["Ar"] != before["reference_energies"]["Ar"]
+    assert export([str(tmp_path / "fewer/checkpoint.pt"), "-o", str(tmp_path / "model.pt")]) == 0
+    assert read_metadata(tmp_path / "model.pt").species == ["Ar", "Kr"]
+    capsys.readouterr()
+    arguments = [fine_tune, "--data", str(mixed), "--from", str(tmp_path / "argon/checkpoint.pt")]
+    assert train([*arguments, "-o", str(tmp_path / "more")]) == 1
+    assert "['Kr']" in capsys.readouterr().err

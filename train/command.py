@@ -1,0 +1,90 @@
+"""The command ``mlip-train``: argument parsing only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mlip_train.loop.run import Machine, train
+from mlip_train.recipe import read_recipe
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``mlip-train RECIPE --data FILE -o DIR``; the options are in its help.
+
+    Returns
+    -------
+    int
+        0, or 1 after a message about what was expected and what was got.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        if options.workers < 0:
+            raise ValueError(f"--workers must not be negative, got {options.workers}")
+        train(
+            read_recipe(options.recipe),
+            options.data,
+            options.output,
+            start=options.start,
+            unlabelled=options.unlabelled,
+            units=options.units,
+            resume=options.resume,
+            machine=Machine(options.device, options.workers, options.lazy),
+        )
+    except (ValueError, FileNotFoundError, FileExistsError, FloatingPointError) as e:
+        print(f"mlip-train: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mlip-train", description="Train a network with conservative and direct forces."
+    )
+    parser.add_argument("recipe", help="YAML file, or the name of one that comes with the package")
+    parser.add_argument(
+        "--data",
+        required=True,
+        help="structures with energies and forces: extended XYZ or another format of ASE, ASE database, "
+        "input.data of n2p2, also compressed; a folder of DeePMD-kit; LMDB of trajectories",
+    )
+    parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        help="checkpoint.pt of another run, or a model exported from one (a program: only what you trust), "
+        "to begin with its weights",
+    )
+    parser.add_argument(
+        "--unlabelled", help="structures without labels, for the match of the heads; same formats"
+    )
+    parser.add_argument(
+        "--units",
+        choices=["metal", "atomic"],
+        help="of input.data, which does not state them: Å and eV (default), or bohr and hartree",
+    )
+    parser.add_argument("--resume", action="store_true", help="continue the run in this folder")
+    parser.add_argument(
+        "--device",
+        choices=["auto", "cpu", "cuda"],
+        default="auto",
+        help="where to train; auto is cuda if there is one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="processes that make neighbour lists (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lazy",
+        action="store_true",
+        help="keep structures on disk, in the folder of the run, and make neighbour lists when they are needed: for "
+        "sets that are larger than the memory",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Structures to one graph with a structure index, perturbed on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from mlip_train.data.dataset import PERTURBATION_SKIN, TrainingStructure
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several structures as one disconnected graph."""
+
+    atomic_numbers: Tensor  # (N,) int64
+    edge_index: Tensor  # (2, E) int64
+    edge_vectors: Tensor  # (E, 3) Å
+    reverse_edge: Tensor  # (E,) int64
+    owned: Tensor  # (N,) bool
+    structure: Tensor  # (N,) int64, the structure of each atom
+    n_atoms: Tensor  # (S,) int64
+    energies: Tensor  # (S,) eV, labels without the baseline, float64; 0 where there are none
+    forces: Tensor  # (N, 3) eV/Å, labels; 0 where there are none
+    virials: Tensor  # (S, 3, 3) eV, labels, -V times the stress; 0 where there are none, float64
+    volumes: Tensor  # (S,) Å^3, float64; 0 without periodicity in all three directions
+    labelled: Tensor  # (S,) bool, energy and forces; False for perturbed structures too
+    has_stress: Tensor  # (S,) bool, likewise
+    # Å; if positive, the second half of the structures is the first half, perturbed
+    perturbation: float
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Return the batch with all its tensors on a device; where training leaves the CPU, it does so here."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(
+            **{
+                name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+        )
+
+
+def collate(
+    structures: list[TrainingStructure],
+    baseline: Tensor,
+    cutoff: float,
+    dtype: torch.dtype,
+    displacements: list[Tensor] | None = None,
+    perturbation: float = 0.0,
+    *,
+    device: torch.device | str = "cpu",
+) -> Batch:
+    """Join structures; with displacements, append a displaced copy of each, its graph up to date and without labels.
+
+    Parameters
+    ----------
+    structures : list of TrainingStructure
+    baseline : (119,) tensor, eV
+        Reference energy by atomic number.
+    cutoff : float, Å
+    dtype : torch.dtype
+        Of edge vectors and force labels.
+    displacements : list of (N, 3) tensors, Å
+        Each at most half of :data:`mlip_train.data.dataset.PERTURBATION_SKIN` long.
+    perturbation : float, Å
+        Standard deviation of the displacements.
+    device : torch.device or str
+        Where the batch shall be; it is made on the CPU.
+    """
+    moves: list[Tensor | None] = [None] * len(structures)
+    if displacements is not None:
+        moves, structures = [*moves, *displacements], structures * 2
+    edges, vectors, reverse, offset, edge_offset = [], [], [], 0, 0
+    energies, forces, labelled = [], [], []
+    virials, volumes, has_stress = [], [], []
+    for item, moved in zip(structures, moves, strict=True):
+        positions = item.positions
+        if moved is not None:
+            limit = 0.5 * PERTURBATION_SKIN
+            length = moved.norm(dim=1, keepdim=True).clamp(min=1e-12)
+            positions = positions + moved * (limit / length).clamp(max=1.0)
+        i, j = item.edge_index.long()
+        vector = positions[j] - positions[i] + item.cell_shifts.to(positions.dtype) @ item.cell
+        inside = (vector * vector).sum(dim=1) < cutoff * cutoff
+        renumbered = torch.cumsum(inside, 0) - 1  # (E,) position of a kept edge
+        edges.append(torch.stack((i, j))[:, inside] + offset)
+        vectors.append(vector[inside])
+        reverse.append(renumbered[item.reverse_edge.long()[inside]] + edge_offset)
+        offset += len(positions)
+        edge_offset += int(inside.sum())
+        has_labels = moved is None and item.energy is not None and item.forces is not None
+        labelled.append(has_labels)
+        energies.append(
+            item.energy - float(baseline[item.atomic_numbers].sum()) if has_labels else 0.0
+        )
+        forces.append(item.forces if has_labels else torch.zeros(positions.shape))
+        volumes.append(item.volume)
+        has_stress.append(has_labels and item.stress is not None)
+        zero = torch.zeros((3, 3), dtype=torch.float64)
+        virials.append(-volumes[-1] * item.stress.double() if has_stress[-1] else zero)
+    n_atoms = torch.tensor([len(item.positions) for item in structures])
+    return Batch(
+        atomic_numbers=torch.cat([item.atomic_numbers for item in structures]),
+        edge_index=torch.cat(edges, dim=1),
+        edge_vectors=torch.cat(vectors).to(dtype),
+        reverse_edge=torch.cat(reverse),
+        owned=torch.ones(offset, dtype=torch.bool),
+        structure=torch.repeat_interleave(torch.arange(len(structures)), n_atoms),
+        n_atoms=n_atoms,
+        energies=torch.tensor(energies, dtype=torch.float64),
+        forces=torch.cat(forces).to(dtype),
+        virials=torch.stack(virials),
+        volumes=torch.tensor(volumes, dtype=torch.float64),
+        labelled=torch.tensor(labelled),
+        has_stress=torch.tensor(has_stress),
+        perturbation=perturbation if displacements is not None else 0.0,
+    ).to(device)

@@ -1,0 +1,119 @@
+"""Structures, with or without labels, and their neighbour lists, ready to be batched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from mlip_engines.model.neighbors import neighbor_graph
+
+# Neighbour lists reach this much beyond the cutoff, so that perturbed atoms find theirs. Å
+PERTURBATION_SKIN = 0.4
+
+
+@dataclass(frozen=True)
+class TrainingStructure:
+    """One structure, its labels if any, and every edge that a small perturbation can bring into the cutoff."""
+
+    atomic_numbers: Tensor  # (N,) int64
+    positions: Tensor  # (N, 3) Å, float64
+    cell: Tensor  # (3, 3) Å, rows are lattice vectors
+    energy: float | None  # eV; None without labels
+    forces: Tensor | None  # (N, 3) eV/Å, float32; None without labels
+    stress: Tensor | None  # (3, 3) eV/Å^3, ASE's sign; None without label or full periodicity
+    edge_index: Tensor  # (2, E) int32, sorted by centre
+    cell_shifts: Tensor  # (E, 3) int8
+    reverse_edge: Tensor  # (E,) int32
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell, Å^3; 0 without periodicity in all three directions."""
+        return float(torch.linalg.det(self.cell).abs())
+
+
+def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
+    """Build the neighbour list of one structure, cutoff plus :data:`PERTURBATION_SKIN`."""
+    graph = neighbor_graph(atoms, cutoff + PERTURBATION_SKIN)
+    positions = torch.tensor(atoms.positions, dtype=torch.float64)
+    cell = torch.tensor(np.where(atoms.pbc[:, None], atoms.cell.array, 0.0))
+    i, j = graph.edge_index
+    offsets = graph.edge_vectors - (positions[j] - positions[i])  # (E, 3), lattice vectors
+    shifts = torch.round(offsets @ torch.linalg.pinv(cell))  # (E, 3)
+    energy = forces = stress = None
+    if atoms.calc is not None:
+        energy = float(atoms.get_potential_energy())
+        forces = torch.tensor(atoms.get_forces(apply_constraint=False), dtype=torch.float32)
+        if "stress" in atoms.calc.results and atoms.pbc.all():
+            stress = torch.tensor(
+                atoms.get_stress(voigt=False, apply_constraint=False), dtype=torch.float64
+            )
+    return TrainingStructure(
+        atomic_numbers=torch.tensor(atoms.numbers, dtype=torch.int64),
+        positions=positions,
+        cell=cell,
+        energy=energy,
+        forces=forces,
+        stress=stress,
+        edge_index=graph.edge_index.int(),
+        cell_shifts=shifts.to(torch.int8),
+        reverse_edge=graph.reverse_edge.int(),
+    )
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the sha256 of a file, or of the names and contents in a folder, for the record of the training data."""
+    path = Path(path)
+    if path.is_file():
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+    entries = sorted(entry for entry in path.rglob("*") if entry.is_file())
+    lines = [f"{file_hash(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in entries]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def duplicate_indices(structures: Iterable[Atoms]) -> set[int]:
+    """Return the indices of structures that repeat an earlier one exactly."""
+    seen: set[bytes] = set()
+    repeated = set()
+    for k, atoms in enumerate(structures):
+        key = hashlib.sha256(
+            atoms.numbers.tobytes() + atoms.positions.round(5).tobytes() + atoms.cell.tobytes()
+        ).digest()
+        if key in seen:
+            repeated.add(k)
+        seen.add(key)
+    return repeated
+
+
+def split_indices(
+    n_structures: int, n_validation: int, n_test: int, seed: int, excluded: set[int]
+) -> dict[str, list[int]]:
+    """Return disjoint ``train``, ``validation`` and ``test`` indices; depends on nothing else.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to train on.
+    """
+    order = np.random.default_rng(seed).permutation(n_structures)
+    kept = [int(k) for k in order if int(k) not in excluded]
+    if len(kept) <= n_validation + n_test:
+        raise ValueError(
+            f"expected more than {n_validation + n_test} structures (validation and test), "
+            f"got {len(kept)}; lower n_validation and n_test in the recipe"
+        )
+    return {
+        "test": sorted(kept[:n_test]),
+        "validation": sorted(kept[n_test : n_test + n_validation]),
+        "train": sorted(kept[n_test + n_validation :]),
+    }

@@ -1,0 +1,88 @@
+"""Files to checked structures, in memory or on disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from mlip_train.data.dataset import file_hash
+from mlip_train.data.labels import (
+    check_labels,
+    checked_geometry,
+    checked_presence,
+    implausible_lengths,
+)
+from mlip_train.data.store import StructureStore
+from mlip_train.machine.processes import Processes
+
+from mlip_engines.readers import has_own_units, iterate_structures
+
+# Statistics of labels are taken from so many structures of a set on disk.
+SAMPLE = 2000
+
+
+def read_checked(
+    path: str | Path,
+    units: str | None,
+    processes: Processes,
+    *,
+    labels: bool = True,
+    store: Path | None = None,
+) -> Sequence[Atoms]:
+    """Read structures; refuse those that cannot be right, warn on standard error of what may be wrong.
+
+    Parameters
+    ----------
+    path : str or Path
+    units : {"metal", "atomic"} or None
+        Of files that do not state theirs; None for ``metal``, provided that the distances agree.
+    processes : Processes
+        The first one writes the store and the warnings.
+    labels : bool
+        Whether labels are wanted; without, they are dropped.
+    store : Path, optional
+        Folder to keep the structures in, instead of in memory. If it holds those of the same file it is used as it is.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`mlip_engines.readers.read_structures`, :func:`mlip_train.data.labels.check_geometry` and
+        :func:`mlip_train.data.labels.check_labels`.
+    """
+    is_first = processes.is_first
+    frames = iterate_structures(path, units=units or "metal", labels=labels, progress=is_first)
+    frames = checked_geometry(frames, path)
+    if labels:
+        frames = checked_presence(frames, path)
+    if store is None:
+        structures: Sequence[Atoms] = list(frames)
+        sample = list(range(len(structures)))
+    else:
+        source = f"{file_hash(path)} {units or 'metal'} {labels}"
+        if is_first and not _holds(store, source):
+            StructureStore.write(store, frames, source)
+        processes.wait()
+        structures = StructureStore(store)
+        starts = np.linspace(0, len(structures) - 1, min(len(structures), SAMPLE // 2)).astype(int)
+        # In pairs: some checks compare neighbours in a trajectory.
+        sample = sorted({k for s in starts.tolist() for k in (s, min(s + 1, len(structures) - 1))})
+    looked_at = [structures[k] for k in sample]
+    doubt = implausible_lengths(looked_at)
+    if doubt is not None and units is None and not has_own_units(path):
+        raise ValueError(f"{path}: {doubt}; say what they are with --units metal or atomic")
+    warnings = [] if doubt is None else [f"{path}: {doubt}"]
+    if labels:
+        warnings += check_labels(looked_at, path, sample)
+    for warning in warnings if is_first else []:
+        print(f"mlip-train: warning: {warning}", file=sys.stderr)
+    return structures
+
+
+def _holds(store: Path, source: str) -> bool:
+    try:
+        return StructureStore(store).description["source"] == source
+    except (FileNotFoundError, ValueError, KeyError):
+        return False  # of another file, or damaged: written anew

@@ -1,0 +1,160 @@
+"""One page about a run, in a file of its own: errors, learning curves, parity plots, recipe."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from mlip_train.data.dataset import TrainingStructure
+from mlip_train.loop.metrics import compared
+from mlip_train.recipe import Recipe
+from torch import Tensor, nn
+
+# Quantity: title, unit (errors are in thousandths of it), what predictions are plotted against.
+QUANTITIES = {
+    "energy": ("energy", "eV/atom", "above the reference energies"),
+    "conservative": ("conservative forces", "eV/Å", "labels"),
+    "non_conservative": ("non-conservative forces", "eV/Å", "labels"),
+    "c_minus_nc": ("C - NC", "eV/Å", "conservative forces"),
+    "stress": ("stress", "eV/Å³", "labels"),
+    "non_conservative_stress": ("non-conservative stress", "eV/Å³", "labels"),
+}
+LARGEST_PLOT = 20_000  # points
+
+_STYLE = (
+    "body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
+    "table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}"
+    "td:first-child,th:first-child{text-align:left}tr{border-bottom:1px solid #ccc}"
+    "pre{background:#f4f4f4;padding:1em;overflow-x:auto}img{max-width:100%}"
+)
+
+
+def write_report(
+    directory: Path,
+    recipe: Recipe,
+    history: list[dict[str, str]],
+    errors: dict[str, float],
+    network: nn.Module,
+    structures: Sequence[TrainingStructure],
+    baseline: Tensor,
+    scale: float,
+) -> None:
+    """Write ``report.html`` into the folder of a run; its figures are inside, it needs no other file.
+
+    Parameters
+    ----------
+    directory : Path
+        With ``environment.json``.
+    recipe : Recipe
+    history : list of dict
+        Rows of ``metrics.csv``.
+    errors : dict of str to float
+        On the test split, as of :func:`mlip_train.loop.metrics.evaluate`.
+    network, structures, baseline, scale
+        What the parity plots are made of, as of :func:`mlip_train.loop.metrics.compared`.
+    """
+    environment = json.loads((directory / "environment.json").read_text())
+    parts = [
+        f"<h1>{html.escape(recipe.name)}</h1>",
+        f"<h2>Errors on {len(structures)} test structures</h2>",
+        _error_table(errors),
+        "<h2>Learning curves</h2><p>Errors on the validation split, of the averaged weights.</p>",
+        _image(learning_curves(history), "errors against time"),
+    ]
+    if len(structures):
+        parts += [
+            "<h2>Parity</h2><p>Predictions for the test split against what they are compared with.</p>",
+            _image(_parity(network, structures, baseline, scale), "predictions against references"),
+        ]
+    parts += [
+        "<h2>Recipe</h2>",
+        f"<pre>{html.escape(json.dumps(recipe.as_dict(), indent=2))}</pre>",
+        "<h2>Environment</h2><p>One entry for each start.</p>",
+        f"<pre>{html.escape(json.dumps(environment, indent=2))}</pre>",
+    ]
+    page = (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(recipe.name)}</title>'
+        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    )
+    (directory / "report.html").write_text(page, encoding="utf-8")
+
+
+def learning_curves(history: list[dict[str, str]]) -> Figure:
+    """Draw the root mean square errors of ``metrics.csv`` against the time of training, stages in order."""
+    names = [n for n in QUANTITIES if any(row.get(f"{n}_rmse") for row in history)]
+    figure = Figure(figsize=(5.0 * min(len(names), 2) or 5.0, 3.2 * ((len(names) + 1) // 2) or 3.2))
+    minutes, ends = _total_minutes(history)
+    for k, name in enumerate(names):
+        title, unit, _ = QUANTITIES[name]
+        axes = figure.add_subplot((len(names) + 1) // 2, min(len(names), 2), k + 1)
+        points = [
+            (m, float(row[f"{name}_rmse"]))
+            for m, row in zip(minutes, history, strict=True)
+            if row.get(f"{name}_rmse")
+        ]
+        axes.plot(*zip(*points, strict=True), marker=".")
+        for end in ends[:-1]:
+            axes.axvline(end, color="0.7", linewidth=0.8)
+        axes.set(title=title, xlabel="minutes of training", ylabel=f"RMSE, m{unit}", yscale="log")
+    figure.tight_layout()
+    return figure
+
+
+def _total_minutes(history: list[dict[str, str]]) -> tuple[list[float], list[float]]:
+    """Return the time of each row since the start of the run, and the end of each stage."""
+    minutes, ends, before = [], [], 0.0
+    for k, row in enumerate(history):
+        minutes.append(before + float(row["minutes"]))
+        if k + 1 == len(history) or history[k + 1]["stage"] != row["stage"]:
+            before = minutes[-1]
+            ends.append(before)
+    return minutes, ends
+
+
+def _parity(
+    network: nn.Module, structures: Sequence[TrainingStructure], baseline: Tensor, scale: float
+) -> Figure:
+    sides: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
+    for pairs in compared(network, structures, baseline, scale, differentiate=True):
+        for name, pair in pairs.items():
+            for values, side in zip(sides.setdefault(name, ([], [])), pair, strict=True):
+                values.append(side.numpy())
+    rng = np.random.default_rng(0)
+    names = [name for name in QUANTITIES if name in sides]
+    figure = Figure(figsize=(9.0, 4.2 * ((len(names) + 1) // 2)))
+    for k, name in enumerate(names):
+        title, unit, reference = QUANTITIES[name]
+        x, y = (np.concatenate(side) for side in sides[name])
+        if len(x) > LARGEST_PLOT:
+            shown = rng.choice(len(x), LARGEST_PLOT, replace=False)
+            x, y = x[shown], y[shown]
+        axes = figure.add_subplot((len(names) + 1) // 2, 2, k + 1)
+        ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+        axes.plot(ends, ends, color="0.6", linewidth=0.8)
+        axes.plot(x, y, ".", markersize=2, rasterized=True)
+        axes.set(title=title, xlabel=f"{reference}, {unit}", ylabel=f"prediction, {unit}")
+    figure.tight_layout()
+    return figure
+
+
+def _error_table(errors: dict[str, float]) -> str:
+    rows = [
+        f"<tr><td>{title}, m{unit}</td><td>{errors[f'{name}_mae']:.3f}</td><td>{errors[f'{name}_rmse']:.3f}</td></tr>"
+        for name, (title, unit, _) in QUANTITIES.items()
+        if f"{name}_mae" in errors
+    ]
+    head = "<tr><th>per component</th><th>MAE</th><th>RMSE</th></tr>"
+    return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _image(figure: Figure, text: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'

@@ -1,0 +1,30 @@
+"""How the learning rate and the average of the weights go with the steps of a run."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from mlip_train.recipe import Recipe, Stage
+from torch import nn
+
+
+def learning_rate(recipe: Recipe, stage: Stage, progress: float) -> float:
+    """Return the learning rate at a fraction of a stage: linear warm-up, then a cosine to the final fraction."""
+    warm_up, final = recipe.warm_up, recipe.final_learning_rate
+    if progress < warm_up:
+        return stage.learning_rate * max(progress / warm_up, 1e-3)
+    decay = min((progress - warm_up) / (1.0 - warm_up), 1.0)
+    cosine = 0.5 * (1.0 + math.cos(math.pi * decay))
+    return stage.learning_rate * (final + (1.0 - final) * cosine)
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float, n_updates: int) -> None:
+    """Move the exponential average towards the network, by more while it is young.
+
+    Otherwise a short run would report its random initial weights.
+    """
+    decay = min(decay, (1 + n_updates) / (10 + n_updates))
+    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, 1.0 - decay)

@@ -1,0 +1,107 @@
+"""Where a run begins other than with random weights: a checkpoint, or an exported model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import atomic_numbers as number_of
+from mlip_train.loop.checkpoint import read_checkpoint
+from torch import Tensor
+
+from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.load import load_model, read_metadata
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run takes over from another."""
+
+    network: dict[str, Any]  # settings, with the species
+    reference_energies: dict[str, float]  # eV per atom of an element
+    scale: float  # eV/Å
+    weights: dict[str, Tensor]
+
+
+def read_start(path: str | Path) -> Start:
+    """Read the averaged weights of a checkpoint, or those of a model file that mlip-export wrote from one.
+
+    A model file is a TorchScript program, which gives its author the right to run code: use only what you trust.
+    A checkpoint holds tensors and plain values, and is read as such.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is neither, or a model file that does not say of which network it is.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a checkpoint or a model file, found nothing at {path}")
+    try:
+        metadata = read_metadata(path)
+    except ModelContractError as not_a_model:
+        try:
+            state = read_checkpoint(path)
+        except ValueError as e:
+            raise ValueError(
+                f"{path}: expected a checkpoint of mlip-train or a model file; not the first ({e}), not the second "
+                f"({not_a_model})"
+            ) from e
+        return Start(
+            state["network"], dict(state["reference_energies"]), state["scale"], state["average"]
+        )
+    if "network" not in metadata.training:
+        raise ValueError(
+            f"{path}: the model file does not say what its network was built from; start from the checkpoint of its "
+            "run, or export that again"
+        )
+    module = load_model(path).module
+    # Of a model with the inner force of another network, the one that has the energy.
+    network = module.network.outer if "inner" in metadata.training else module.network
+    return Start(
+        metadata.training["network"],
+        dict(metadata.reference_energies),
+        float(module.scale),
+        dict(network.state_dict()),
+    )
+
+
+def merged_references(
+    before: dict[str, float], fitted: dict[str, float], *, refit: bool, where: str | Path
+) -> dict[str, float]:
+    """Return the reference energies of a run that starts from another.
+
+    Parameters
+    ----------
+    before, fitted : dict of str to float, eV
+        Of the run to start from, and fitted to the new data.
+    refit : bool
+        Whether the new ones count, as labels of another method need it. Elements that are not in the new data keep
+        theirs.
+    where : str or Path
+        The run to start from, for messages.
+
+    Raises
+    ------
+    ValueError
+        If the new data have an element that the network does not know.
+    """
+    unknown = sorted(set(fitted) - set(before), key=number_of.__getitem__)
+    if unknown:
+        raise ValueError(
+            f"{where}: expected a run that knows all elements of the data; it knows {sorted(before)}, got {unknown} "
+            "beside; train from scratch"
+        )
+    return {**before, **fitted} if refit else before
+
+
+def baseline_by_number(reference_energies: dict[str, float]) -> Tensor:
+    """Return reference energies (119,) by atomic number, eV, float64."""
+    baseline = torch.zeros(119, dtype=torch.float64)
+    for symbol, energy in reference_energies.items():
+        baseline[number_of[symbol]] = energy
+    return baseline

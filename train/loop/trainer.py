@@ -1,0 +1,322 @@
+"""The training loop: stages, schedule, weight average, checkpoints, resume."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mlip_train.data.batching import collate
+from mlip_train.data.dataset import TrainingStructure
+from mlip_train.data.loading import PreparedStructures
+from mlip_train.data.sampling import batches_of_epoch
+from mlip_train.loop.checkpoint import save_checkpoint
+from mlip_train.loop.history import write_history
+from mlip_train.loop.losses import loss
+from mlip_train.loop.metrics import evaluate
+from mlip_train.loop.optimizer import Optimizers, build_optimizer
+from mlip_train.loop.prediction import predict
+from mlip_train.loop.schedule import follow, learning_rate
+from mlip_train.loop.sharpness import climb, descend
+from mlip_train.loop.variation import vary
+from mlip_train.machine.precision import PRECISIONS, matmul_precision
+from mlip_train.machine.processes import Processes
+from mlip_train.recipe import Recipe, Stage
+from torch import Tensor, nn
+from tqdm import tqdm
+
+
+class Trainer:
+    """Run the stages of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : nn.Module
+        Moved to the device of the process, and to the precision of the recipe.
+    structures : dict of str to PreparedStructures
+        ``train`` and ``validation``; ``unlabelled`` if a stage asks for it.
+    baseline : (119,) tensor, eV
+        Reference energy by atomic number.
+    scale : float, eV/Å
+    record : dict
+        Goes into every checkpoint: network settings, metadata, reference energies, scale.
+    directory : Path
+        Receives ``checkpoint.pt`` and ``metrics.csv``.
+    processes : Processes
+
+    Raises
+    ------
+    ValueError
+        If the network lacks what a stage asks for, there are fewer batches than processes, or a structure is larger
+        than a batch.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        structures: dict[str, PreparedStructures],
+        baseline: Tensor,
+        scale: float,
+        record: dict[str, Any],
+        directory: Path,
+        processes: Processes,
+    ):
+        self.recipe, self.structures = recipe, structures
+        self.baseline, self.scale = baseline, scale
+        self.record, self.directory, self.processes = record, directory, processes
+        self.precision = PRECISIONS[recipe.precision]
+        self.network = network.to(processes.device, self.precision.dtype)
+        self.average = copy.deepcopy(self.network)
+        for stage in recipe.stages:
+            self._check(stage)
+        training = structures["train"]
+        self.n_atoms = training.n_atoms()
+        self.n_edges = training.n_edges() if recipe.batch_edges > 0 else None
+        recipe.batch_limits.check(self.n_atoms, self.n_edges)
+        self.stage_index, self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0, 0.0
+        self.n_updates = 0
+        self.sums: dict[str, float] = {}  # of the terms of the loss, over the steps of the epoch
+        self.history: list[dict[str, str]] = []  # rows of metrics.csv
+        self.optimizer = self._start_stage()
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that runs now."""
+        return self.recipe.stages[self.stage_index]
+
+    def run(self) -> None:
+        """Train to the end of the last stage."""
+        self.save()  # from now on --resume finds something, whenever the run is interrupted
+        while self.stage_index < len(self.recipe.stages):
+            finished = False
+            while not finished:
+                finished = self._run_epoch()
+            # A stage starts from the average of the one before: the better network, and a quiet one.
+            self.network.load_state_dict(self.average.state_dict())
+            self.stage_index += 1
+            self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0.0
+            if self.stage_index < len(self.recipe.stages):
+                self.optimizer = self._start_stage()
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, then the table that it contains; only the first process does."""
+        if not self.processes.is_first:
+            return
+        save_checkpoint(
+            self.directory / "checkpoint.pt",
+            {
+                **self.record,
+                "weights": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "stage_index": self.stage_index,
+                "epoch": self.epoch,
+                "step_in_epoch": self.step_in_epoch,
+                "elapsed": self.elapsed,
+                "n_updates": self.n_updates,
+                "sums": self.sums,
+                "history": self.history,
+            },
+        )
+        write_history(self.directory / "metrics.csv", self.history)
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another run instead of random ones."""
+        self.network.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+        # The average is worth something from the first step on: do not forget it like random weights.
+        self.n_updates = round(10 / (1.0 - self.recipe.average_decay))
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint of the same recipe."""
+        self.network.load_state_dict(state["weights"])
+        self.average.load_state_dict(state["average"])
+        self.stage_index, self.epoch = state["stage_index"], state["epoch"]
+        self.step_in_epoch, self.elapsed = state["step_in_epoch"], state["elapsed"]
+        self.n_updates, self.sums, self.history = (
+            state["n_updates"],
+            state["sums"],
+            state["history"],
+        )
+        if self.stage_index < len(self.recipe.stages):
+            self.optimizer = self._start_stage()
+            self.optimizer.load_state_dict(state["optimizer"])
+
+    def _start_stage(self) -> Optimizers:
+        """Freeze what this stage does not train; return a fresh optimiser for the rest."""
+        trained = self.stage.trained
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(not trained or name.split(".")[0] in trained)
+        return build_optimizer(self.recipe, self.network)
+
+    def _check(self, stage: Stage) -> None:
+        """Refuse a stage that the network has not the parts for, before anything is trained."""
+        parts = {name.split(".")[0] for name, _ in self.network.named_parameters()}
+        unknown = sorted(set(stage.trained) - parts)
+        if unknown:
+            raise ValueError(
+                f"stage {stage.name}: trained: expected parts of the network, {sorted(parts)}; got {unknown}"
+            )
+        heads = {"non_conservative_forces": stage.weights.uses_head}
+        heads["non_conservative_stress"] = stage.weights.non_conservative_stress > 0.0
+        for head, is_needed in heads.items():
+            if is_needed and head not in self.network.heads:
+                raise ValueError(
+                    f"stage {stage.name}: expected a network with the head {head!r}, which the weights ask for; got "
+                    f"{self.network.heads}"
+                )
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [p for p in self.network.parameters() if p.requires_grad]
+
+    def _batches(self, seed: int) -> list[list[int]]:
+        """Return the batches of this process in this epoch, as many in every process."""
+        generator = torch.Generator().manual_seed(seed)
+        batches = batches_of_epoch(self.recipe.batch_limits, self.n_atoms, self.n_edges, generator)
+        count = self.processes.count
+        n_steps = len(batches) // count
+        if n_steps == 0:
+            raise ValueError(
+                f"expected at least {count} batches, one for each process, got {len(batches)}; lower the size of a "
+                "batch or start fewer processes"
+            )
+        return batches[self.processes.rank :: count][:n_steps]
+
+    def _run_epoch(self) -> bool:
+        """Run one epoch, or what is left of it; return whether the stage is over."""
+        stage, recipe, processes = self.stage, self.recipe, self.processes
+        # Order and perturbations depend on seed, stage, epoch and step alone: a resumed run repeats them.
+        seed = ((recipe.seed * 1009 + self.stage_index) * 100003 + self.epoch) & 0x7FFFFFFF
+        batches = self._batches(seed)
+        n_steps = len(batches)
+        started = last_saved = time.monotonic()
+        elapsed_before, finished = self.elapsed, False
+        bar = tqdm(
+            total=n_steps,
+            initial=self.step_in_epoch,
+            desc=f"{stage.name} epoch {self.epoch + 1}/{stage.epochs}",
+            disable=not processes.is_first,
+            mininterval=5.0,
+        )
+        self.network.train()
+        for chosen in self.structures["train"].load(batches[self.step_in_epoch :]):
+            progress = (self.epoch + self.step_in_epoch / n_steps) / stage.epochs
+            if stage.budget_minutes > 0.0:
+                progress = max(progress, self.elapsed / (60.0 * stage.budget_minutes))
+            step_seed = seed + 7919 * (self.step_in_epoch + 1)
+            with matmul_precision(self.precision.matmul):
+                terms, progress = self._step(chosen, step_seed, progress)
+            for name, value in terms.items():
+                self.sums[name] = self.sums.get(name, 0.0) + value
+            self.step_in_epoch += 1
+            self.elapsed = elapsed_before + time.monotonic() - started
+            finished = progress >= 1.0
+            bar.update()
+            bar.set_postfix(loss=f"{self.sums['total'] / self.step_in_epoch:.4f}", refresh=False)
+            if time.monotonic() - last_saved > 60.0 * recipe.checkpoint_minutes:
+                self.save()
+                last_saved = time.monotonic()
+            if finished:
+                break
+        bar.close()
+        self.epoch += 1
+        finished = finished or self.epoch >= stage.epochs
+        if finished or self.epoch % recipe.validate_every == 0:
+            self._report()
+        self.step_in_epoch, self.sums = 0, {}
+        self.save()
+        processes.wait()
+        return finished
+
+    def _step(
+        self, chosen: list[TrainingStructure], seed: int, progress: float
+    ) -> tuple[dict[str, float], float]:
+        chosen, displacements = vary(
+            chosen,
+            self.structures.get("unlabelled", []),
+            self.recipe,
+            self.stage,
+            self.network,
+            self.baseline,
+            seed=seed,
+            rank=self.processes.rank,
+        )
+        parameters = self._trained()
+        terms, progress = self._differentiate(chosen, displacements, progress)
+        if self.recipe.sharpness > 0.0:
+            before = climb(parameters, self.recipe.sharpness)
+            self._differentiate(chosen, displacements, progress)
+            descend(parameters, before)
+        norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"stage {self.stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the learning rate "
+                f"in the recipe and begin another run with --from {self.directory / 'checkpoint.pt'}"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.stage, progress)
+        self.optimizer.step()
+        self.n_updates += 1
+        follow(self.average, self.network, self.recipe.average_decay, self.n_updates)
+        return {name: float(term.detach()) for name, term in terms.items()}, progress
+
+    def _differentiate(
+        self,
+        chosen: list[TrainingStructure],
+        displacements: list[Tensor] | None,
+        progress: float,
+    ) -> tuple[dict[str, Tensor], float]:
+        """Leave the gradient of the loss, averaged over processes, in the parameters; return terms and progress."""
+        weights = self.stage.weights
+        if displacements is not None or chosen[0].energy is None:
+            weights = weights.without_labels()
+        batch = collate(
+            chosen,
+            self.baseline,
+            self.network.cutoff,
+            self.precision.dtype,
+            displacements,
+            self.stage.perturbation,
+            device=self.processes.device,
+        )
+        prediction = predict(
+            self.network,
+            batch,
+            self.scale,
+            differentiate=weights.differentiates,
+            with_non_conservative=weights.uses_head,
+            create_graph=weights.trains_gradient,
+            with_stress=weights.uses_stress,
+            autocast=self.precision.autocast,
+        )
+        terms = loss(prediction, batch, weights)
+        self.optimizer.zero_grad()
+        terms["total"].backward()
+        return terms, self.processes.average_gradients(self._trained(), progress)
+
+    def _report(self) -> None:
+        if not self.processes.is_first:
+            return
+        errors = evaluate(
+            self.average,
+            self.structures["validation"],
+            self.baseline,
+            self.scale,
+            differentiate=True,
+        )
+        row = {
+            "stage": self.stage.name,
+            "epoch": str(self.epoch),
+            "minutes": f"{self.elapsed / 60.0:.2f}",
+            "learning_rate": f"{self.optimizer.param_groups[0]['lr']:.3e}",
+            "loss": f"{self.sums.get('total', math.nan) / max(self.step_in_epoch, 1):.5f}",
+            **{name: f"{value:.3f}" for name, value in errors.items()},
+        }
+        self.history.append(row)
+        tqdm.write("  ".join(f"{name} {value}" for name, value in row.items()))

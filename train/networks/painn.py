@@ -1,0 +1,300 @@
+"""PaiNN: polarizable atom interaction network, with an energy head and heads for non-conservative forces and stress.
+
+Schütt, Unke, Gastegger, ICML 2021 (arXiv:2102.03150). Names follow its figure 2: scalar features ``s``, vector
+features ``v``, message block (b), update block (c), gated equivariant block (figure 3).
+
+Two things differ from the paper, neither changes the function class of a block:
+
+- The filters W are linear in the radial basis, so no tensor of size edges x features is made of them
+  (:func:`mlip_engines.operators.equivariant_message`).
+- After ``non_conservative_layer`` shared layers the network splits: the energy goes on through its own layers, the
+  non-conservative head through ``n_force_layers`` of its own. The head alone therefore costs only these two parts.
+
+Each layer evaluates atoms on their own, then takes what it gathers from neighbours out of :func:`exchange`. An engine
+that divides the atoms among processes can so evaluate each atom of a local graph of N once: here the first n only.
+"""
+
+from typing import NamedTuple
+
+import torch
+from mlip_train.networks.radial import BesselBasis
+from mlip_train.networks.virial import EquivariantVirialHead
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mlip_engines.operators import equivariant_message, evaluated_atoms, exchange, pad_to_all
+
+
+class Neighborhood(NamedTuple):
+    """Edges as the sums over neighbours take them, by centre, with their radial functions."""
+
+    n_atoms: int  # N, of which the first n are evaluated here
+    first_edge: Tensor  # (n + 1,) int64
+    neighbor: Tensor  # (E,) int64
+    radial: Tensor  # (E, K)
+    unit: Tensor  # (E, 3), direction of the edge
+
+
+class Edges(nn.Module):
+    """Edge vectors to a neighbourhood."""
+
+    def __init__(self, n_basis: int, cutoff: float):
+        super().__init__()
+        self.basis = BesselBasis(n_basis, cutoff)
+
+    def forward(self, edge_index: Tensor, edge_vectors: Tensor, n_atoms: int) -> Neighborhood:
+        """Return the neighbourhood for edges (2, E) and their vectors (E, 3)."""
+        counts = torch.bincount(edge_index[0], minlength=evaluated_atoms(n_atoms))  # (n,)
+        first_edge = functional.pad(torch.cumsum(counts, 0), [1, 0])  # (n + 1,)
+        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
+        radial = self.basis(distance)  # (E, K)
+        unit = edge_vectors / distance[:, None]  # (E, 3)
+        return Neighborhood(n_atoms, first_edge, edge_index[1].contiguous(), radial, unit)
+
+
+class Message(nn.Module):
+    """Figure 2b: each atom gathers scalars and vectors from its neighbours."""
+
+    def __init__(self, n_features: int, n_basis: int, is_first: bool = False):
+        super().__init__()
+        self.n_features = n_features
+        self.is_first = is_first
+        self.phi = nn.Sequential(
+            nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
+        )
+        # W of the paper, one row per basis function: for ds, for dv from v_j, for dv from r_ij.
+        scale = n_basis**-0.5
+        self.filter_s = nn.Parameter(scale * torch.randn(n_basis, n_features))
+        self.filter_vv = nn.Parameter(scale * torch.randn(n_basis, n_features))
+        self.filter_vs = nn.Parameter(scale * torch.randn(n_basis, n_features))
+
+    def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
+        """Return s + ds (n, F) and v + dv (n, 3, F)."""
+        n_atoms, first_edge, neighbor, radial, unit = edges
+        # Under autocast phi comes in fewer digits; sums over neighbours keep those of the edges.
+        phi = self.phi(s).to(radial.dtype)  # (n, 3 F)
+        phi_s, phi_vv, phi_vs = phi.split(self.n_features, dim=1)  # (n, F) each
+        sources = [phi_s, phi_vs]
+        if not self.is_first:  # in the first layer v is zero, and so is what it would carry
+            sources.append((phi_vv[:, None, :] * v).flatten(1))  # (n, 3 F)
+        everywhere = exchange([torch.cat(sources, dim=1)], n_atoms)[0]  # (N, 2 F or 5 F)
+        filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vs))  # (3, K, F)
+        gathered = equivariant_message(radial, unit, everywhere, filters, first_edge, neighbor)
+        return s + gathered[:, 0], v + gathered[:, 1:]
+
+
+class Update(nn.Module):
+    """Figure 2c: scalars and vectors of one atom act on each other."""
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.n_features = n_features
+        self.uv = nn.Linear(n_features, 2 * n_features, bias=False)
+        self.a = nn.Sequential(
+            nn.Linear(2 * n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
+        )
+
+    def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return s + ds (N, F) and v + dv (N, 3, F)."""
+        u_v, v_v = self.uv(v).split(self.n_features, dim=2)  # (N, 3, F) each
+        norm = torch.sqrt((v_v * v_v).sum(dim=1) + 1e-8)  # (N, F)
+        a_vv, a_sv, a_ss = self.a(torch.cat((s, norm), dim=1)).split(self.n_features, dim=1)
+        ds = a_ss + a_sv * (u_v * v_v).sum(dim=1)  # (N, F)
+        return s + ds, v + a_vv[:, None, :] * u_v
+
+
+class Interaction(nn.Module):
+    """A message block followed by an update block."""
+
+    def __init__(self, n_features: int, n_basis: int, is_first: bool):
+        super().__init__()
+        self.message = Message(n_features, n_basis, is_first)
+        self.update = Update(n_features)
+
+    def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
+        """Return the new s (N, F) and v (N, 3, F)."""
+        s, v = self.message(s, v, edges)
+        return self.update(s, v)
+
+
+class GatedEquivariantBlock(nn.Module):
+    """Figure 3: scalars gate vectors; the last one leaves a single vector per atom."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.n_out = n_out
+        self.vectors = nn.Linear(n_in, 2 * n_out, bias=False)
+        self.scalars = nn.Sequential(
+            nn.Linear(n_in + n_out, n_in), nn.SiLU(), nn.Linear(n_in, 2 * n_out)
+        )
+
+    def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return s (N, n_out) and v (N, 3, n_out)."""
+        w_1, w_2 = self.vectors(v).split(self.n_out, dim=2)  # (N, 3, n_out) each
+        norm = torch.sqrt((w_1 * w_1).sum(dim=1) + 1e-8)  # (N, n_out)
+        s_out, gate = self.scalars(torch.cat((s, norm), dim=1)).split(self.n_out, dim=1)
+        return functional.silu(s_out), gate[:, None, :] * w_2
+
+
+class PaiNN(nn.Module):
+    """Atomic energies and non-conservative forces; see :mod:`mlip_engines.model.contract`.
+
+    Parameters
+    ----------
+    species : list of int
+        Atomic numbers that the network knows.
+    cutoff : float, Å
+    n_features : int
+    n_basis : int
+        Radial functions.
+    n_layers : int
+        Message-passing layers up to the energy.
+    non_conservative_layer : int
+        Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
+    n_force_layers : int
+        Further layers of the non-conservative head alone.
+    non_conservative_stress : bool
+        Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of layers do not fit each other, or stress is asked for without a force head.
+    """
+
+    heads: list[str]
+    feature_exchange = True
+
+    def __init__(
+        self,
+        species: list[int],
+        cutoff: float = 4.5,
+        n_features: int = 64,
+        n_basis: int = 12,
+        n_layers: int = 3,
+        non_conservative_layer: int = 2,
+        n_force_layers: int = 1,
+        non_conservative_stress: bool = False,
+    ):
+        super().__init__()
+        if n_force_layers < 0:
+            raise ValueError(f"expected 0 <= {n_force_layers=}")
+        if not 0 <= non_conservative_layer <= n_layers:
+            raise ValueError(f"expected 0 <= {non_conservative_layer=} <= {n_layers=}")
+        self.cutoff = float(cutoff)
+        self.n_features = n_features
+        self.has_non_conservative = non_conservative_layer > 0
+        if non_conservative_stress and not self.has_non_conservative:
+            raise ValueError(
+                f"{non_conservative_stress=} needs a non-conservative head, got {non_conservative_layer=}"
+            )
+        self.heads = ["energy"] + ["non_conservative_forces"] * self.has_non_conservative
+        self.heads += ["non_conservative_stress"] * non_conservative_stress
+        self.message_passing_layers = n_layers
+        self.non_conservative_layers = 0
+        if self.has_non_conservative:  # the head for stress looks at its neighbours once more
+            self.non_conservative_layers = (
+                non_conservative_layer + n_force_layers + int(non_conservative_stress)
+            )
+            self.message_passing_layers = max(n_layers, self.non_conservative_layers)
+        n_shared = non_conservative_layer if self.has_non_conservative else n_layers
+        index = torch.full((119,), -1, dtype=torch.int64)
+        index[torch.tensor(species)] = torch.arange(len(species))
+        self.register_buffer("species_index", index)
+        self.embedding = nn.Embedding(len(species), n_features)
+        self.edges = Edges(n_basis, cutoff)
+
+        def layers(count: int, start: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                [Interaction(n_features, n_basis, start + k == 0) for k in range(count)]
+            )
+
+        self.shared = layers(n_shared, 0)
+        self.energy_layers = layers(n_layers - n_shared, n_shared)
+        self.energy_head = nn.Sequential(
+            nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1)
+        )
+        self.force_layers = layers(n_force_layers if self.has_non_conservative else 0, n_shared)
+        self.force_head = nn.ModuleList(
+            [GatedEquivariantBlock(n_features, n_features), GatedEquivariantBlock(n_features, 1)]
+        )
+        self.stress_head = (
+            EquivariantVirialHead(n_features, n_basis, cutoff) if non_conservative_stress else None
+        )
+
+    def _features(
+        self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor
+    ) -> tuple[Tensor, Tensor, Neighborhood]:
+        n_atoms = atomic_numbers.size(0)
+        n = evaluated_atoms(n_atoms)
+        edges = self.edges(edge_index, edge_vectors, n_atoms)
+        s = self.embedding(self.species_index[atomic_numbers[:n]])  # (n, F)
+        v = torch.zeros((n, 3, self.n_features), dtype=s.dtype, device=s.device)  # (n, 3, F)
+        for layer in self.shared:
+            s, v = layer(s, v, edges)
+        return s, v, edges
+
+    def _heads(
+        self,
+        s: Tensor,
+        v: Tensor,
+        edges: Neighborhood,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+    ) -> dict[str, Tensor]:
+        """Run what is not conservative: forces (N, 3) and, with its head, virials (N, 3, 3)."""
+        output: dict[str, Tensor] = {}
+        for layer in self.force_layers:
+            s, v = layer(s, v, edges)
+        if self.stress_head is not None:
+            virials = self.stress_head(s, edge_index, edge_vectors, edges.n_atoms)  # (n, 3, 3)
+            output["non_conservative_virials"] = pad_to_all(virials, edges.n_atoms)
+        for block in self.force_head:
+            s, v = block(s, v)
+        output["non_conservative_forces"] = pad_to_all(v.flatten(1), edges.n_atoms)  # (N, 3)
+        return output
+
+    def forward(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        with_non_conservative: bool,
+    ) -> dict[str, Tensor]:
+        """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3) and virials (N, 3, 3)."""
+        s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
+        output: dict[str, Tensor] = {}
+        if with_non_conservative and self.has_non_conservative:
+            if self.training:
+                output = self._heads(s, v, edges, edge_index, edge_vectors)
+            else:  # an engine differentiates the energy only: keep this branch off its graph
+                constant = Neighborhood(
+                    edges.n_atoms,
+                    edges.first_edge,
+                    edges.neighbor,
+                    edges.radial.detach(),
+                    edges.unit.detach(),
+                )
+                output = self._heads(
+                    s.detach(), v.detach(), constant, edge_index, edge_vectors.detach()
+                )
+        for layer in self.energy_layers:
+            s, v = layer(s, v, edges)
+        energies = self.energy_head(s).flatten()  # (n,)
+        output["atomic_energies"] = pad_to_all(energies, edges.n_atoms)  # (N,)
+        return output
+
+    @torch.jit.export
+    def non_conservative(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+    ) -> dict[str, Tensor]:
+        """Evaluate non-conservative forces (N, 3), and virials (N, 3, 3) with their head, only."""
+        s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
+        return self._heads(s, v, edges, edge_index, edge_vectors)
