@@ -26,10 +26,10 @@ WATER = Path(__file__).parent.parent / "examples" / "lammps" / "water.data"
 def export_random_model(path: Path, kind: str) -> None:
     """Write a PaiNN of the size of the shipped water model or a PET of that of its recipe, float32."""
     import torch
-    from mlip_train.networks.painn import PaiNN
-    from mlip_train.networks.pet import PET
 
     from mlip_engines import ModelMetadata, export_model
+    from mlip_train.networks.painn import PaiNN
+    from mlip_train.networks.pet import PET
 
     torch.manual_seed(0)
     if kind == "pet":

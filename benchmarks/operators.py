@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import mlip_train.networks.painn
 import torch
 from ase.io import read
 from torch.fx.experimental.proxy_tensor import make_fx
 
+import mlip_train.networks.painn
 from mlip_engines import operators
 from mlip_engines.model.derivatives import forces_from_edges
 from mlip_engines.model.neighbors import neighbor_graph

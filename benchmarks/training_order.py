@@ -23,6 +23,8 @@ import torch
 import yaml
 from ase import Atoms
 from matplotlib.figure import Figure
+
+from mlip_engines.readers import read_structures
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import TrainingStructure, prepare
 from mlip_train.loop.checkpoint import load_network
@@ -30,8 +32,6 @@ from mlip_train.loop.history import read_history
 from mlip_train.loop.prediction import predict
 from mlip_train.loop.run import Machine, train
 from mlip_train.recipe import read_recipe
-
-from mlip_engines.readers import read_structures
 
 NETWORKS = {
     "painn": {

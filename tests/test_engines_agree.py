@@ -8,11 +8,11 @@ import openmm
 import pytest
 import torch
 from ase.units import fs
-from mlip_train.networks.painn import PaiNN
 from openmm import unit
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
 from mlip_engines.lammps.build import build_plugin
+from mlip_train.networks.painn import PaiNN
 from openmm_forces import RespaIntegrator, from_ase
 from structures import STRUCTURES
 from tests.lammps_plugin.runner import run_structure

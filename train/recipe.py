@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from mlip_train.data.sampling import BatchLimits
 from mlip_train.loop.losses import TERMS, LossWeights
 from mlip_train.machine.precision import PRECISIONS

@@ -1,13 +1,13 @@
 """Contestant: this project in ASE, a PET of random weights or a model file."""
 
 import torch
-from mlip_train.networks.pet import PET
 from pet_sizes import CUTOFF, CUTOFF_WIDTH, SEED, SPECIES, add_sizes, stem_of
 from swing import Swing
 from turns import claim_stdout, parser_of, peak_mb, take_turns, timed, versions_of
 
 from mlip_engines import MlipCalculator, export_model
 from mlip_engines.model.contract import ModelMetadata
+from mlip_train.networks.pet import PET
 
 
 def random_pet(path, options) -> None:

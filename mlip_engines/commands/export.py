@@ -80,10 +80,10 @@ def export_checkpoint(
     """
     import torch
 
+    from mlip_engines.model.export import export_model
+
     # The networks are the training side's: the core knows them only when it is asked to export one.
     from mlip_train.loop.checkpoint import load_network
-
-    from mlip_engines.model.export import export_model
 
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
@@ -111,9 +111,9 @@ def _with_inner_force(
 ) -> tuple[Any, dict[str, Any]]:
     """Return the network with another's non-conservative forces, and the metadata of both."""
     import torch
-    from mlip_train.loop.checkpoint import load_network
 
     from mlip_engines.model.inner_force import WithInnerForce
+    from mlip_train.loop.checkpoint import load_network
 
     small, of_small, _, its_scale = load_network(inner)
     missing = sorted(set(fields["species"]) - set(of_small["species"]))

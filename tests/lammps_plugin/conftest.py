@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mlip_train.potentials.analytic import LennardJones
 
+from mlip_train.potentials.analytic import LennardJones
 from tests.lammps_plugin.model_files import CUTOFF, SquareRoot, Tilted, WithStress, export_pair
 
 HERE = Path(__file__).parent

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from mlip_train.potentials.analytic import LennardJones, PairNetwork, smooth_cutoff
 from torch import Tensor, nn
 
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
+from mlip_train.potentials.analytic import LennardJones, PairNetwork, smooth_cutoff
 
 SPECIES = ["H", "O"]
 BASELINE = {"H": -13.5, "O": -27.0, "Ar": -13.5, "Ne": -3.0}  # eV

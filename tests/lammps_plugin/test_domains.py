@@ -9,13 +9,13 @@ import pytest
 import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
-from mlip_train.potentials.analytic import LennardJones
 from torch import Tensor, nn
 
 from mlip_engines.lammps.plugin import lammps_command
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
 from mlip_engines.operators import evaluated_atoms, exchange, reverse_features
+from mlip_train.potentials.analytic import LennardJones
 from structures import STRUCTURES
 from tests.lammps_plugin.model_files import SPECIES, export_pair
 from tests.lammps_plugin.runner import LammpsError, environment, run_script, write_data

@@ -11,9 +11,9 @@ import pytest
 import torch
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
+
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
-
 from tests.lammps_plugin.model_files import export_network
 from tests.lammps_plugin.runner import run_structures
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from mlip_train.networks.painn import PaiNN
-from mlip_train.networks.pet import PET
 
 from mlip_engines.model.inner_force import WithInnerForce
+from mlip_train.networks.painn import PaiNN
+from mlip_train.networks.pet import PET
 from structures import STRUCTURES
 from tests.lammps_plugin.argon import argon
 from tests.lammps_plugin.model_files import SPECIES, export_network

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mlip_train.potentials.analytic import LennardJones, PairNetwork
 
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
+from mlip_train.potentials.analytic import LennardJones, PairNetwork
 from tests.mlip_engines.exact_models import (  # noqa: F401  fixtures of all folders below
     argon,
     argon_model,

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
 
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
+from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
 
 K, CURL = 2.0, 0.5  # eV/Å^2
 WIDE = 20_000.0  # Å, a cutoff that a small cluster does not feel

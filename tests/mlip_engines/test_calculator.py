@@ -7,11 +7,11 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.calculators.lj import LennardJones as AseLennardJones
-from mlip_train.potentials.analytic import PairNetwork, smooth_cutoff
 
 from mlip_engines import MlipCalculator
 from mlip_engines.model.export import export_model
 from mlip_engines.model.load import LoadedModel, load_model
+from mlip_train.potentials.analytic import PairNetwork, smooth_cutoff
 from pair_oracle import pair_sums
 from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES, metadata_of

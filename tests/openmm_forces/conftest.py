@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
 
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
+from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
 from tests.openmm_forces.argon import ARGON
 
 HERE = Path(__file__).parent

@@ -6,13 +6,13 @@ import json
 import ase.io
 import pytest
 import torch
-from mlip_train.command import main as train
-from mlip_train.loop.checkpoint import load_network, read_checkpoint
-from mlip_train.loop.trainer import Trainer
 
 from mlip_engines import MlipCalculator, read_metadata
 from mlip_engines.commands.export import main as export
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_train.command import main as train
+from mlip_train.loop.checkpoint import load_network, read_checkpoint
+from mlip_train.loop.trainer import Trainer
 from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from mlip_train.data.dataset import TrainingStructure
 from torch import Tensor
+
+from mlip_train.data.dataset import TrainingStructure
 
 
 def random_orthogonal(generator: torch.Generator) -> Tensor:

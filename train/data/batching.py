@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from mlip_train.data.dataset import PERTURBATION_SKIN, TrainingStructure
 from torch import Tensor
+
+from mlip_train.data.dataset import PERTURBATION_SKIN, TrainingStructure
 
 
 @dataclass(frozen=True)

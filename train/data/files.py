@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+
+from mlip_engines.readers import has_own_units, iterate_structures
 from mlip_train.data.dataset import file_hash
 from mlip_train.data.labels import (
     check_labels,
@@ -17,8 +19,6 @@ from mlip_train.data.labels import (
 )
 from mlip_train.data.store import StructureStore
 from mlip_train.machine.processes import Processes
-
-from mlip_engines.readers import has_own_units, iterate_structures
 
 # Statistics of labels are taken from so many structures of a set on disk.
 SAMPLE = 2000

@@ -12,11 +12,11 @@ import ase.units
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from mlip_train.data.composition import fit_composition
-from mlip_train.data.stress_labels import listed, stress_warnings
 
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.units import EV_TO_KCAL_PER_MOL, EV_TO_KJ_PER_MOL
+from mlip_train.data.composition import fit_composition
+from mlip_train.data.stress_labels import listed, stress_warnings
 
 CLOSEST_ATOMS = 0.3  # Å; the shortest bond there is, of H2, has 0.74
 SMALLEST_VOLUME = 0.5  # Å^3 per atom; diamond has 5.7

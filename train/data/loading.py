@@ -7,9 +7,10 @@ from dataclasses import fields
 
 import torch
 from ase import Atoms
-from mlip_train.data.dataset import TrainingStructure, prepare
 from torch.utils.data import DataLoader
 from tqdm import tqdm
+
+from mlip_train.data.dataset import TrainingStructure, prepare
 
 
 class Selection(Sequence[Atoms]):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mlip_train.networks import build_network
 from torch import nn
+
+from mlip_train.networks import build_network
 
 FORMAT = 1
 

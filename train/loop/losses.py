@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 
 import torch
-from mlip_train.data.batching import Batch
-from mlip_train.loop.prediction import Prediction
 from torch import Tensor
 from torch.nn import functional
+
+from mlip_train.data.batching import Batch
+from mlip_train.loop.prediction import Prediction
 
 LOSS_FUNCTIONS = ("huber", "mse", "mae")
 TERMS = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
-from mlip_train.data.batching import collate
-from mlip_train.data.dataset import TrainingStructure
-from mlip_train.loop.prediction import predict
 from torch import Tensor, nn
 
 from mlip_engines.units import MEV_PER_EV
+from mlip_train.data.batching import collate
+from mlip_train.data.dataset import TrainingStructure
+from mlip_train.loop.prediction import predict
 
 # xx yy zz yz xz xy: each component of a symmetric tensor counts once.
 VOIGT_ROWS, VOIGT_COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]

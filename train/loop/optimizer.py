@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlip_train.recipe import Recipe
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
+
+from mlip_train.recipe import Recipe
 
 # Below this a matrix reads out a few numbers, and making its update orthogonal would mean little.
 SMALLEST_MATRIX = 8

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from ase.data import atomic_masses
+from torch import Tensor, nn
+
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import TrainingStructure
 from mlip_train.loop.prediction import predict
-from torch import Tensor, nn
 
 MASSES = torch.tensor(atomic_masses)
 

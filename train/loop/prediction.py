@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from mlip_train.data.batching import Batch
 from torch import Tensor, nn
 
 from mlip_engines.model.derivatives import atomic_virials_from_edges, forces_from_edges
+from mlip_train.data.batching import Batch
 
 
 @dataclass(frozen=True)

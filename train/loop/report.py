@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from torch import Tensor, nn
+
 from mlip_train.data.dataset import TrainingStructure
 from mlip_train.loop.metrics import compared
 from mlip_train.recipe import Recipe
-from torch import Tensor, nn
 
 # Quantity: title, unit (errors are in thousandths of it), what predictions are plotted against.
 QUANTITIES = {

@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 from ase.data import atomic_numbers as number_of
+from torch import nn
+
+from mlip_engines.readers import has_own_units
 from mlip_train.data.composition import fit_composition, force_scale
 from mlip_train.data.dataset import duplicate_indices, file_hash, split_indices
 from mlip_train.data.files import read_checked
@@ -22,9 +25,6 @@ from mlip_train.machine.environment import add_environment
 from mlip_train.machine.processes import Processes
 from mlip_train.networks import build_network
 from mlip_train.recipe import Recipe
-from torch import nn
-
-from mlip_engines.readers import has_own_units
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from mlip_train.recipe import Recipe, Stage
 from torch import nn
+
+from mlip_train.recipe import Recipe, Stage
 
 
 def learning_rate(recipe: Recipe, stage: Stage, progress: float) -> float:

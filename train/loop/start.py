@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from ase.data import atomic_numbers as number_of
-from mlip_train.loop.checkpoint import read_checkpoint
 from torch import Tensor
 
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.load import load_model, read_metadata
+from mlip_train.loop.checkpoint import read_checkpoint
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import TrainingStructure
 from mlip_train.data.loading import PreparedStructures
@@ -25,8 +28,6 @@ from mlip_train.loop.variation import vary
 from mlip_train.machine.precision import PRECISIONS, matmul_precision
 from mlip_train.machine.processes import Processes
 from mlip_train.recipe import Recipe, Stage
-from torch import Tensor, nn
-from tqdm import tqdm
 
 
 class Trainer:

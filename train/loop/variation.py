@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from mlip_train.data.augmentation import random_orthogonal, turned
 from mlip_train.data.dataset import TrainingStructure
 from mlip_train.data.sampling import BatchLimits
 from mlip_train.loop.perturbation import random_displacements, stiff_displacements
 from mlip_train.recipe import Recipe, Stage
-from torch import Tensor, nn
 
 
 def vary(

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+
 from mlip_train.machine.processes import Processes
 
 PACKAGES = ("mlip-engines", "torch", "numpy", "ase", "vesin-torch")

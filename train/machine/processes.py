@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from mlip_train.machine.precision import choose_device
 from torch import nn
+
+from mlip_train.machine.precision import choose_device
 
 # The others wait while the first validates, longer than torch's 10 minutes for a large set. When a process dies,
 # torchrun ends the rest at once.

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from torch import nn
+
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
-from torch import nn
 
 NETWORKS = {"painn": PaiNN, "pet": PET}
 

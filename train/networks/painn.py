@@ -17,12 +17,12 @@ that divides the atoms among processes can so evaluate each atom of a local grap
 from typing import NamedTuple
 
 import torch
-from mlip_train.networks.radial import BesselBasis
-from mlip_train.networks.virial import EquivariantVirialHead
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mlip_engines.operators import equivariant_message, evaluated_atoms, exchange, pad_to_all
+from mlip_train.networks.radial import BesselBasis
+from mlip_train.networks.virial import EquivariantVirialHead
 
 
 class Neighborhood(NamedTuple):

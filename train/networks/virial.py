@@ -1,10 +1,10 @@
 """A head for non-conservative stress that turns with the structure, for networks with invariant features."""
 
 import torch
-from mlip_train.networks.radial import BesselBasis
 from torch import Tensor, nn
 
 from mlip_engines.operators import exchange
+from mlip_train.networks.radial import BesselBasis
 
 
 class EquivariantVirialHead(nn.Module):

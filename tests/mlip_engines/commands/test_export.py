@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 
-import mlip_train.loop.checkpoint
 import pytest
 import torch
-from mlip_train.potentials.analytic import LennardJones
 
+import mlip_train.loop.checkpoint
 from mlip_engines import MlipCalculator, read_metadata
 from mlip_engines.commands.export import main
+from mlip_train.potentials.analytic import LennardJones
 from structures import STRUCTURES
 from tests.mlip_engines.conftest import PARAMETERS, REFERENCE_ENERGIES
 from tolerances import TOLERANCE

@@ -4,13 +4,13 @@ import re
 
 import pytest
 import torch
-from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork, smooth_cutoff
 from torch import Tensor
 
 from mlip_engines.conformance import check_conformance
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.exported import ExportedModel
 from mlip_engines.model.load import load_model
+from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork, smooth_cutoff
 
 CUTOFF = 4.0
 

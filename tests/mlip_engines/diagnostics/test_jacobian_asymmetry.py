@@ -101,7 +101,6 @@ def test_nearest_atoms_are_the_nearest(argon):
 
 def test_a_model_without_head_is_refused(tmp_path, cluster):
     from mlip_train.potentials.analytic import HarmonicPair
-
     from tests.mlip_engines.exact_models import write_model
 
     network = HarmonicPair(20.0, with_non_conservative_head=False)

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 import torch
-from mlip_train.potentials.analytic import LennardJones
 from torch import Tensor
 
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.export import export_model
 from mlip_engines.model.load import load_model
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_train.potentials.analytic import LennardJones
 from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES, metadata_of
 from tolerances import TOLERANCE

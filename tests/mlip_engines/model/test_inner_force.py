@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-import mlip_train.loop.checkpoint
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from mlip_train.networks import build_network
-from mlip_train.potentials.analytic import LennardJones
 
+import mlip_train.loop.checkpoint
 from mlip_engines import MlipCalculator, ModelContractError, check_conformance, read_metadata
 from mlip_engines.commands.export import main
 from mlip_engines.model.inner_force import WithInnerForce
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_train.networks import build_network
+from mlip_train.potentials.analytic import LennardJones
 from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
 from tolerances import TOLERANCE

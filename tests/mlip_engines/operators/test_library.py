@@ -8,8 +8,6 @@ import time
 import pytest
 import torch
 from ase.build import molecule
-from mlip_train.networks.painn import PaiNN
-from mlip_train.networks.pet import PET
 from random_graph import random_graph
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
@@ -23,6 +21,8 @@ from mlip_engines.operators import (
     pad_to_all,
     reverse_features,
 )
+from mlip_train.networks.painn import PaiNN
+from mlip_train.networks.pet import PET
 from tolerances import TOLERANCE
 
 COMPOSED = """

@@ -11,11 +11,11 @@ import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.io.formats import ioformats
+
+from mlip_engines.readers import has_own_units, read_structures
 from mlip_train.command import main as train
 from mlip_train.data.dataset import file_hash
 from mlip_train.loop.checkpoint import read_checkpoint
-
-from mlip_engines.readers import has_own_units, read_structures
 from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_recipe
 from tests.mlip_engines.readers.written import (
     random_structures,

@@ -229,9 +229,8 @@ def test_a_high_pass_thermostat_leaves_slow_motions_alone():
 
 
 def test_a_model_without_head_is_run_conservatively_only(tmp_path, argon):
-    from mlip_train.potentials.analytic import LennardJones
-
     from mlip_engines import load_model
+    from mlip_train.potentials.analytic import LennardJones
     from tests.mlip_engines.exact_models import write_model
 
     plain = LennardJones(6.0, with_non_conservative_head=False)

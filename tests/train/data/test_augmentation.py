@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest, kstest
+
 from mlip_train.command import main as train
 from mlip_train.data.augmentation import random_orthogonal, turned
 from mlip_train.data.batching import collate
@@ -11,8 +13,6 @@ from mlip_train.loop.losses import LossWeights, loss
 from mlip_train.loop.prediction import predict
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
-from scipy.stats import binomtest, kstest
-
 from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_argon, write_recipe
 from tolerances import EXACT, TOLERANCE
 

@@ -9,9 +9,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
-from mlip_train.data.labels import check_geometry, check_labels, implausible_lengths
 
 from mlip_engines.units import EV_TO_KCAL_PER_MOL
+from mlip_train.data.labels import check_geometry, check_labels, implausible_lengths
 
 SIZES = [(2, 2, 2), (2, 2, 3), (2, 3, 3), (3, 3, 3)]
 

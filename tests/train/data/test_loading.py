@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+
 from mlip_train.command import main as train
 from mlip_train.data.loading import PreparedStructures
 from mlip_train.data.store import StructureStore
 from mlip_train.loop.checkpoint import read_checkpoint
-
 from tests.mlip_engines.readers.labelled import RECIPE, write_argon, write_recipe
 from tests.mlip_engines.readers.test_formats import assert_same
 from tests.mlip_engines.readers.written import random_structures, write_extxyz

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+
 from mlip_train.command import main as train
 from mlip_train.data.dataset import prepare
 from mlip_train.data.sampling import BatchLimits, batches_of_epoch
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.variation import vary
 from mlip_train.recipe import Recipe, Stage
-
 from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
 ATOMS = np.random.default_rng(1).integers(1, 40, size=200).tolist()

@@ -11,13 +11,6 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
-from mlip_train.command import main as train
-from mlip_train.data.augmentation import random_orthogonal, turned
-from mlip_train.data.batching import collate
-from mlip_train.data.dataset import prepare
-from mlip_train.loop.losses import LossWeights, loss
-from mlip_train.loop.prediction import predict
-from mlip_train.networks import build_network
 
 from mlip_engines import ModelMetadata, export_model
 from mlip_engines.commands.eval import main as evaluate_file
@@ -26,6 +19,13 @@ from mlip_engines.conformance import check_conformance
 from mlip_engines.model.load import load_model
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.readers import read_structures
+from mlip_train.command import main as train
+from mlip_train.data.augmentation import random_orthogonal, turned
+from mlip_train.data.batching import collate
+from mlip_train.data.dataset import prepare
+from mlip_train.loop.losses import LossWeights, loss
+from mlip_train.loop.prediction import predict
+from mlip_train.networks import build_network
 from structures import STRUCTURES
 from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_recipe
 from tolerances import EXACT, FINITE_DIFFERENCE_STEP, FINITE_DIFFERENCE_VIRIAL, TOLERANCE

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
+
+from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.data.batching import collate
 from mlip_train.data.composition import fit_composition, force_scale
 from mlip_train.data.dataset import prepare
 from mlip_train.loop.losses import LossWeights, loss
 from mlip_train.loop.prediction import predict
 from mlip_train.networks.painn import PaiNN
-
-from mlip_engines.model.neighbors import neighbor_graph
 from structures import STRUCTURES
 from tests.mlip_engines.readers.labelled import argon_frames
 from tolerances import EXACT, TOLERANCE

@@ -1,12 +1,12 @@
 """Displacements along the stiff modes, against a Hessian by finite differences."""
 
 import torch
+
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import prepare
 from mlip_train.loop.perturbation import MASSES, random_displacements, stiff_displacements
 from mlip_train.loop.prediction import predict
 from mlip_train.networks.painn import PaiNN
-
 from tests.mlip_engines.readers.labelled import argon_frames
 from tolerances import TOLERANCE
 

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
+
 from mlip_train.loop.losses import LossWeights
 from mlip_train.loop.schedule import follow, learning_rate
 from mlip_train.recipe import Recipe, Stage
-from torch import nn
-
 from tolerances import EXACT
 
 STAGE = Stage("a", 10, 0.02, LossWeights())

@@ -15,6 +15,7 @@ import torch
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
+
 from mlip_train.command import main as train
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import prepare
@@ -24,7 +25,6 @@ from mlip_train.loop.metrics import evaluate
 from mlip_train.loop.prediction import predict
 from mlip_train.loop.sharpness import climb, descend
 from mlip_train.networks import build_network
-
 from tests.mlip_engines.readers.labelled import RECIPE, write_argon, write_recipe
 from tests.train.data.test_stress import NETWORKS, STRESS_RECIPE
 from tolerances import TOLERANCE

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mlip_train.command import main as train
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import prepare
@@ -9,7 +10,6 @@ from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.prediction import predict
 from mlip_train.machine.precision import PRECISIONS, choose_device, matmul_precision
 from mlip_train.networks import build_network
-
 from structures import STRUCTURES
 from tests.mlip_engines.readers.labelled import RECIPE, write_argon, write_recipe
 from tests.train.data.test_stress import CUTOFF, NETWORKS

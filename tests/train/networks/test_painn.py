@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 from ase import Atoms
-from mlip_train.networks.painn import Edges, Message, PaiNN
 from scipy.spatial.transform import Rotation
 
 from mlip_engines.conformance import check_conformance
 from mlip_engines.model.derivatives import forces_from_edges
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_train.networks.painn import Edges, Message, PaiNN
 from structures import STRUCTURES
 from tolerances import TOLERANCE
 

@@ -7,17 +7,17 @@ import math
 import pytest
 import torch
 from ase import Atoms
-from mlip_train.command import main as train
-from mlip_train.loop.checkpoint import load_network
-from mlip_train.networks import build_network
-from mlip_train.networks.pet import PET, Attention, Combination, SmoothCutoff
-from mlip_train.recipe import read_recipe
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
 from mlip_engines.conformance import check_conformance
 from mlip_engines.conformance.probes import reorder_edges
 from mlip_engines.model.graph import Graph
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_train.command import main as train
+from mlip_train.loop.checkpoint import load_network
+from mlip_train.networks import build_network
+from mlip_train.networks.pet import PET, Attention, Combination, SmoothCutoff
+from mlip_train.recipe import read_recipe
 from structures import STRUCTURES
 from tests.mlip_engines.readers.labelled import write_argon, write_recipe
 from tolerances import FINITE_DIFFERENCE_FORCE, FINITE_DIFFERENCE_STEP, TOLERANCE

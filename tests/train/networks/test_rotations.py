@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from mlip_train.networks import build_network
 from scipy.spatial.transform import Rotation
 
 from mlip_engines.model.graph import Graph
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_train.networks import build_network
 from structures import STRUCTURES
 from tests.train.data.test_stress import CUTOFF, NETWORKS
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from mlip_train.potentials.analytic import HarmonicPair, LennardJones
 
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_train.potentials.analytic import HarmonicPair, LennardJones
 from pair_oracle import pair_sums
 from structures import STRUCTURES
 from tolerances import EXACT
