@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mlip_engines.commands.parser import command_parser
 from mlip_train.loop.run import Machine, train
 from mlip_train.recipe import read_recipe
 
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0, or 1 after a message about what was expected and what was got.
     """
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     try:
         if options.workers < 0:
             raise ValueError(f"--workers must not be negative, got {options.workers}")
@@ -38,9 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mlip-train", description="Train a network with conservative and direct forces."
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mlip-train``."""
+    parser = command_parser(
+        "mlip-train",
+        description="Train a network that predicts an energy, whose gradient gives the conservative forces, and, where "
+        "it has a head for them, non-conservative forces. A run writes its checkpoint, its errors and a report into a "
+        "folder; mlip-export turns the checkpoint into a model file.",
+        example="mlip-train water --data water.extxyz -o run",
     )
     parser.add_argument("recipe", help="YAML file, or the name of one that comes with the package")
     parser.add_argument(

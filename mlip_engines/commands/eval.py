@@ -15,6 +15,7 @@ import torch
 from ase import Atoms
 from tqdm import tqdm
 
+from mlip_engines.commands.parser import command_parser
 from mlip_engines.model.graph import batch_graphs, graph_to_device
 from mlip_engines.model.load import LoadedModel, load_model
 from mlip_engines.model.neighbors import neighbor_graph
@@ -241,18 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0, or 1 after a message about what was expected and what was got.
     """
-    parser = argparse.ArgumentParser(
-        prog="mlip-eval", description="Errors of a model file on structures with labels."
-    )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model: water")
-    parser.add_argument("file", metavar="FILE", help="structures with energies and forces")
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON, in eV/atom, eV/Å and eV/Å^3"
-    )
-    parser.add_argument("--index", default=":", help="structures to use, as in ASE (default: all)")
-    parser.add_argument("--batch", type=int, default=4, help="structures at once (default: 4)")
-    parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
-    options = parser.parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     try:
         model = load_model(options.model, options.device)
         structures = read_labelled_structures(options.file, options.index)
@@ -263,6 +253,25 @@ def main(arguments: list[str] | None = None) -> int:
     values = {name: value for name, value in asdict(errors).items() if value is not None}
     print(json.dumps(values, indent=2) if options.json else format_errors(errors))
     return 0
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mlip-eval``."""
+    parser = command_parser(
+        "mlip-eval",
+        description="Compare a model file with labelled structures, and print the errors of its energies, forces and "
+        "stresses.",
+        example="mlip-eval water labelled.extxyz",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model: water")
+    parser.add_argument("file", metavar="FILE", help="structures with energies and forces")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, in eV/atom, eV/Å and eV/Å^3"
+    )
+    parser.add_argument("--index", default=":", help="structures to use, as in ASE (default: all)")
+    parser.add_argument("--batch", type=int, default=4, help="structures at once (default: 4)")
+    parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+    return parser
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mlip_engines.commands.parser import command_parser
 from mlip_engines.model.contract import DTYPES, ModelMetadata
 from mlip_engines.model.load import find_model, read_metadata
 
@@ -19,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0, or 1 after a message about what was expected and what was got.
     """
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     try:
         if options.info is not None:
             if options.checkpoint is not None or options.output is not None:
@@ -133,10 +134,15 @@ def _with_inner_force(
     return both, {**fields, "training": training, "errors": kept}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mlip-export",
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mlip-export``."""
+    parser = command_parser(
+        "mlip-export",
         description="Write the model file that LAMMPS, OpenMM and ASE load, or describe one.",
+        example="""
+            mlip-export run/checkpoint.pt -o my_water.pt
+            mlip-export --info water
+        """,
     )
     parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="of mlip-train")
     parser.add_argument("-o", "--output", metavar="MODEL", type=Path, help="model file to write")

@@ -15,6 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from tqdm import tqdm
 
 from mlip_engines.calculator import MlipCalculator
+from mlip_engines.commands.parser import command_parser
 from mlip_engines.model.load import LoadedModel, load_model
 
 
@@ -88,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0, or 1 after a message about what was expected and what was got.
     """
-    options = _parser().parse_args(arguments)
+    options = argument_parser().parse_args(arguments)
     draft = options.output.with_name(options.output.name + ".partial")
     try:
         model = load_model(options.model)
@@ -132,10 +133,13 @@ def _read(paths: list[Path]) -> list[Atoms]:
     return structures
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mlip-label",
-        description="Label structures with the energy and the conservative forces of a model, to train another.",
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mlip-label``."""
+    parser = command_parser(
+        "mlip-label",
+        description="Label structures with the energy and the conservative forces of a model, to train another model "
+        "on them.",
+        example="mlip-label water structures.extxyz --copies 4 -o labelled.extxyz",
     )
     parser.add_argument(
         "model", help="model file (a program: only what you trust) or name of a shipped model"

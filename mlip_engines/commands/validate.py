@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlip_engines.commands.parser import command_parser
+
 if TYPE_CHECKING:
     from mlip_engines.diagnostics.case import Case, Settings
     from mlip_engines.diagnostics.result import Result
@@ -182,7 +184,7 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0, 1 after a message about what was expected and what was got, 130 if interrupted.
     """
-    parser = _parser()
+    parser = argument_parser()
     options = parser.parse_args(arguments)
     try:
         import matplotlib  # noqa: F401
@@ -280,14 +282,16 @@ def _settings(options: argparse.Namespace) -> Settings:
     return (quick if options.quick else full)(**changes)
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``mlip-validate``."""
     from mlip_engines.simulations.engine import ENGINES
 
-    parser = argparse.ArgumentParser(
-        prog="mlip-validate",
+    parser = command_parser(
+        "mlip-validate",
         description="May this model be trusted, in this engine, with this stride? Writes OUTPUT/report.html and "
         "report.json. A run that was stopped goes on when the command is given again. A model file is a program: "
         "validate only what you trust.",
+        example="mlip-validate water --structure water.extxyz --engine openmm --quick -o validation",
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model: water")
     parser.add_argument("--structure", required=True, metavar="FILE", help="any format of ASE")

@@ -1,0 +1,47 @@
+"""What the command lines of this package have in common: ``--version``, and a help that ends with an example."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import textwrap
+
+
+def command_parser(program: str, *, description: str, example: str) -> argparse.ArgumentParser:
+    """Return the parser of a command, to which its arguments are still to be added.
+
+    Parameters
+    ----------
+    program : str
+        Name of the command.
+    description : str
+        What the command does, in a sentence or two.
+    example : str
+        One call a line, each beginning with the name of the command. They are shown at the end of the help, and a
+        test parses each of them with the parser.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        It understands ``--help`` and ``--version`` already. Neither imports torch, so both answer at once.
+    """
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="\n".join(textwrap.wrap(description, 79)),
+        epilog="example:\n" + textwrap.indent(textwrap.dedent(example).strip(), "  "),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"{program} {_version('mlip-engines')} (mlip-engines), torch {_version('torch')}",
+        help="show the versions of this package and of torch, and exit",
+    )
+    return parser
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
