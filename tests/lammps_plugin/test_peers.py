@@ -14,7 +14,7 @@ from mlip_engines import MlipCalculator
 from tolerances import TOLERANCE
 
 PEERS = Path(__file__).parents[2] / "benchmarks" / "peers"
-PAGE = PEERS.parents[1] / "docs" / "peers.md"
+PAGE = PEERS.parents[1] / "docs" / "measurements" / "peers.md"
 NOT_ON_PAGE = (
     "numpy",
     "mpi4py",
