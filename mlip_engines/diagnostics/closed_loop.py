@@ -13,17 +13,16 @@ trapezoidal rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.field import ForceField
 from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.molecules import is_molecular, molecules, whole_molecule
 from mlip_engines.diagnostics.result import Result, Section, Table, number
+from mlip_engines.properties.force_field import ForceField
+from mlip_engines.properties.molecules import find_molecules, is_molecular, whole_molecule
+from mlip_engines.properties.work import circle, loop_work, rotation_and_stretch
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.units import MEV_PER_EV
 
@@ -34,101 +33,6 @@ ANGLE = np.pi / 6  # largest rotation
 STRETCH = 0.1  # largest relative change of distances from the centre
 RADIUS = 0.3  # Å, of the circle of a single atom
 LITERATURE_MEV = {"ORB": 15.0, "PET-NC": 132.0, "EquiformerV2": -241.0, "SOAP-BPNN-NC": -410.0}
-
-Path = Callable[[float], tuple[NDArray[np.float64], NDArray[np.float64]]]
-
-
-def closed_loop_work(
-    forces: Callable[[NDArray], NDArray], path: Path, n_points: int
-) -> tuple[float, NDArray[np.float64]]:
-    """Work of a force field on atoms that go around a closed path.
-
-    Parameters
-    ----------
-    forces : callable
-        Positions (N, 3), Å, to forces (N, 3), eV/Å.
-    path : callable
-        Parameter s to positions (N, 3) and their derivative with respect to s; period 1.
-    n_points : int
-
-    Returns
-    -------
-    work : float, eV
-    sum : (n_points + 1,) array, eV
-        Work up to each point.
-
-    Raises
-    ------
-    ValueError
-        If the path is not closed to 1e-9 Å.
-    """
-    gap = float(np.abs(path(1.0)[0] - path(0.0)[0]).max())
-    if gap > 1e-9:
-        raise ValueError(f"expected a closed path, its ends are {gap:.2g} Å apart")
-    power = np.zeros(n_points)
-    for k in range(n_points):
-        positions, velocity = path(k / n_points)
-        power[k] = (forces(positions) * velocity).sum()
-    both = 0.5 * (power + np.roll(power, -1)) / n_points
-    sums = np.concatenate([[0.0], np.cumsum(both)])
-    return float(sums[-1]), sums
-
-
-def rotation_and_stretch(
-    positions: NDArray[np.float64],
-    moved: NDArray[np.int_],
-    molecule: NDArray[np.float64],
-    axis: NDArray[np.float64],
-) -> Path:
-    """Path on which a molecule turns by ANGLE sin(2 pi s) and stretches by STRETCH cos(2 pi s).
-
-    Parameters
-    ----------
-    positions : (N, 3) array, Å
-    moved : (n,) int array
-        Indices of the molecule.
-    molecule : (n, 3) array, Å
-        Its positions in one piece.
-    axis : (3,) array
-        Of the rotation, of unit length.
-
-    Returns
-    -------
-    callable
-        As :func:`closed_loop_work` wants it.
-    """
-    centre = molecule.mean(axis=0)
-    offset = molecule - centre  # (n, 3)
-    generator = np.cross(np.eye(3), -axis)  # generator @ v = axis x v
-
-    def path(s: float) -> tuple[NDArray, NDArray]:
-        phase = 2.0 * np.pi * s
-        angle, stretch = ANGLE * np.sin(phase), 1.0 + STRETCH * np.cos(phase)
-        turn = np.eye(3) + np.sin(angle) * generator + (1.0 - np.cos(angle)) * generator @ generator
-        turned = offset @ turn.T
-        angle_rate = 2.0 * np.pi * ANGLE * np.cos(phase)
-        stretch_rate = -2.0 * np.pi * STRETCH * np.sin(phase)
-        x, v = positions.copy(), np.zeros_like(positions)
-        x[moved] = centre + stretch * turned
-        v[moved] = stretch_rate * turned + stretch * angle_rate * (turned @ generator.T)
-        return x, v
-
-    return path
-
-
-def circle(
-    positions: NDArray[np.float64], atom: int, first: NDArray, second: NDArray, radius: float
-) -> Path:
-    """Path of one atom on a circle around its place, from ``first`` to ``second``, two unit vectors."""
-
-    def path(s: float) -> tuple[NDArray, NDArray]:
-        phase = 2.0 * np.pi * s
-        x, v = positions.copy(), np.zeros_like(positions)
-        x[atom] += radius * (np.cos(phase) * first + np.sin(phase) * second)
-        v[atom] = 2.0 * np.pi * radius * (-np.sin(phase) * first + np.cos(phase) * second)
-        return x, v
-
-    return path
 
 
 class ClosedLoop:
@@ -159,7 +63,7 @@ class ClosedLoop:
         """Work of C and NC forces around the same loops."""
         atoms, rng = case.atoms, np.random.default_rng(case.settings.seed)
         molecular = is_molecular(atoms)
-        groups = molecules(atoms) if molecular else [np.array([k]) for k in range(len(atoms))]
+        groups = find_molecules(atoms) if molecular else [np.array([k]) for k in range(len(atoms))]
         groups = [g for g in groups if len(g) > 1] if molecular else groups
         order = rng.permutation(len(groups))[: case.settings.loops]
         paths = []
@@ -167,16 +71,18 @@ class ClosedLoop:
             basis = np.linalg.qr(rng.normal(size=(3, 3)))[0]
             if molecular:
                 molecule = whole_molecule(atoms, groups[k])
-                paths.append(rotation_and_stretch(atoms.positions, groups[k], molecule, basis[0]))
+                paths.append(
+                    rotation_and_stretch(
+                        atoms.positions, groups[k], molecule, basis[0], angle=ANGLE, stretch=STRETCH
+                    )
+                )
             else:
                 paths.append(circle(atoms.positions, groups[k][0], basis[0], basis[1], RADIUS))
         values = {"molecular": molecular, "loops": len(paths), "points": case.settings.loop_points}
         arrays = {}
         for kind in ("C", "NC") if case.has_head else ("C",):
             field = ForceField(case.model, atoms, conservative=kind == "C")
-            found = [
-                closed_loop_work(field.forces, path, case.settings.loop_points) for path in paths
-            ]
+            found = [loop_work(field.forces, path, case.settings.loop_points) for path in paths]
             work = MEV_PER_EV * np.array([w for w, _ in found])
             values[f"work_{kind}_meV"] = work.tolist()
             values[f"work_{kind}_rms_meV"] = float(np.sqrt((work**2).mean()))

@@ -33,6 +33,8 @@ from mlip_engines.diagnostics.structure import (
     mean_of_blocks,
     trajectories_with_frames,
 )
+from mlip_engines.properties.diffusion import diffusion_coefficient, relative_to_centre
+from mlip_engines.properties.velocity_spectrum import SEGMENT_PS, THZ_TO_PER_CM, power_spectrum
 from mlip_engines.simulations.kinetics import species_of
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.simulations.statistics import Estimate, combine
@@ -40,92 +42,8 @@ from mlip_engines.simulations.statistics import Estimate, combine
 if TYPE_CHECKING:
     from mlip_engines.simulations.engine import Engine
 
-THZ_TO_PER_CM = 33.35640951981521  # exact: 1e10 / c
 LARGEST_WAVENUMBER = 4500.0  # 1/cm
 CM2_PER_S = 1e-4  # 1 Å^2/ps
-SEGMENT_PS = 1.0  # of Welch's method: a resolution of about 33 / cm
-
-
-def power_spectrum(
-    velocities: NDArray[np.float64], masses: NDArray[np.float64], interval_ps: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mass-weighted power spectrum of velocities, normalised to one.
-
-    Parameters
-    ----------
-    velocities : (F, n, 3) array, Å/ps
-    masses : (n,) array, amu
-    interval_ps : float, ps
-        Between frames.
-
-    Returns
-    -------
-    wavenumber : (k,) array, 1/cm
-    density : (k,) array, cm
-        Its integral over the wavenumber is one.
-
-    Raises
-    ------
-    ValueError
-        If there are less than eight frames.
-    """
-    from scipy.integrate import trapezoid
-    from scipy.signal import welch
-
-    if len(velocities) < 8:
-        raise ValueError(f"expected at least 8 frames for a spectrum, got {len(velocities)}")
-    series = velocities.reshape(len(velocities), -1)  # (F, 3n)
-    segment = min(len(series), max(8, round(SEGMENT_PS / interval_ps)))
-    frequency, density = welch(
-        series, fs=1.0 / interval_ps, nperseg=segment, axis=0, detrend=False, scaling="density"
-    )
-    total = density @ np.repeat(masses, 3)
-    wavenumber = frequency * THZ_TO_PER_CM
-    return wavenumber, total / trapezoid(total, wavenumber)
-
-
-def mean_square_displacement(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    r"""Mean over atoms and time origins of |r(t + s) - r(t)|^2, for all lags s at once.
-
-    Parameters
-    ----------
-    positions : (F, n, 3) array, Å
-        Not wrapped.
-
-    Returns
-    -------
-    (F,) array, Å^2
-
-    References
-    ----------
-    Calandrini, Pellegrini, Calligari, Hinsen, Kneller, Collect. SFN 12, 201 (2011), for the sum by FFT.
-    """
-    n_frames = len(positions)
-    x = positions.reshape(n_frames, -1)
-    size = 1 << (2 * n_frames - 1).bit_length()
-    spectrum = np.fft.rfft(x, size, axis=0)
-    products = np.fft.irfft(np.abs(spectrum) ** 2, size, axis=0)[:n_frames].sum(axis=1)
-    squares = (x**2).sum(axis=1)
-    # sum over origins of |r(t + s)|^2 + |r(t)|^2 for lag s: from both ends
-    ahead = np.cumsum(squares[::-1])[::-1]
-    behind = np.cumsum(squares)[::-1]
-    counts = np.arange(n_frames, 0, -1)
-    return np.maximum((ahead + behind - 2.0 * products) / counts / positions.shape[1], 0.0)
-
-
-def diffusion_coefficient(time_ps: NDArray[np.float64], positions: NDArray[np.float64]) -> float:
-    """Slope of the mean square displacement / 6, Å^2/ps, over lags of a quarter to half of the time."""
-    displacement = mean_square_displacement(positions)
-    lags = slice(max(1, len(time_ps) // 4), max(3, len(time_ps) // 2))
-    return float(np.polyfit(time_ps[lags] - time_ps[0], displacement[lags], 1)[0] / 6.0)
-
-
-def relative_to_centre(
-    positions: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Positions (F, N, 3) less the path of their centre of mass."""
-    centre = np.einsum("fni,n->fi", positions, masses / masses.sum())
-    return positions - centre[:, None]
 
 
 class Dynamics:

@@ -17,114 +17,29 @@ Comput. 18, 1059 (1989), for the estimator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.field import ForceField
 from mlip_engines.diagnostics.figures import panels
 from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.properties.force_field import ForceField
+from mlip_engines.properties.jacobian import (
+    asymmetry,
+    jacobian_asymmetry,
+    jacobian_rows,
+    nearest_atoms,
+    pair_blocks,
+)
 from mlip_engines.simulations.simulation import Simulation, Trajectory
-from mlip_engines.simulations.statistics import Estimate
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from mlip_engines.simulations.engine import Engine
 
 # Theirs, bulk water: what the reader compares with.
 LITERATURE = {"PET-NC": 0.004, "ORB": 0.015, "EquiformerV2": 0.017, "SOAP-BPNN-NC": 0.032}
-
-
-def asymmetry(jacobian: NDArray[np.float64]) -> float:
-    """Return lambda = |(J - J^T)/2|_F / |J|_F of a square matrix; 0 for a matrix of zeros."""
-    norm = np.linalg.norm(jacobian)
-    return float(np.linalg.norm(jacobian - jacobian.T) / 2.0 / norm) if norm > 0.0 else 0.0
-
-
-def pair_blocks(jacobian: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-    """Frobenius norms of the 3x3 blocks of J and of its antisymmetric part.
-
-    Parameters
-    ----------
-    jacobian : (3n, 3n) array, eV/Å^2
-
-    Returns
-    -------
-    whole, antisymmetric : (n, n) arrays, eV/Å^2
-    """
-    n = len(jacobian) // 3
-
-    def norms(matrix: NDArray) -> NDArray:
-        return np.sqrt((matrix.reshape(n, 3, n, 3) ** 2).sum(axis=(1, 3)))
-
-    return norms(jacobian), norms((jacobian - jacobian.T) / 2.0)
-
-
-def stochastic_asymmetry(
-    forward: Callable[[NDArray], NDArray],
-    backward: Callable[[NDArray], NDArray],
-    n_components: int,
-    n_probes: int,
-    rng: np.random.Generator,
-) -> Estimate:
-    """Estimate lambda from products with random vectors.
-
-    Parameters
-    ----------
-    forward, backward : callables
-        v to J v and to J^T v, arrays of shape (n_components,).
-    n_components : int
-    n_probes : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Estimate
-        The error is that of a ratio of means, to first order; NaN for a single probe.
-    """
-    whole, anti = np.zeros(n_probes), np.zeros(n_probes)
-    for k in range(n_probes):
-        v = rng.choice([-1.0, 1.0], size=n_components)
-        there, back = forward(v), backward(v)
-        whole[k] = 0.5 * (there @ there + back @ back)
-        anti[k] = ((there - back) ** 2).sum() / 4.0
-    if whole.mean() == 0.0:
-        return Estimate(0.0, 0.0)
-    squared = anti.mean() / whole.mean()
-    value = np.sqrt(squared)
-    if n_probes < 2:
-        return Estimate(float(value), float("nan"))
-    error = (anti - squared * whole).std(ddof=1) / np.sqrt(n_probes) / whole.mean()
-    return Estimate(float(value), float(error / (2.0 * value)) if value > 0.0 else 0.0)
-
-
-def jacobian_rows(
-    field: ForceField, positions: NDArray[np.float64], chosen: NDArray[np.int_]
-) -> NDArray[np.float64]:
-    """Rows of J that belong to some atoms.
-
-    Parameters
-    ----------
-    field : ForceField
-    positions : (N, 3) array, Å
-    chosen : (n,) int array
-
-    Returns
-    -------
-    (3n, 3N) array, eV/Å^2
-    """
-    linearised = field.linearised(positions)
-    rows = np.zeros((3 * len(chosen), positions.size))
-    for k, atom in enumerate(chosen):
-        for axis in range(3):
-            vector = np.zeros_like(positions)
-            vector[atom, axis] = 1.0
-            rows[3 * k + axis] = linearised.vector_jacobian(vector).ravel()
-    return rows
 
 
 class JacobianAsymmetry:
@@ -158,16 +73,21 @@ class JacobianAsymmetry:
         values: dict[str, Any] = {"n_atoms": len(atoms), "probes": settings.probes}
         arrays: dict[str, NDArray] = {}
         for kind in ("C", "NC") if case.has_head else ("C",):
-            field = ForceField(case.model, atoms, conservative=kind == "C")
-            rng = np.random.default_rng(settings.seed)
             # C is zero to the error of the differences with any vector: two are enough
             n_probes = settings.probes if kind == "NC" else 2
-            estimate = _stochastic(field, atoms.positions, n_probes, rng)
+            estimate = jacobian_asymmetry(
+                case.model,
+                atoms,
+                conservative=kind == "C",
+                n_probes=n_probes,
+                seed=settings.seed,
+            )
             values[f"lambda_{kind}"] = estimate.value
             values[f"lambda_{kind}_error"] = estimate.error
         if case.has_head:
             chosen = nearest_atoms(atoms, min(len(atoms), settings.exact_atoms))
             columns = (3 * chosen[:, None] + np.arange(3)).ravel()
+            field = ForceField(case.model, atoms, conservative=False)
             jacobian = jacobian_rows(field, atoms.positions, chosen)[:, columns]
             if len(chosen) == len(atoms):
                 values["lambda_NC_exact"] = asymmetry(jacobian)
@@ -229,25 +149,6 @@ class JacobianAsymmetry:
         axes.set(xlabel="distance, Å", ylabel="|block|, eV/Å²", yscale="log")
         axes.legend(frameon=False, fontsize="small", markerscale=2)
         return figure
-
-
-def nearest_atoms(atoms: Atoms, n: int) -> NDArray[np.int_]:
-    """Return the indices of the n atoms nearest to the first one, in order of the structure."""
-    distances = atoms.get_distances(0, np.arange(len(atoms)), mic=bool(atoms.pbc.any()))
-    return np.sort(np.argsort(distances, kind="stable")[:n])
-
-
-def _stochastic(
-    field: ForceField, positions: NDArray, n_probes: int, rng: np.random.Generator
-) -> Estimate:
-    linearised, shape = field.linearised(positions), positions.shape
-    return stochastic_asymmetry(
-        lambda v: field.jacobian_vector(positions, v.reshape(shape)).ravel(),
-        lambda v: linearised.vector_jacobian(v.reshape(shape)).ravel(),
-        positions.size,
-        n_probes,
-        rng,
-    )
 
 
 def _scientific(value: float, error: float | None) -> str:

@@ -21,11 +21,11 @@ from mlip_engines.diagnostics.figures import panels, style_of
 from mlip_engines.diagnostics.nve import energy_drift
 from mlip_engines.diagnostics.nvt import compared_strides
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
+from mlip_engines.properties.thermodynamics import enthalpy
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.simulations.statistics import mean_and_error
 from mlip_engines.units import (
     AMU_PER_CUBIC_ANGSTROM_TO_G_PER_CM3,
-    EV_PER_CUBIC_ANGSTROM_TO_BAR,
     MEV_PER_EV,
 )
 
@@ -33,13 +33,6 @@ if TYPE_CHECKING:
     from mlip_engines.simulations.engine import Engine
 
 BAROSTAT_FS = 1000.0  # a faster one is not stable with long outer steps
-
-
-def enthalpy(trajectory: Trajectory, pressure_bar: float) -> np.ndarray:
-    """H = potential + kinetic energy + p V, eV, at each row; p is that of the barostat."""
-    volume = np.abs(np.linalg.det(trajectory.cell))
-    energy = trajectory.potential_eV + trajectory.kinetic_eV.sum(axis=1)
-    return energy + pressure_bar / EV_PER_CUBIC_ANGSTROM_TO_BAR * volume
 
 
 class ConstantPressure:

@@ -20,13 +20,11 @@ import numpy as np
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
+from mlip_engines.properties.thermodynamics import excess_temperature
 from mlip_engines.simulations.kinetics import species_of, temperatures
 from mlip_engines.simulations.simulation import NON_CONSERVATIVE, Simulation, Trajectory
-from mlip_engines.simulations.statistics import combine, mean_and_error
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from mlip_engines.simulations.engine import Engine
 
 LITERATURE = (
@@ -41,24 +39,6 @@ BATHS = {  # name: ensemble, time constant in fs
     "WN 1000 fs": ("langevin", 1000.0),
     "GLE 10 fs": ("gle", 10.0),
 }
-
-
-def excess(
-    atoms: Atoms, trajectories: list[Trajectory], ensemble: str, temperature_K: float
-) -> dict[str, tuple[float, float]]:
-    """Mean kinetic temperature less that of the bath, K, with its error, of all atoms and each element.
-
-    The first fifth of each trajectory is left out.
-    """
-    found: dict[str, list] = {}
-    for trajectory in trajectories:
-        for name, series in temperatures(atoms, trajectory, ensemble).items():
-            found.setdefault(name, []).append(mean_and_error(series[len(series) // 5 :]))
-    result = {}
-    for name, estimates in found.items():
-        mean = combine(estimates)
-        result[name] = (mean.value - temperature_K, mean.error)
-    return result
 
 
 def compared_strides(case: Case, earlier: dict[str, Result]) -> tuple[int, ...]:
@@ -117,7 +97,7 @@ class ConstantTemperature:
             bath, forces = key.rsplit(".", 1)
             runs = [t for name, t in trajectories.items() if name.rsplit(".", 1)[0] == key]
             ensemble = BATHS[bath][0]
-            found = excess(case.atoms, runs, ensemble, case.settings.temperature_K)
+            found = excess_temperature(case.atoms, runs, ensemble, case.settings.temperature_K)
             rows.append(
                 {
                     "thermostat": bath,

@@ -20,67 +20,22 @@ import numpy as np
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.molecules import is_molecular, molecules, whole_molecule
 from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.properties.molecules import find_molecules, is_molecular, whole_molecule
+from mlip_engines.properties.relaxation import MINIMISERS, relax
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from ase.calculators.calculator import Calculator
 
     from mlip_engines.simulations.engine import Engine
 
-MINIMISERS = ("FIRE", "LBFGS")
 THRESHOLD = {"gas": 1e-5, "condensed": 1e-4}  # eV/Å, largest force on an atom
 RATTLE = 0.05  # Å, standard deviation of displacements from the given structure
 CLUSTER = 4  # molecules in an isolated cluster
-GIVE_UP = 1e3  # eV/Å
 LITERATURE = (
     "L-BFGS within 1000 steps, gas/liquid: PET-C 83/58 %, PET-NC 75/52 %, MACE 94/83 %, ORB 69/9 %"
 )
-
-
-def minimise(
-    atoms: Atoms, calculator: Calculator, minimiser: str, threshold: float, steps: int
-) -> dict[str, Any]:
-    """Minimise a copy of a structure.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-    calculator : ase.calculators.calculator.Calculator
-    minimiser : {"FIRE", "LBFGS"}
-    threshold : float, eV/Å
-        On the largest force on an atom.
-    steps : int
-
-    Returns
-    -------
-    dict
-        ``converged``, ``steps``, ``largest_force_eV_per_angstrom`` (at each step).
-
-    Raises
-    ------
-    ValueError
-        If there is no such minimiser.
-    """
-    import ase.optimize
-
-    if minimiser not in MINIMISERS:
-        raise ValueError(f"minimiser must be one of {', '.join(MINIMISERS)}, got {minimiser!r}")
-    moved = atoms.copy()
-    moved.calc = calculator
-    largest: list[float] = []
-    run = getattr(ase.optimize, minimiser)(moved, logfile=None)
-    for _ in run.irun(fmax=threshold, steps=steps):
-        largest.append(float(np.linalg.norm(moved.get_forces(), axis=1).max()))
-        if not largest[-1] < GIVE_UP:
-            break
-    return {
-        "converged": bool(largest and largest[-1] < threshold),
-        "steps": len(largest) - 1,
-        "largest_force_eV_per_angstrom": largest,
-    }
 
 
 def starts(atoms: Atoms, n: int, rng: np.random.Generator) -> dict[str, list[Atoms]]:
@@ -99,7 +54,7 @@ def starts(atoms: Atoms, n: int, rng: np.random.Generator) -> dict[str, list[Ato
         whole.positions += RATTLE * rng.normal(size=whole.positions.shape)
         result["condensed"].append(whole)
     if is_molecular(atoms):
-        groups = molecules(atoms)
+        groups = find_molecules(atoms)
         for _ in range(n):
             centre = groups[rng.integers(len(groups))]
             cluster = _cluster(atoms, groups, centre)
@@ -173,10 +128,16 @@ class Optimisation:
                 )
                 for minimiser in MINIMISERS:
                     found = [
-                        minimise(a, calculator, minimiser, THRESHOLD[phase], s.optimisation_steps)
+                        relax(
+                            a,
+                            calculator,
+                            minimiser=minimiser,
+                            threshold=THRESHOLD[phase],
+                            n_steps=s.optimisation_steps,
+                        )
                         for a in members
                     ]
-                    steps = [f["steps"] for f in found if f["converged"]]
+                    steps = [f.n_steps for f in found if f.converged]
                     runs.append(
                         {
                             "forces": kind,
@@ -184,16 +145,16 @@ class Optimisation:
                             "minimiser": minimiser,
                             "threshold_eV_per_angstrom": THRESHOLD[phase],
                             "structures": len(found),
-                            "converged": sum(f["converged"] for f in found),
+                            "converged": sum(f.converged for f in found),
                             "median_steps": float(np.median(steps)) if steps else None,
                             "median_final_largest_force_eV_per_angstrom": float(
-                                np.median([f["largest_force_eV_per_angstrom"][-1] for f in found])
+                                np.median([f.largest_force[-1] for f in found])
                             ),
                         }
                     )
                     for k, f in enumerate(found):
                         arrays[f"{kind}_{phase}_{minimiser}_{k}_largest_force_eV_per_angstrom"] = (
-                            np.array(f["largest_force_eV_per_angstrom"])
+                            np.array(f.largest_force)
                         )
         return Result({"allowed_steps": s.optimisation_steps, "runs": runs}, arrays)
 

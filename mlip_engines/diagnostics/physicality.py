@@ -21,10 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.molecules import is_molecular, molecules
 from mlip_engines.diagnostics.nvt import compared_strides
 from mlip_engines.diagnostics.result import Result, Section, Table
 from mlip_engines.diagnostics.structure import trajectories_with_frames
+from mlip_engines.properties.lindemann import (
+    lindemann_index,
+    mean_over_partners,
+    pair_distances,
+)
+from mlip_engines.properties.molecules import find_molecules, is_molecular
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 
 if TYPE_CHECKING:
@@ -38,34 +43,6 @@ HOTTER = (1.0, 1.5, 2.0)  # temperatures, in units of that of the case
 STARTS = 2
 DURATION_PS = 1.0
 FRAMES = 50  # that are looked at
-
-
-def lindemann(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lindemann index of each pair: standard deviation of its distance over the mean.
-
-    Parameters
-    ----------
-    distances : (F, P) array, Å
-
-    Returns
-    -------
-    (P,) array
-    """
-    return distances.std(axis=0) / distances.mean(axis=0)
-
-
-def pair_distances(
-    positions: NDArray[np.float64], cells: NDArray[np.float64], first: NDArray, second: NDArray
-) -> NDArray[np.float64]:
-    """Distances (F, P), Å, of pairs of atoms: nearest images, where there is a cell."""
-    from ase.geometry import find_mic
-
-    result = []
-    for x, cell in zip(positions, cells, strict=True):
-        vectors = x[second] - x[first]
-        periodic = bool(np.abs(cell).any())
-        result.append(find_mic(vectors, cell)[1] if periodic else np.linalg.norm(vectors, axis=1))
-    return np.array(result)
 
 
 def judge(
@@ -93,7 +70,7 @@ def judge(
         cells = np.zeros_like(cells)
     first, second = np.triu_indices(n, k=1)
     distances = pair_distances(positions, cells, first, second)
-    index = lindemann(distances)
+    index = lindemann_index(distances)
     if groups is not None:
         label = np.zeros(n, dtype=int)
         for k, group in enumerate(groups):
@@ -102,9 +79,7 @@ def judge(
     else:
         together = np.ones(len(first), dtype=bool)
     first, second, index = first[together], second[together], index[together]
-    partners = np.bincount(first, minlength=n) + np.bincount(second, minlength=n)
-    totals = np.bincount(first, index, n) + np.bincount(second, index, n)
-    per_atom = totals[partners > 0] / partners[partners > 0]
+    per_atom = mean_over_partners(index, first, second, n)
     local = float(per_atom.max()) if len(per_atom) else 0.0
     whole = float(per_atom.mean()) if len(per_atom) else 0.0
     overlap = bool((distances < OVERLAP * distances[0].min()).any())
@@ -168,7 +143,7 @@ class Physicality:
         engine: Engine | None = None,
     ) -> Result:
         """Judge each trajectory."""
-        groups = molecules(case.atoms) if is_molecular(case.atoms) else None
+        groups = find_molecules(case.atoms) if is_molecular(case.atoms) else None
         rows = []
         for key, run in trajectories.items():
             kelvin, forces, start = key.rsplit(".", 2)

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.molecules import is_molecular, molecules
 from mlip_engines.diagnostics.nvt import ConstantTemperature
-from mlip_engines.diagnostics.orientation import directions_of, orientational_correlation
 from mlip_engines.diagnostics.result import Result, Section, Table, number
+from mlip_engines.properties.molecules import find_molecules, is_molecular
+from mlip_engines.properties.orientation import directions_of, orientational_correlation
+from mlip_engines.properties.radial_distribution import largest_radius, pair_distribution
 from mlip_engines.simulations.kinetics import species_of
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 
@@ -36,21 +37,6 @@ BLOCKS = 5
 LEFT_OUT = 5  # the first of so many parts of a trajectory
 STRIDE_FS = 20.0  # between frames that are looked at
 LARGEST_RADIUS = 10.0  # Å
-
-
-def largest_radius(cell: NDArray[np.float64]) -> float:
-    """Half the smallest distance between opposite faces of a cell, Å: up to there g(r) is whole."""
-    return float(0.5 / np.linalg.norm(np.linalg.inv(cell), axis=0).max())
-
-
-def pair_distribution(
-    frames: list[Atoms], elements: tuple[str, str], radius: float, n_bins: int
-) -> tuple[NDArray, NDArray]:
-    """Return centres of bins (n,), Å, and g(r) (n,), averaged over frames, by :func:`ase.geometry.rdf.get_rdf`."""
-    from ase.geometry.rdf import get_rdf
-
-    g, r = get_rdf(frames, radius, n_bins, elements=elements)
-    return np.asarray(r), np.asarray(g)
 
 
 def in_blocks(n: int, first: int) -> list[NDArray[np.int_]]:
@@ -107,7 +93,7 @@ class Structure:
         n_bins = max(10, int(radius / BIN))
         edges = np.linspace(0.0, radius, n_bins + 1)
         arrays["r_angstrom"] = 0.5 * (edges[1:] + edges[:-1])
-        groups = molecules(atoms) if is_molecular(atoms) else []
+        groups = find_molecules(atoms) if is_molecular(atoms) else []
         pairs = list(combinations_with_replacement(species_of(atoms), 2))
         names = ["g_" + "".join(p) for p in pairs] + (["c_uu"] if groups else [])
         values["functions"] = names

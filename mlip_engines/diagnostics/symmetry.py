@@ -14,56 +14,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.properties.symmetry import orientational_spread, random_orientation, turned
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.units import MEV_PER_EV
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from mlip_engines.simulations.engine import Engine
 
 # A float32 network repeats itself to about 1e-5 eV/Å in another orientation.
 ROUND_OFF_MEV_PER_ANGSTROM = {"float32": 0.5, "float64": 1e-6}
-
-
-def random_orientation(rng: np.random.Generator, *, inverted: bool) -> NDArray[np.float64]:
-    """Return an orthogonal matrix (3, 3), uniform over rotations, times -1 if inverted."""
-    from scipy.spatial.transform import Rotation
-
-    turn = Rotation.random(rng=rng).as_matrix()
-    return -turn if inverted else turn
-
-
-def turned(atoms: Atoms, matrix: NDArray[np.float64]) -> Atoms:
-    """Return the structure with positions and cell multiplied by an orthogonal matrix."""
-    result = atoms.copy()
-    result.set_cell(atoms.cell.array @ matrix.T)
-    result.positions = atoms.positions @ matrix.T
-    return result
-
-
-def spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Root mean square deviation over orientations, and the error that is left in their average.
-
-    Parameters
-    ----------
-    values : (n, ...) array
-        The same quantity in n orientations, turned back.
-
-    Returns
-    -------
-    spread, error_of_average : float
-        The second is half the root mean square difference between the averages of two halves.
-    """
-    n = len(values) // 2 * 2
-    deviation = values - values.mean(axis=0)
-    halves = values[0:n:2].mean(axis=0) - values[1:n:2].mean(axis=0)
-    scale = np.sqrt(len(values) / (len(values) - 1.0))
-    return float(scale * np.sqrt((deviation**2).mean())), float(0.5 * np.sqrt((halves**2).mean()))
 
 
 class Symmetry:
@@ -110,13 +72,13 @@ class Symmetry:
         per_atom = MEV_PER_EV * np.array(energies) / len(case.atoms)
         values: dict[str, Any] = {"orientations": len(energies), "dtype": case.model.metadata.dtype}
         values["energy_spread_meV_per_atom"], values["energy_error_of_average_meV_per_atom"] = (
-            spread(per_atom)
+            orientational_spread(per_atom)
         )
         arrays = {"energy_meV_per_atom": per_atom}
         for kind, found in forces.items():
             if found:
                 key = f"force_{kind}"
-                whole, average = spread(MEV_PER_EV * np.array(found))
+                whole, average = orientational_spread(MEV_PER_EV * np.array(found))
                 values[f"{key}_spread_meV_per_angstrom"] = whole
                 values[f"{key}_error_of_average_meV_per_angstrom"] = average
         return Result(values, arrays)

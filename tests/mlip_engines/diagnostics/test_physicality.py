@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlip_engines.diagnostics.physicality import judge, lindemann, pair_distances
+from mlip_engines.diagnostics.physicality import judge
 from tests.mlip_engines.simulations.test_simulation import trajectory
 
 
@@ -20,18 +20,6 @@ def moving(positions, cell=None):
         velocities=np.zeros_like(positions, dtype=float),
         frame_cell=cells,
     )
-
-
-def test_the_index_of_a_pair_that_vibrates():
-    phase = np.linspace(0.0, 20 * np.pi, 5000, endpoint=False)
-    assert lindemann((2.0 + 0.1 * np.sin(phase))[:, None]) == pytest.approx(0.05 / np.sqrt(2))
-
-
-def test_distances_are_to_the_nearest_image():
-    x = np.array([[[0.1, 0.0, 0.0], [3.9, 0.0, 0.0]]])
-    pair = np.array([0]), np.array([1])
-    assert pair_distances(x, 4.0 * np.eye(3)[None], *pair) == pytest.approx(0.2)
-    assert pair_distances(x, np.zeros((1, 3, 3)), *pair) == pytest.approx(3.8)
 
 
 def test_a_crystal_is_solid_and_does_not_overlap(argon):

@@ -8,8 +8,8 @@ import pytest
 from mlip_engines.diagnostics.case import Case, full, quick
 from mlip_engines.diagnostics.cost import relative_times, shared_cost
 from mlip_engines.diagnostics.nve import ConstantEnergy, energy_drift, summary
-from mlip_engines.diagnostics.nvt import excess
 from mlip_engines.diagnostics.stride import largest_stride
+from mlip_engines.properties.thermodynamics import excess_temperature
 from mlip_engines.simulations.kinetics import degrees_of_freedom, temperatures
 from mlip_engines.simulations.simulation import (
     CONSERVATIVE,
@@ -138,7 +138,7 @@ def test_temperatures_of_maxwell_velocities_are_those_they_were_drawn_at(ensembl
         np.zeros(4000),
     )
     assert set(temperatures(atoms, run, ensemble)) == {"all", "H", "O"}
-    for value, error in excess(atoms, [run], ensemble, 300.0).values():
+    for value, error in excess_temperature(atoms, [run], ensemble, 300.0).values():
         assert abs(value) < 4.0 * error
         assert error < 3.0
 

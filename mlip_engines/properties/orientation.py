@@ -49,7 +49,7 @@ def orientational_correlation(
     directions : (F, n, 3) array
     cell : (F, 3, 3) array, Å
     edges : (k + 1,) array, Å
-        Of the bins; the last at most :func:`mlip_engines.diagnostics.structure.largest_radius`.
+        Of the bins; the last at most :func:`mlip_engines.properties.radial_distribution.largest_radius`.
 
     Returns
     -------
@@ -71,10 +71,25 @@ def orientational_correlation(
 def directions_of(
     atoms: Atoms, groups: list[NDArray[np.int_]], positions: NDArray, cells: NDArray
 ) -> tuple[NDArray, NDArray]:
-    """Centres and directions (F, n, 3) of all molecules of more than one atom.
+    """Centres of mass and directions of all molecules of more than one atom.
 
-    Engines do not wrap positions one by one, but the structure they started from may have been: each
-    atom is put next to the first of its molecule.
+    The direction is the unit vector from the centre of mass to the mean position of the most frequent element (for
+    water, along the dipole). Engines do not wrap positions one by one, but the structure they started
+    from may have been: each atom is put next to the first of its molecule.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Periodic.
+    groups : list of int arrays
+        Indices of each molecule, as of :func:`mlip_engines.properties.molecules.find_molecules`.
+    positions : (F, N, 3) array, Å
+    cells : (F, 3, 3) array, Å
+
+    Returns
+    -------
+    centres, directions : (F, n, 3) arrays
+        The centres in Å; the directions have unit length.
     """
     from ase.geometry import find_mic
 

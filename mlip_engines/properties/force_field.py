@@ -1,4 +1,4 @@
-"""The forces of a model as a function of positions, and their derivative, in float64."""
+"""The forces of a model as a function of positions, and products with their Jacobian, in float64."""
 
 from __future__ import annotations
 

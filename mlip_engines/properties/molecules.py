@@ -26,7 +26,7 @@ def bonds(atoms: Atoms) -> NDArray[np.int_]:
     return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0).reshape(-1, 2)
 
 
-def molecules(atoms: Atoms) -> list[NDArray[np.int_]]:
+def find_molecules(atoms: Atoms) -> list[NDArray[np.int_]]:
     """Return the indices of each molecule; a network of bonds, a metal for instance, is one."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -45,5 +45,5 @@ def whole_molecule(atoms: Atoms, indices: NDArray[np.int_]) -> NDArray[np.float6
 
 def is_molecular(atoms: Atoms) -> bool:
     """Whether the structure is made of several molecules of more than one atom, at most 50 each."""
-    sizes = [len(m) for m in molecules(atoms)]
+    sizes = [len(m) for m in find_molecules(atoms)]
     return len(sizes) > 1 and max(sizes) <= 50 and max(sizes) > 1

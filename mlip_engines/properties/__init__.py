@@ -1,0 +1,60 @@
+"""Properties of a model or of a trajectory, as pure functions: arrays, structures and models go in, numbers come out.
+
+Nothing here judges, draws, writes a file or starts an engine; :mod:`mlip_engines.diagnostics` does that with these
+functions. Lengths are in Å, energies in eV, times in ps, masses in amu; another unit is in the name.
+
+============================  ==================================================================================
+module                        what it computes
+============================  ==================================================================================
+``force_field``               forces of a model as a function of positions, and products with their Jacobian
+``jacobian``                  the Jacobian of the forces, and how much of it belongs to no energy
+``work``                      the work of the forces around a closed path
+``relaxation``                the minimum that a minimiser finds from a structure
+``symmetry``                  how far energy and forces depend on the orientation of a structure
+``molecules``                 which atoms are a molecule
+``orientation``               directions of molecules, and their correlation
+``radial_distribution``       g(r)
+``velocity_spectrum``         the power spectrum of velocities
+``diffusion``                 mean square displacement and diffusion coefficient
+``lindemann``                 fluctuations of distances: whether something melts or falls apart
+``thermodynamics``            temperature above that of the bath, enthalpy
+============================  ==================================================================================
+
+Examples
+--------
+>>> import numpy as np
+>>> from mlip_engines.properties import asymmetry
+>>> asymmetry(np.array([[0.0, 1.0], [-1.0, 0.0]]))  # a Jacobian with nothing but curl
+1.0
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "ForceField": "force_field",
+    "Relaxation": "relaxation",
+    "asymmetry": "jacobian",
+    "diffusion_coefficient": "diffusion",
+    "enthalpy": "thermodynamics",
+    "excess_temperature": "thermodynamics",
+    "find_molecules": "molecules",
+    "jacobian_asymmetry": "jacobian",
+    "lindemann_index": "lindemann",
+    "loop_work": "work",
+    "mean_square_displacement": "diffusion",
+    "orientational_correlation": "orientation",
+    "orientational_spread": "symmetry",
+    "pair_distribution": "radial_distribution",
+    "power_spectrum": "velocity_spectrum",
+    "relax": "relaxation",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'mlip_engines.properties' has no attribute {name!r}")
+    return getattr(import_module(f"mlip_engines.properties.{_PUBLIC[name]}"), name)
