@@ -1,4 +1,4 @@
-"""Predict the time of a step on many processes from a few measured numbers; docs/scaling.md explains the terms.
+"""Predict the time of a step on many processes; docs/measurements/scaling.md explains the terms.
 
     python benchmarks/scaling_model.py --atom-ms 0.2 --latency-us 2 --bandwidth-gb 10
 
