@@ -19,7 +19,8 @@ from ase import Atoms
 from openmm import unit
 
 from mlip_engines.simulations.kinetics import species_of
-from mlip_engines.simulations.simulation import Forces, Simulation, Trajectory
+from mlip_engines.simulations.simulation import Forces, Simulation
+from mlip_engines.simulations.trajectory import Trajectory
 from mlip_engines.units import EV_TO_KJ_PER_MOL
 from openmm_forces.conserved import conserved_energy
 from openmm_forces.evaluations import PARAMETER, conservative_state, evaluation_counts

@@ -284,7 +284,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mlip-validate``."""
-    from mlip_engines.simulations.engine import ENGINES
+    from mlip_engines.simulations.engine import engine_names
 
     parser = command_parser(
         "mlip-validate",
@@ -298,7 +298,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--index", default="-1", help="of the structure in the file (default: last)"
     )
-    parser.add_argument("--engine", choices=(*ENGINES, "both"), default="lammps")
+    parser.add_argument("--engine", choices=(*engine_names(), "both"), default="lammps")
     parser.add_argument("-o", "--output", type=Path, default=Path("validation"), metavar="DIR")
     parser.add_argument("--quick", action="store_true", help="minutes instead of hours")
     parser.add_argument(

@@ -18,10 +18,10 @@ import numpy as np
 
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.nve import energy_drift
 from mlip_engines.diagnostics.nvt import compared_strides
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
 from mlip_engines.properties.thermodynamics import enthalpy
+from mlip_engines.simulations.drift import energy_drift
 from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.simulations.statistics import mean_and_error
 from mlip_engines.units import (

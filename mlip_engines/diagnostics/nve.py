@@ -1,7 +1,7 @@
 r"""Does the energy stay what it was? Drift and heating at constant energy, for C, NC and each stride.
 
 The energy is the conservative one in all modes, so it drifts where the forces are not its gradient, and where the
-integrator errs. Drift: slope of E(t)/N, meV/atom/ps. Heating: slope of the kinetic temperature, K/ps. What
+integrator errs. Drift: see :mod:`mlip_engines.simulations.drift`. Heating: slope of the kinetic temperature, K/ps. What
 velocity rescaling hides: NC forces with the velocities scaled in every step so that E stays E(0);
 the flow of energy then goes on between the elements, whose temperatures separate.
 
@@ -19,6 +19,7 @@ import numpy as np
 from mlip_engines.diagnostics.case import Case
 from mlip_engines.diagnostics.figures import panels, style_of
 from mlip_engines.diagnostics.result import Result, Section, Table, with_error
+from mlip_engines.simulations.drift import conservation
 from mlip_engines.simulations.kinetics import species_of, temperatures
 from mlip_engines.simulations.simulation import (
     CONSERVATIVE,
@@ -27,7 +28,6 @@ from mlip_engines.simulations.simulation import (
     Simulation,
     Trajectory,
 )
-from mlip_engines.simulations.statistics import Estimate, combine, mean_and_error, slope_and_error
 from mlip_engines.units import MEV_PER_EV
 
 if TYPE_CHECKING:
@@ -36,35 +36,8 @@ if TYPE_CHECKING:
     from mlip_engines.simulations.engine import Engine
 
 
-def energy_drift(time_ps: np.ndarray, energy_eV: np.ndarray, n_atoms: int) -> Estimate:
-    """Slope of the energy.
-
-    Parameters
-    ----------
-    time_ps : (n,) array, ps
-    energy_eV : (n,) array, eV
-        Of all atoms together.
-    n_atoms : int
-
-    Returns
-    -------
-    Estimate, meV/atom/ps
-    """
-    slope = slope_and_error(time_ps, energy_eV)
-    return Estimate(*(MEV_PER_EV * value / n_atoms for value in slope))
-
-
-def before_explosion(run: Trajectory, temperature_K: np.ndarray) -> int:
-    """Return how many rows tell a rate: all, or those of a run that blew up until it is half as hot again.
-
-    The line through an explosion would say how violent it was, not what led to it.
-    """
-    hot = np.flatnonzero(temperature_K > 1.5 * temperature_K[0])
-    return max(4, int(hot[0])) if run.stopped and hot.size else len(temperature_K)
-
-
 def summary(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") -> dict[str, Any]:
-    """Drift, heating and final temperatures of runs that differ in their velocities only.
+    """Return :func:`~mlip_engines.simulations.drift.conservation` as the report stores it.
 
     Parameters
     ----------
@@ -75,41 +48,23 @@ def summary(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") -> dict
     Returns
     -------
     dict
-        ``drift_meV_per_atom_per_ps``, ``heating_K_per_ps`` with ``_error`` each, of a run that blew up
-        :func:`before_explosion`, ``fluctuation_meV_per_atom`` about the drift, ``final_temperature_K`` (last fifth) by
-        element and of all, ``picoseconds``, ``stopped``.
+        ``drift_meV_per_atom_per_ps``, ``heating_K_per_ps`` with ``_error`` each, ``fluctuation_meV_per_atom``
+        about the drift, ``final_temperature_K`` (last fifth) by element and of all, all of them missing where runs
+        are too short; ``picoseconds``, ``stopped``.
     """
-    drifts, heatings, fluctuations, final = [], [], [], {}
-    for run in runs:
-        if len(run.time_ps) < 4:
-            continue
-        by_element = temperatures(atoms, run, ensemble)
-        end = before_explosion(run, by_element["all"])
-        # drawn velocities do not know where the atoms are: the first tenth of a run is left out
-        use = slice(end // 10, end)
-        time, energy = run.time_ps[use], run.conserved_eV[use]
-        drifts.append(energy_drift(time, energy, len(atoms)))
-        line = np.polyval(np.polyfit(time, energy, 1), time)
-        fluctuations.append(MEV_PER_EV * float(np.std(energy - line)) / len(atoms))
-        heatings.append(slope_and_error(run.time_ps[:end], by_element["all"][:end]))
-        n_last = max(2, len(run.time_ps) // 5)
-        for name, values in by_element.items():
-            final.setdefault(name, []).append(mean_and_error(values[-n_last:]))
-    stopped = next((run.stopped for run in runs if run.stopped), "")
-    result: dict[str, Any] = {
-        "picoseconds": float(sum(run.time_ps[-1] - run.time_ps[0] for run in runs)),
-        "stopped": stopped,
-    }
-    if drifts:
-        drift, heating = combine(drifts), combine(heatings)
+    found = conservation(atoms, runs, ensemble)
+    result: dict[str, Any] = {"picoseconds": found.picoseconds, "stopped": found.stopped}
+    if found.final_temperatures_K:
         result |= {
-            "drift_meV_per_atom_per_ps": drift.value,
-            "drift_meV_per_atom_per_ps_error": drift.error,
-            "heating_K_per_ps": heating.value,
-            "heating_K_per_ps_error": heating.error,
-            "fluctuation_meV_per_atom": float(np.mean(fluctuations)),
-            "final_temperature_K": {k: combine(v).value for k, v in final.items()},
-            "final_temperature_K_error": {k: combine(v).error for k, v in final.items()},
+            "drift_meV_per_atom_per_ps": found.drift.value,
+            "drift_meV_per_atom_per_ps_error": found.drift.error,
+            "heating_K_per_ps": found.heating.value,
+            "heating_K_per_ps_error": found.heating.error,
+            "fluctuation_meV_per_atom": found.fluctuation_meV_per_atom,
+            "final_temperature_K": {k: v.value for k, v in found.final_temperatures_K.items()},
+            "final_temperature_K_error": {
+                k: v.error for k, v in found.final_temperatures_K.items()
+            },
         }
     return result
 

@@ -1,25 +1,32 @@
-"""The small interface that diagnostics drive an MD engine through."""
+"""The interface to an MD engine, and the engines that are installed.
+
+A package adds an engine by an entry point of the group ``mlip_engines.engines`` in its ``pyproject.toml``:
+
+    [project.entry-points."mlip_engines.engines"]
+    gromacs = "my_package.engine:GromacsEngine"
+
+The class has the methods of :class:`Engine` and is made from the path of a model file. It raises
+:class:`EngineError` if what it needs is not installed.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
-from mlip_engines.launcher import without_launcher
-from mlip_engines.simulations.simulation import Forces, Simulation, Trajectory
+from mlip_engines.model.load import find_model
+from mlip_engines.simulations.simulation import Forces, Simulation
+from mlip_engines.simulations.trajectory import Trajectory
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-ENGINES = ("lammps", "openmm")
+GROUP = "mlip_engines.engines"
 
 
 class EngineError(RuntimeError):
@@ -106,25 +113,46 @@ def complete_turns(
     }
 
 
-def make_engine(name: str, model: Path) -> Engine:
+def engine_names() -> tuple[str, ...]:
+    """Return the names of all engines that installed packages offer, sorted."""
+    return tuple(sorted(_offered()))
+
+
+def make_engine(name: str, model: str | Path) -> Engine:
     """Return an engine by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`engine_names`, such as ``"lammps"`` or ``"openmm"``.
+    model : str or Path
+        A model file, or the name of a shipped model such as ``"water"``.
 
     Raises
     ------
     ValueError
         If there is no such engine.
+    FileNotFoundError
+        If there is no such model.
     EngineError
-        If it is not installed, or cannot use the model.
+        If the engine is not installed, or cannot use the model.
     """
-    if name == "lammps":
-        from mlip_engines.simulations.lammps import LammpsEngine
+    offered = _offered()
+    if name not in offered:
+        known = ", ".join(sorted(offered)) or "none is registered: install mlip-engines again"
+        raise ValueError(f"engine must be one of {known}, got {name!r}")
+    path = find_model(model)
+    try:
+        kind = offered[name].load()
+    except ImportError as e:
+        raise EngineError(
+            f"the engine {name} ({offered[name].value}) cannot be imported: {e}"
+        ) from e
+    return kind(path)
 
-        return LammpsEngine(model)
-    if name == "openmm":
-        from mlip_engines.simulations.openmm import OpenmmEngine
 
-        return OpenmmEngine(model)
-    raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
+def _offered() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def initial_state(atoms: Atoms, simulation: Simulation) -> Atoms:
@@ -137,59 +165,3 @@ def initial_state(atoms: Atoms, simulation: Simulation) -> Atoms:
         momenta = np.sqrt(masses * kT) * rng.normal(size=momenta.shape)
     start.set_momenta(momenta - masses * momenta.sum(axis=0) / masses.sum())
     return start
-
-
-@contextmanager
-def child_process(command: list[str], folder: Path, output: Path) -> Iterator[Iterator[str]]:
-    """Run a command, and yield its lines while they come; they are also appended to a file.
-
-    The process ends with the block, whatever happens in it.
-
-    Parameters
-    ----------
-    command : list of str
-    folder : Path
-        Where it runs.
-    output : Path
-
-    Yields
-    ------
-    iterator of str
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        At the end of the block, if it exits with anything but 0.
-    """
-    environment = without_launcher(os.environ)
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**environment, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # a group of its own: lmp is a child of what is started here
-    )
-    try:
-        with output.open("a") as log:
-
-            def lines() -> Iterator[str]:
-                for line in process.stdout:
-                    log.write(line)
-                    log.flush()
-                    yield line
-
-            yield lines()
-        if process.wait() != 0:
-            raise subprocess.CalledProcessError(process.returncode, command)
-    finally:
-        process.stdout.close()
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()

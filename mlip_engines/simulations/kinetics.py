@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mlip_engines.simulations.simulation import Trajectory
+from mlip_engines.simulations.trajectory import Trajectory
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
 
 if TYPE_CHECKING:

@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mlip_engines.lammps.plugin import PluginError, find_plugin, lammps_command, plugin_target
-from mlip_engines.simulations.engine import (
-    EngineError,
-    child_process,
-    complete_turns,
-    initial_state,
-)
+from mlip_engines.simulations.child_process import child_process
+from mlip_engines.simulations.engine import EngineError, complete_turns, initial_state
 from mlip_engines.simulations.kinetics import species_of
 from mlip_engines.simulations.lammps_input import (
     CELL_COLUMNS,
@@ -27,7 +23,8 @@ from mlip_engines.simulations.lammps_input import (
     write_data,
     write_matrix,
 )
-from mlip_engines.simulations.simulation import ENSEMBLES, Forces, Simulation, Trajectory
+from mlip_engines.simulations.simulation import ENSEMBLES, Forces, Simulation
+from mlip_engines.simulations.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms

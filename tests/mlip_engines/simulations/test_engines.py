@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mlip_engines.diagnostics.nve import energy_drift
-from mlip_engines.simulations.engine import EngineError, child_process, initial_state, make_engine
+from mlip_engines.simulations.child_process import child_process
+from mlip_engines.simulations.drift import energy_drift
+from mlip_engines.simulations.engine import EngineError, initial_state, make_engine
 from mlip_engines.simulations.simulation import (
     CONSERVATIVE,
     NON_CONSERVATIVE,

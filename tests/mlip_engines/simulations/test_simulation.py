@@ -7,19 +7,20 @@ import pytest
 
 from mlip_engines.diagnostics.case import Case, full, quick
 from mlip_engines.diagnostics.cost import relative_times, shared_cost
-from mlip_engines.diagnostics.nve import ConstantEnergy, energy_drift, summary
+from mlip_engines.diagnostics.nve import ConstantEnergy, summary
 from mlip_engines.diagnostics.stride import largest_stride
 from mlip_engines.properties.thermodynamics import excess_temperature
+from mlip_engines.simulations.drift import energy_drift
 from mlip_engines.simulations.kinetics import degrees_of_freedom, temperatures
 from mlip_engines.simulations.simulation import (
     CONSERVATIVE,
     NON_CONSERVATIVE,
     Forces,
     Simulation,
-    Trajectory,
 )
 from mlip_engines.simulations.statistics import mean_and_error
 from mlip_engines.simulations.thermostats import high_pass_matrix, white_noise_matrix
+from mlip_engines.simulations.trajectory import Trajectory
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
 
 

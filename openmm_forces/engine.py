@@ -1,4 +1,4 @@
-"""Simulations through OpenMM, each in a process of its own (``python -m openmm_forces.trajectory``)."""
+"""OpenMM as an engine of :mod:`mlip_engines.simulations`: each trajectory runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mlip_engines.simulations.engine import (
-    EngineError,
-    child_process,
-    complete_turns,
-    initial_state,
-)
-from mlip_engines.simulations.simulation import Forces, Simulation, Trajectory
+from mlip_engines.simulations.child_process import child_process
+from mlip_engines.simulations.engine import EngineError, complete_turns, initial_state
+from mlip_engines.simulations.simulation import Forces, Simulation
+from mlip_engines.simulations.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -31,12 +28,11 @@ class OpenmmEngine:
     ensembles: ClassVar[tuple[str, ...]] = ("nve", "langevin", "svr", "npt")
 
     def __init__(self, model: Path):
-        for package in ("openmm", "openmm_forces"):
-            if importlib.util.find_spec(package) is None:
-                raise EngineError(
-                    f"OpenMM cannot be used: {package} is not installed; run: "
-                    "pip install 'mlip-engines[openmm]'"
-                )
+        if importlib.util.find_spec("openmm") is None:
+            raise EngineError(
+                "OpenMM cannot be used: openmm is not installed; run: "
+                "pip install 'mlip-engines[openmm]'"
+            )
         self.model = Path(model).resolve()
 
     def run(
