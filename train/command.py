@@ -6,9 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mlip_engines.commands.parser import command_parser
-from mlip_train.loop.run import Machine, train
-from mlip_train.recipe import read_recipe
+from mlip_engines.commands.parser import STRUCTURE_FORMATS, add_units, command_parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
         0, or 1 after a message about what was expected and what was got.
     """
     options = argument_parser().parse_args(arguments)
+    from mlip_train.loop.run import Machine, train
+    from mlip_train.recipe import read_recipe
+
     try:
         if options.workers < 0:
             raise ValueError(f"--workers must not be negative, got {options.workers}")
@@ -52,8 +53,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         required=True,
-        help="structures with energies and forces: extended XYZ or another format of ASE, ASE database, "
-        "input.data of n2p2, also compressed; a folder of DeePMD-kit; LMDB of trajectories",
+        help=f"structures with energies and forces: {STRUCTURE_FORMATS}",
     )
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
     parser.add_argument(
@@ -65,11 +65,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--unlabelled", help="structures without labels, for the match of the heads; same formats"
     )
-    parser.add_argument(
-        "--units",
-        choices=["metal", "atomic"],
-        help="of input.data, which does not state them: Å and eV (default), or bohr and hartree",
-    )
+    add_units(parser)
     parser.add_argument("--resume", action="store_true", help="continue the run in this folder")
     parser.add_argument(
         "--device",

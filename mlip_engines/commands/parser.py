@@ -6,6 +6,11 @@ import argparse
 import importlib.metadata
 import textwrap
 
+STRUCTURE_FORMATS = (
+    "extended XYZ or another format of ASE, ASE database, input.data of n2p2, also compressed; a folder of DeePMD-kit; "
+    "LMDB of trajectories"
+)
+
 
 def command_parser(program: str, *, description: str, example: str) -> argparse.ArgumentParser:
     """Return the parser of a command, to which its arguments are still to be added.
@@ -38,6 +43,15 @@ def command_parser(program: str, *, description: str, example: str) -> argparse.
         help="show the versions of this package and of torch, and exit",
     )
     return parser
+
+
+def add_units(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--units``, of the one format of structures that does not state them."""
+    parser.add_argument(
+        "--units",
+        choices=["metal", "atomic"],
+        help="units of input.data, which does not state them: Å and eV (default), or bohr and hartree",
+    )
 
 
 def _version(package: str) -> str:

@@ -28,8 +28,8 @@ def read_structures(
 
     Extended XYZ and other formats of ASE, databases of ASE (``.db``), ``input.data`` of n2p2 and RuNNer, each of
     these also compressed (``.gz``, ``.bz2``, ``.xz``), folders of DeePMD-kit, and LMDB files of trajectories keyed by
-    molecule (``.lmdb``). Nothing is checked but that it can be
-    read: that the labels can be right is for :mod:`mlip_train.data.labels`.
+    molecule (``.lmdb``). A structure is returned as soon as it can be read; :mod:`mlip_engines.labels.checks` asks
+    whether it and its labels can be right.
 
     Parameters
     ----------
@@ -102,6 +102,20 @@ def has_own_units(path: str | Path) -> bool:
         return path.exists() and not (path.is_file() and is_n2p2(path))
     except (OSError, EOFError, LZMAError):
         return False  # a damaged file; reading it will say so
+
+
+def check_units(units: str | None, *paths: str | Path) -> None:
+    """Refuse units that were given where every file states its own.
+
+    Raises
+    ------
+    ValueError
+        If there are units and no file that needs them.
+    """
+    if units is not None and all(has_own_units(path) for path in paths):
+        raise ValueError(
+            f"--units is for input.data of n2p2 and RuNNer; the format of {paths[0]} has units of its own"
+        )
 
 
 def _frames(plain: Path, path: Path, units: str) -> Iterator[Atoms]:

@@ -9,14 +9,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from mlip_engines.readers import has_own_units, iterate_structures
+from mlip_engines.labels.checks import checked, doubts
+from mlip_engines.labels.reading import read_checked as in_memory
+from mlip_engines.readers import iterate_structures
 from mlip_train.data.dataset import file_hash
-from mlip_train.data.labels import (
-    check_labels,
-    checked_geometry,
-    checked_presence,
-    implausible_lengths,
-)
 from mlip_train.data.store import StructureStore
 from mlip_train.machine.processes import Processes
 
@@ -49,33 +45,25 @@ def read_checked(
     Raises
     ------
     FileNotFoundError, ValueError
-        As :func:`mlip_engines.readers.read_structures`, :func:`mlip_train.data.labels.check_geometry` and
-        :func:`mlip_train.data.labels.check_labels`.
+        As :func:`mlip_engines.readers.read_structures`, :func:`mlip_engines.labels.checks.checked` and
+        :func:`mlip_engines.labels.checks.doubts`.
     """
     is_first = processes.is_first
-    frames = iterate_structures(path, units=units or "metal", labels=labels, progress=is_first)
-    frames = checked_geometry(frames, path)
-    if labels:
-        frames = checked_presence(frames, path)
+    structures: Sequence[Atoms]
     if store is None:
-        structures: Sequence[Atoms] = list(frames)
-        sample = list(range(len(structures)))
+        structures, warnings = in_memory(path, units=units, labels=labels, progress=is_first)
     else:
+        frames = iterate_structures(path, units=units or "metal", labels=labels, progress=is_first)
         source = f"{file_hash(path)} {units or 'metal'} {labels}"
         if is_first and not _holds(store, source):
-            StructureStore.write(store, frames, source)
+            StructureStore.write(store, checked(frames, path, labels=labels), source)
         processes.wait()
         structures = StructureStore(store)
         starts = np.linspace(0, len(structures) - 1, min(len(structures), SAMPLE // 2)).astype(int)
         # In pairs: some checks compare neighbours in a trajectory.
         sample = sorted({k for s in starts.tolist() for k in (s, min(s + 1, len(structures) - 1))})
-    looked_at = [structures[k] for k in sample]
-    doubt = implausible_lengths(looked_at)
-    if doubt is not None and units is None and not has_own_units(path):
-        raise ValueError(f"{path}: {doubt}; say what they are with --units metal or atomic")
-    warnings = [] if doubt is None else [f"{path}: {doubt}"]
-    if labels:
-        warnings += check_labels(looked_at, path, sample)
+        looked_at = [structures[k] for k in sample]
+        warnings = doubts(looked_at, path, units, sample, labels=labels)
     for warning in warnings if is_first else []:
         print(f"mlip-train: warning: {warning}", file=sys.stderr)
     return structures

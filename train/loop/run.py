@@ -11,8 +11,8 @@ import torch
 from ase.data import atomic_numbers as number_of
 from torch import nn
 
-from mlip_engines.readers import has_own_units
-from mlip_train.data.composition import fit_composition, force_scale
+from mlip_engines.labels.composition import fit_composition, force_scale
+from mlip_engines.readers import check_units
 from mlip_train.data.dataset import duplicate_indices, file_hash, split_indices
 from mlip_train.data.files import read_checked
 from mlip_train.data.loading import PreparedStructures, Selection
@@ -156,10 +156,7 @@ def _check_arguments(
             "unlabelled_steps, or leave it out"
         )
     files = [data, unlabelled] if stages else [data]
-    if units is not None and all(has_own_units(file) for file in files):
-        raise ValueError(
-            f"--units is for input.data of n2p2 and RuNNer; the format of {data} has units of its own"
-        )
+    check_units(units, *files)
     if not recipe.network and start is None:
         raise ValueError(
             f"the recipe {recipe.name} has no network of its own; name a run to start from with --from"

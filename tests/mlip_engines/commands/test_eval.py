@@ -1,5 +1,6 @@
 """Errors of a model whose labels differ from it by known amounts; the command mlip-eval."""
 
+import gzip
 import json
 
 import ase.io
@@ -7,11 +8,21 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlip_engines.commands.eval import evaluate_model, format_errors, main, read_labelled_structures
+from mlip_engines.commands.eval import main
+from mlip_engines.labels.reading import read_checked
 from mlip_engines.model.load import load_model
+from mlip_engines.properties.errors import evaluate_model, format_errors
 from pair_oracle import pair_sums
 from structures import STRUCTURES
 from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
+from tests.mlip_engines.readers.written import (
+    write_ase,
+    write_database,
+    write_deepmd,
+    write_extxyz,
+    write_n2p2,
+    write_n2p2_atomic,
+)
 from tolerances import FINITE_DIFFERENCE_STEP, FINITE_DIFFERENCE_STRESS, TOLERANCE
 
 ENERGY_OFFSETS = [0.3, -0.1, 0.2, 0.0]  # eV
@@ -128,6 +139,63 @@ def test_command_prints_a_table_in_mev(model_files, data_file, capsys):
     )
 
 
+FORMATS = {
+    "labelled.extxyz": write_extxyz,
+    "labelled.traj": write_ase,
+    "labelled.db": write_database,
+    "input.data": write_n2p2,
+    "atomic.data": write_n2p2_atomic,
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_errors_do_not_depend_on_the_format_of_the_labels(name, model_files, tmp_path, capsys):
+    frames = labelled()[0][:3]  # input.data has no periodicity in two of three directions
+    expected = evaluate_model(load_model(model_files["float64"]), frames)
+    path = FORMATS[name](tmp_path / name, frames)
+    compressed = path.with_name(path.name + ".gz")
+    if name != "labelled.traj":  # ASE tells this one by its name
+        compressed.write_bytes(gzip.compress(path.read_bytes()))
+        path = compressed
+    units = ["--units", "atomic"] if name == "atomic.data" else []
+    assert main([str(model_files["float64"]), str(path), "--json", *units]) == 0
+    values = json.loads(capsys.readouterr().out)
+    for quantity in ("energy_mae", "conservative_rmse", "non_conservative_mae", "rms_c_minus_nc"):
+        assert values[quantity] == pytest.approx(getattr(expected, quantity), abs=1e-9), quantity
+
+
+def test_a_folder_of_deepmd_is_evaluated(model_files, tmp_path, capsys):
+    frames = [labelled()[0][NAMES.index("triclinic")] for _ in range(3)]
+    expected = evaluate_model(load_model(model_files["float64"]), frames)
+    folder = write_deepmd(tmp_path / "deepmd", frames)
+    assert main([str(model_files["float64"]), str(folder), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["n_structures"] == 3
+    assert values["conservative_rmse"] == pytest.approx(expected.conservative_rmse, abs=1e-9)
+
+
+def test_units_that_nobody_states_are_asked_for(model_files, tmp_path, capsys):
+    """Lengths in bohr taken for Å are refused, as mlip-train refuses them; so are units where a format has its own."""
+    model = str(model_files["float64"])
+    water = labelled()[0][NAMES.index("molecule")]
+    path = write_n2p2_atomic(tmp_path / "input.data", [water])
+    assert main([model, str(path)]) == 1
+    assert "--units metal or atomic" in capsys.readouterr().err
+    path = write_extxyz(tmp_path / "labelled.extxyz", [water])
+    assert main([model, str(path), "--units", "atomic"]) == 1
+    assert "has units of its own" in capsys.readouterr().err
+
+
+def test_doubtful_labels_are_evaluated_with_a_warning(model_files, tmp_path, capsys):
+    water = labelled()[0][NAMES.index("molecule")]
+    water.calc.results["forces"] = 1e-4 * water.calc.results["forces"]
+    path = write_extxyz(tmp_path / "labelled.extxyz", [water])
+    assert main([str(model_files["float64"]), str(path), "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["n_structures"] == 1
+    assert "mlip-eval: warning: " in output.err and "hartree/bohr" in output.err
+
+
 def test_command_selects_structures(model_files, data_file, capsys):
     assert main([str(model_files["float64"]), str(data_file), "--index", "-1", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
@@ -152,12 +220,15 @@ def write(path, text):
     ("content", "message"),
     [
         (None, "found nothing at"),
-        ("no structures at all", "ASE cannot read"),
+        ("no structures at all", "structure 0: "),
         ("1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n", "expected a label 'energy' in eV"),
-        ("1\nProperties=species:S:1:pos:R:3 energy=1\nO 0 0 0\n", "expected a label 'forces'"),
+        (
+            "2\nProperties=species:S:1:pos:R:3 energy=1\nO 0 0 0\nH 0 0 1\n",
+            "expected a label 'forces'",
+        ),
         (
             "1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=nan\nO 0 0 0 0 0 0\n",
-            "label 'energy' is not finite",
+            "energy is not finite",
         ),
         (
             "1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\nAr 0 0 0 0 0 0\n",
@@ -181,11 +252,35 @@ def test_bad_options_are_named(model_files, data_file, capsys):
     assert "batch size must be at least 1, got 0" in capsys.readouterr().err
     assert main([model, str(data_file), "--index", "7:"]) == 1
     assert "at least one structure in '7:'" in capsys.readouterr().err
+    assert main([model, str(data_file), "--index", "first"]) == 1
+    assert (
+        "expected an index as in ASE, such as -1, 5: or ::10, got 'first'"
+        in capsys.readouterr().err
+    )
     assert main(["nowhere.pt", str(data_file)]) == 1
     assert "'nowhere.pt'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("index", [":", "::2", "1:3", "-1", "-3:-1", "2"])
+def test_an_index_chooses_what_ase_chooses(index, data_file):
+    expected = ase.io.read(data_file, index=index)
+    expected = expected if isinstance(expected, list) else [expected]
+    frames, _ = read_checked(data_file, index)
+    for atoms, other in zip(frames, expected, strict=True):
+        np.testing.assert_array_equal(atoms.positions, other.positions)
+
+
+@pytest.mark.parametrize("index", [":", "1:", "-3:"])
+def test_a_structure_has_the_same_number_in_messages_whatever_is_chosen(index, data_file, tmp_path):
+    frames = ase.io.read(data_file, index=":")
+    frames[2].calc.results["energy"] = np.nan
+    path = write_extxyz(tmp_path / "broken.extxyz", frames)
+    with pytest.raises(ValueError, match="structure 2: energy is not finite"):
+        read_checked(path, index)
+    read_checked(path, ":2")  # of what is not chosen nothing is asked
+
+
 def test_structures_are_read_with_their_labels(data_file):
-    frames = read_labelled_structures(data_file, "::2")
+    frames, _ = read_checked(data_file, "::2")
     assert [len(atoms) for atoms in frames] == [3, 2]
     assert all("forces" in atoms.calc.results for atoms in frames)

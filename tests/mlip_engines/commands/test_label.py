@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mlip_engines import MlipCalculator, load_model
-from mlip_engines.commands.label import label, main
+from mlip_engines.commands.label import main
+from mlip_engines.labels.labelling import label
 from mlip_engines.readers import read_structures
 from structures import STRUCTURES
 from tolerances import FINITE_DIFFERENCE_FORCE, FINITE_DIFFERENCE_STEP, TOLERANCE
@@ -80,8 +81,8 @@ def test_the_command_writes_what_training_reads(frames, model_file, tmp_path, ca
     "content, message",
     [
         (None, "found nothing"),
-        ("", "at least one structure|cannot read"),
-        ("nonsense\n", "cannot read"),
+        ("", "at least one structure|structure 0: "),
+        ("nonsense\n", "structure 0: "),
     ],
 )
 def test_an_unusable_file_is_named_and_nothing_is_written(

@@ -5,9 +5,9 @@ import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from mlip_engines.labels.composition import fit_composition, force_scale
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.data.batching import collate
-from mlip_train.data.composition import fit_composition, force_scale
 from mlip_train.data.dataset import prepare
 from mlip_train.loop.losses import LossWeights, loss
 from mlip_train.loop.prediction import predict

@@ -5,20 +5,11 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
+from mlip_engines.labels.places import listed
 from mlip_engines.readers.ase_file import VIRIAL_KEYS
 from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_GPA
 
 PLAUSIBLE_BULK_MODULI = (0.05, 1000.0)  # GPa; solid argon has 2, diamond 440
-
-
-_SHOWN = 5  # indices in a message
-
-
-def listed(indices: np.ndarray) -> str:
-    """Return the first of some indices as text, and how many there are."""
-    first = ", ".join(str(k) for k in indices[:_SHOWN])
-    more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
-    return f"structures {first}{more}"
 
 
 def stress_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:

@@ -1,0 +1,122 @@
+"""What is wrong, or looks wrong, with structures and labels.
+
+What cannot be right is an error, what may be right is a warning; both name file and index. Nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from mlip_engines.labels.energies import energy_warnings
+from mlip_engines.labels.forces import consistency_warnings, force_warnings
+from mlip_engines.labels.geometry import checked_geometry, implausible_lengths
+from mlip_engines.labels.presence import checked_presence
+from mlip_engines.labels.stresses import stress_warnings
+from mlip_engines.readers import has_own_units
+
+
+def checked(
+    structures: Iterable[Atoms],
+    source: str | Path,
+    indices: Iterable[int] | None = None,
+    *,
+    labels: bool = True,
+) -> Iterator[Atoms]:
+    """Yield structures as they come; refuse the first that cannot be right.
+
+    Parameters
+    ----------
+    structures : iterable of ase.Atoms
+    source : str or Path
+        The file, for messages.
+    indices : iterable of int, optional
+        What to call the structures; by default they are counted.
+    labels : bool
+        Whether each must have an energy and forces.
+
+    Raises
+    ------
+    ValueError
+        As :func:`mlip_engines.labels.geometry.checked_geometry` and
+        :func:`mlip_engines.labels.presence.checked_presence`.
+    """
+    if indices is not None:
+        indices = list(indices)
+    structures = checked_geometry(structures, source, indices)
+    return checked_presence(structures, source, indices) if labels else structures
+
+
+def doubts(
+    structures: list[Atoms],
+    source: str | Path,
+    units: str | None,
+    indices: Sequence[int] | None = None,
+    *,
+    labels: bool = True,
+) -> list[str]:
+    """Return warnings about structures, and about their labels if they have any.
+
+    Parameters
+    ----------
+    structures : list of ase.Atoms
+        As of :func:`checked`, or a sample of them.
+    source : str or Path
+        Their file.
+    units : {"metal", "atomic"} or None
+        What the user said of them.
+    indices : sequence of int, optional
+        What to call the structures; by default they are counted.
+    labels : bool
+        Whether they have labels.
+
+    Raises
+    ------
+    ValueError
+        If nobody states the units, neither the user nor the format, and the distances are unlikely to be in Å.
+    """
+    doubt = implausible_lengths(structures)
+    if doubt is not None and units is None and not has_own_units(source):
+        raise ValueError(f"{source}: {doubt}; say what they are with --units metal or atomic")
+    warnings = [] if doubt is None else [f"{source}: {doubt}"]
+    return [*warnings, *check_labels(structures, source, indices)] if labels else warnings
+
+
+def check_labels(
+    structures: list[Atoms], source: str | Path, indices: Sequence[int] | None = None
+) -> list[str]:
+    """Refuse labels that cannot be right; return warnings about those that may be wrong.
+
+    Parameters
+    ----------
+    structures : list of ase.Atoms
+        As of :func:`mlip_engines.readers.read_structures`.
+    source : str or Path
+        The file, for messages.
+    indices : sequence of int, optional
+        What to call the structures, if they are a sample of those in the file.
+
+    Returns
+    -------
+    list of str
+        One sentence each, on: some structures with stress and some without, stress of an unlikely sign or size,
+        outliers of forces and energy, energies that are not extensive, forces that do not look like eV/Å.
+
+    Raises
+    ------
+    ValueError
+        If a structure has no energy or no forces, or a label is not finite.
+    """
+    names = np.arange(len(structures)) if indices is None else np.asarray(indices)
+    for _ in checked_presence(structures, source, names.tolist()):
+        pass
+    warnings = [
+        *stress_warnings(structures, names),
+        *force_warnings(structures, names),
+        *energy_warnings(structures, names),
+        *consistency_warnings(structures),
+    ]
+    return [f"{source}: {warning}" for warning in warnings]

@@ -1,0 +1,82 @@
+"""What may be wrong with labels of forces: outliers, their unit, and whether they belong to the energies."""
+
+from __future__ import annotations
+
+import ase.units
+import numpy as np
+from ase import Atoms
+
+from mlip_engines.labels.places import listed
+from mlip_engines.units import EV_TO_KCAL_PER_MOL, EV_TO_KJ_PER_MOL
+
+LARGEST_FORCE = 30.0  # eV/Å
+PLAUSIBLE_FORCES = (
+    0.02,
+    15.0,
+)  # eV/Å, RMS per component of a set that is neither relaxed nor on fire
+
+_FORCE_UNITS = {
+    "hartree/bohr": ase.units.Bohr / ase.units.Hartree,
+    "kcal/mol/Å": EV_TO_KCAL_PER_MOL,
+    "kJ/mol/Å": EV_TO_KJ_PER_MOL,
+    "kJ/mol/nm": 10.0 * EV_TO_KJ_PER_MOL,
+    "meV/Å": 1000.0,
+    "eV/Å, but of the gradient, which has the other sign": -1.0,
+}  # 1 eV/Å in other units
+
+
+def force_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
+    """Return warnings about outliers and the unit; ``names`` are the indices of the structures in their file."""
+    forces = [atoms.calc.results["forces"] for atoms in structures]
+    largest = np.array([np.abs(f).max() for f in forces])
+    warnings = []
+    outliers = np.flatnonzero(largest > LARGEST_FORCE)
+    if len(outliers):
+        outliers = outliers[np.argsort(-largest[outliers], kind="stable")]
+        warnings.append(
+            f"{listed(names[outliers])} have a force component of more than {LARGEST_FORCE:g} eV/Å, "
+            f"up to {largest.max():.4g}; look whether they are meant"
+        )
+    # The median: a few frames on fire do not make the units wrong.
+    rms = float(np.median([np.sqrt(np.mean(f**2)) for f in forces]))
+    if not PLAUSIBLE_FORCES[0] <= rms <= PLAUSIBLE_FORCES[1]:
+        likely = "hartree/bohr" if rms < PLAUSIBLE_FORCES[0] else "kcal/mol/Å or kJ/mol/nm"
+        warnings.append(
+            f"the typical RMS force is {rms:.2g} eV/Å; are the forces in {likely}, or all structures relaxed?"
+        )
+    return warnings
+
+
+def consistency_warnings(structures: list[Atoms]) -> list[str]:
+    """Compare energy differences with the work of the forces between frames that follow closely on each other."""
+    work, difference = [], []
+    for one, two in zip(structures, structures[1:], strict=False):
+        is_same = (
+            len(one) == len(two)
+            and (one.numbers == two.numbers).all()
+            and np.allclose(one.cell.array, two.cell.array)
+        )
+        if not is_same:
+            continue
+        step = two.positions - one.positions  # (N, 3)
+        if not 0.0 < np.abs(step).max() < 0.2:
+            continue
+        mean = 0.5 * (one.calc.results["forces"] + two.calc.results["forces"])
+        work.append(-np.sum(mean * step))
+        difference.append(two.calc.results["energy"] - one.calc.results["energy"])
+    if len(work) < 10:
+        return []
+    work, difference = np.array(work), np.array(difference)
+    norm = np.linalg.norm(work) * np.linalg.norm(difference)
+    correlation = float(work @ difference / norm) if norm > 0.0 else 0.0
+    # Without a clear proportionality the steps are too long, or the forces are of something else.
+    if abs(correlation) < 0.95:
+        return []
+    factor = float(work @ work / (work @ difference))  # forces as given / forces that fit
+    if 0.8 < factor < 1.25:
+        return []
+    matches = [name for name, value in _FORCE_UNITS.items() if 0.9 < factor / value < 1.1]
+    hint = f"they look like {matches[0]}" if matches else "energy and forces are in different units"
+    return [
+        f"the forces are {factor:.3g} times the slope of the energy between neighbouring frames; {hint}"
+    ]
