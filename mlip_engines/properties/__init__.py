@@ -6,6 +6,7 @@ functions. Lengths are in Å, energies in eV, times in ps, masses in amu; anothe
 ============================  ==================================================================================
 module                        what it computes
 ============================  ==================================================================================
+``errors``                    errors of a model on labelled structures
 ``force_field``               forces of a model as a function of positions, and products with their Jacobian
 ``jacobian``                  the Jacobian of the forces, and how much of it belongs to no energy
 ``work``                      the work of the forces around a closed path
@@ -33,10 +34,12 @@ from typing import Any
 
 _PUBLIC = {
     "ForceField": "force_field",
+    "ModelErrors": "errors",
     "Relaxation": "relaxation",
     "asymmetry": "jacobian",
     "diffusion_coefficient": "diffusion",
     "enthalpy": "thermodynamics",
+    "evaluate_model": "errors",
     "excess_temperature": "thermodynamics",
     "find_molecules": "molecules",
     "jacobian_asymmetry": "jacobian",
