@@ -71,7 +71,7 @@ def test_report_on_a_thermostat_that_counts_anew_in_each_part(models, tmp_path):
 
 
 def test_page_on_scaling_has_the_tables_that_the_model_of_the_costs_prints():
-    page = (BENCHMARKS.parent / "docs" / "scaling.md").read_text()
+    page = (BENCHMARKS.parent / "docs" / "measurements" / "scaling.md").read_text()
     commands = re.findall(r"^    python benchmarks/(scaling_model.py .*)$", page, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
