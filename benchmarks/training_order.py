@@ -30,7 +30,8 @@ from mlip_train.data.dataset import TrainingStructure, prepare
 from mlip_train.loop.checkpoint import load_network
 from mlip_train.loop.history import read_history
 from mlip_train.loop.prediction import predict
-from mlip_train.loop.run import Machine, train
+from mlip_train.loop.run import train
+from mlip_train.machine.settings import Machine
 from mlip_train.recipe import read_recipe
 
 NETWORKS = {

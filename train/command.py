@@ -18,7 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
         0, or 1 after a message about what was expected and what was got.
     """
     options = argument_parser().parse_args(arguments)
-    from mlip_train.loop.run import Machine, train
+    from mlip_train.loop.run import train
+    from mlip_train.machine.settings import Machine
     from mlip_train.recipe import read_recipe
 
     try:

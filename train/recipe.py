@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mlip_train.data.sampling import BatchLimits
-from mlip_train.loop.losses import TERMS, LossWeights
+from mlip_train.loss_weights import TERMS, LossWeights
 from mlip_train.machine.precision import PRECISIONS
 
 OPTIMIZERS = ("muon", "adamw")

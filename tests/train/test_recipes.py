@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlip_train.loop.losses import LossWeights
+from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import build_network
 from mlip_train.recipe import Recipe, read_recipe
 

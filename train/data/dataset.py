@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -65,55 +62,3 @@ def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
         cell_shifts=shifts.to(torch.int8),
         reverse_edge=graph.reverse_edge.int(),
     )
-
-
-def file_hash(path: str | Path) -> str:
-    """Return the sha256 of a file, or of the names and contents in a folder, for the record of the training data."""
-    path = Path(path)
-    if path.is_file():
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
-    entries = sorted(entry for entry in path.rglob("*") if entry.is_file())
-    lines = [f"{file_hash(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in entries]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def duplicate_indices(structures: Iterable[Atoms]) -> set[int]:
-    """Return the indices of structures that repeat an earlier one exactly."""
-    seen: set[bytes] = set()
-    repeated = set()
-    for k, atoms in enumerate(structures):
-        key = hashlib.sha256(
-            atoms.numbers.tobytes() + atoms.positions.round(5).tobytes() + atoms.cell.tobytes()
-        ).digest()
-        if key in seen:
-            repeated.add(k)
-        seen.add(key)
-    return repeated
-
-
-def split_indices(
-    n_structures: int, n_validation: int, n_test: int, seed: int, excluded: set[int]
-) -> dict[str, list[int]]:
-    """Return disjoint ``train``, ``validation`` and ``test`` indices; depends on nothing else.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left to train on.
-    """
-    order = np.random.default_rng(seed).permutation(n_structures)
-    kept = [int(k) for k in order if int(k) not in excluded]
-    if len(kept) <= n_validation + n_test:
-        raise ValueError(
-            f"expected more than {n_validation + n_test} structures (validation and test), "
-            f"got {len(kept)}; lower n_validation and n_test in the recipe"
-        )
-    return {
-        "test": sorted(kept[:n_test]),
-        "validation": sorted(kept[n_test : n_test + n_validation]),
-        "train": sorted(kept[n_test + n_validation :]),
-    }

@@ -10,9 +10,9 @@ import numpy as np
 from ase import Atoms
 
 from mlip_engines.labels.checks import checked, doubts
-from mlip_engines.labels.reading import read_checked as in_memory
+from mlip_engines.labels.reading import read_checked
 from mlip_engines.readers import iterate_structures
-from mlip_train.data.dataset import file_hash
+from mlip_train.data.fingerprint import file_hash
 from mlip_train.data.store import StructureStore
 from mlip_train.machine.processes import Processes
 
@@ -20,7 +20,7 @@ from mlip_train.machine.processes import Processes
 SAMPLE = 2000
 
 
-def read_checked(
+def open_structures(
     path: str | Path,
     units: str | None,
     processes: Processes,
@@ -51,7 +51,7 @@ def read_checked(
     is_first = processes.is_first
     structures: Sequence[Atoms]
     if store is None:
-        structures, warnings = in_memory(path, units=units, labels=labels, progress=is_first)
+        structures, warnings = read_checked(path, units=units, labels=labels, progress=is_first)
     else:
         frames = iterate_structures(path, units=units or "metal", labels=labels, progress=is_first)
         source = f"{file_hash(path)} {units or 'metal'} {labels}"

@@ -10,9 +10,12 @@ import torch
 from ase.data import atomic_numbers as number_of
 from torch import Tensor
 
+from mlip_engines.labels.composition import fit_composition, force_scale
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.load import load_model, read_metadata
+from mlip_train.data.loading import Selection
 from mlip_train.loop.checkpoint import read_checkpoint
+from mlip_train.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,31 @@ def read_start(path: str | Path) -> Start:
         float(module.scale),
         dict(network.state_dict()),
     )
+
+
+def find_origin(
+    recipe: Recipe,
+    training: Selection,
+    before: dict[str, Any] | None,
+    start: str | Path | None,
+    where: str | Path | None,
+) -> tuple[Start | None, dict[str, float], float]:
+    """Return what to start from, reference energies and scale: of the run before if there is one, else of the data."""
+    fitted = fit_composition(training)
+    if before is not None:
+        if before["recipe"] != recipe.as_dict():
+            raise ValueError(f"{where}: expected the recipe of the run to resume, got another")
+        references = before["reference_energies"]
+        merged_references(references, fitted, refit=False, where=where)
+        origin = Start(before["network"], references, before["scale"], before["average"])
+        return origin, references, before["scale"]
+    if start is None:
+        return None, fitted, force_scale(training)
+    origin = read_start(start)
+    references = merged_references(
+        origin.reference_energies, fitted, refit=recipe.refit_composition, where=where
+    )
+    return origin, references, origin.scale
 
 
 def merged_references(

@@ -14,7 +14,7 @@ from ase.io.formats import ioformats
 
 from mlip_engines.readers import has_own_units, read_structures
 from mlip_train.command import main as train
-from mlip_train.data.dataset import file_hash
+from mlip_train.data.fingerprint import file_hash
 from mlip_train.loop.checkpoint import read_checkpoint
 from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_recipe
 from tests.mlip_engines.readers.written import (

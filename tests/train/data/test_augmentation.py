@@ -9,8 +9,9 @@ from mlip_train.command import main as train
 from mlip_train.data.augmentation import random_orthogonal, turned
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import prepare
-from mlip_train.loop.losses import LossWeights, loss
+from mlip_train.loop.losses import loss
 from mlip_train.loop.prediction import predict
+from mlip_train.loss_weights import LossWeights
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_argon, write_recipe

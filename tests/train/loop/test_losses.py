@@ -9,8 +9,9 @@ from mlip_engines.labels.composition import fit_composition, force_scale
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import prepare
-from mlip_train.loop.losses import LossWeights, loss
+from mlip_train.loop.losses import loss
 from mlip_train.loop.prediction import predict
+from mlip_train.loss_weights import LossWeights
 from mlip_train.networks.painn import PaiNN
 from structures import STRUCTURES
 from tests.mlip_engines.readers.labelled import argon_frames

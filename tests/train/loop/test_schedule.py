@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mlip_train.loop.losses import LossWeights
 from mlip_train.loop.schedule import follow, learning_rate
+from mlip_train.loss_weights import LossWeights
 from mlip_train.recipe import Recipe, Stage
 from tolerances import EXACT
 

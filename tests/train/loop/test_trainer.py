@@ -20,10 +20,11 @@ from mlip_train.command import main as train
 from mlip_train.data.batching import collate
 from mlip_train.data.dataset import prepare
 from mlip_train.loop.checkpoint import read_checkpoint
-from mlip_train.loop.losses import LossWeights, loss
+from mlip_train.loop.losses import loss
 from mlip_train.loop.metrics import evaluate
 from mlip_train.loop.prediction import predict
 from mlip_train.loop.sharpness import climb, descend
+from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import build_network
 from tests.mlip_engines.readers.labelled import RECIPE, write_argon, write_recipe
 from tests.train.data.test_stress import NETWORKS, STRESS_RECIPE

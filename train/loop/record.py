@@ -1,0 +1,66 @@
+"""What a checkpoint says of its run, besides the weights; it becomes the metadata of the model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ase.data import atomic_numbers as number_of
+
+from mlip_train.loop.sources import Sources
+from mlip_train.recipe import Recipe
+
+
+def record_of(
+    recipe: Recipe,
+    network: dict[str, Any],
+    references: dict[str, float],
+    scale: float,
+    sources: Sources,
+    counts: dict[str, int],
+) -> dict[str, Any]:
+    """Return the record of a run.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    network : dict
+        Settings, with the species.
+    references : dict of str to float, eV
+        Reference energy of each element.
+    scale : float, eV/Å
+    sources : Sources
+    counts : dict of str to int
+        Structures in each set: ``train``, ``validation``, ``test`` and, if there are any, ``unlabelled``.
+    """
+    training = {
+        "network": network,
+        "data": Path(sources.data).name,
+        "source": recipe.metadata.get("source", ""),
+        "split_seed": recipe.split_seed,
+        **{f"n_{name}": count for name, count in counts.items()},
+        **sources.hashes(),
+    }
+    metadata = {
+        "name": recipe.name,
+        "species": sorted(references, key=lambda symbol: number_of[symbol]),
+        "licence": recipe.metadata.get("licence", ""),
+        "citation": recipe.metadata.get("citation", ""),
+        "training": training,
+        "errors": {},
+    }
+    return {
+        "network": network,
+        "recipe": recipe.as_dict(),
+        "reference_energies": references,
+        "scale": scale,
+        "metadata": metadata,
+    }
+
+
+def errors_in_ev(errors: dict[str, float]) -> dict[str, float]:
+    """Rename test errors the way metadata name them, in eV per atom, eV/Å and eV/Å^3 per component."""
+    result = {name: 1e-3 * value for name, value in errors.items() if "c_minus_nc" not in name}
+    if "c_minus_nc_rmse" in errors:
+        result["rms_c_minus_nc"] = 1e-3 * errors["c_minus_nc_rmse"]
+    return result

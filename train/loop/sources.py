@@ -1,0 +1,52 @@
+"""The files that a run is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlip_engines.readers import check_units
+from mlip_train.data.fingerprint import file_hash
+from mlip_train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Labelled structures and, where a recipe asks for them, another run and structures without labels."""
+
+    data: str | Path
+    start: str | Path | None = None  # a checkpoint or a model file
+    unlabelled: str | Path | None = None
+    units: str | None = None  # of formats that do not state theirs: metal, atomic
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse files that do not fit a recipe.
+
+        Raises
+        ------
+        ValueError
+            If a file is missing that a stage asks for, there is one that none asks for, or units are given that no
+            file needs.
+        """
+        stages = [stage.name for stage in recipe.stages if stage.unlabelled_steps > 0.0]
+        if stages and self.unlabelled is None:
+            raise ValueError(
+                f"stages {stages} use structures without labels; name a file with --unlabelled"
+            )
+        if self.unlabelled is not None and not stages:
+            raise ValueError(
+                f"no stage of this recipe uses structures without labels, got --unlabelled {self.unlabelled}; give a "
+                "stage unlabelled_steps, or leave it out"
+            )
+        check_units(self.units, self.data, *([self.unlabelled] if stages else []))
+        if not recipe.network and self.start is None:
+            raise ValueError(
+                f"the recipe {recipe.name} has no network of its own; name a run to start from with --from"
+            )
+
+    def hashes(self) -> dict[str, str]:
+        """Return the sha256 of each file, for the record."""
+        files = {"data": self.data, "start": self.start, "unlabelled": self.unlabelled}
+        return {
+            f"{name}_sha256": file_hash(file) for name, file in files.items() if file is not None
+        }
