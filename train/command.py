@@ -45,46 +45,66 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mlip-train``."""
     parser = command_parser(
         "mlip-train",
-        description="Train a network that predicts an energy, whose gradient gives the conservative forces, and, where "
-        "it has a head for them, non-conservative forces. A run writes its checkpoint, its errors and a report into a "
-        "folder; mlip-export turns the checkpoint into a model file.",
-        example="mlip-train water --data water.extxyz -o run",
+        description="Train a network on structures with energies and forces. The gradient of its energy gives "
+        "conservative "
+        "forces; if the network has a head for them, it also predicts non-conservative forces. A run writes its "
+        "checkpoint, its errors and a report into a folder. mlip-export turns the checkpoint into a model file.",
+        example="mlip-train water --data water.extxyz -o run\nmlip-train water --data water.extxyz -o run --resume",
     )
-    parser.add_argument("recipe", help="YAML file, or the name of one that comes with the package")
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        help="YAML file with the settings of the run, or the name of a recipe that comes with the package, such as "
+        "water",
+    )
     parser.add_argument(
         "--data",
+        metavar="FILE",
         required=True,
         help=f"structures with energies and forces: {STRUCTURE_FORMATS}",
     )
-    parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the run")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        required=True,
+        type=Path,
+        help="folder for everything that the run writes",
+    )
     parser.add_argument(
         "--from",
         dest="start",
-        help="checkpoint.pt of another run, or a model exported from one (a program: only what you trust), "
-        "to begin with its weights",
+        metavar="CHECKPOINT",
+        help="start with the weights of another run: its checkpoint.pt, or a model file exported from it. A model file "
+        "is a program: use only files you trust",
     )
     parser.add_argument(
-        "--unlabelled", help="structures without labels, for the match of the heads; same formats"
+        "--unlabelled",
+        metavar="FILE",
+        help="structures without labels, on which the two kinds of forces are matched to each other; same formats as "
+        "--data",
     )
     add_units(parser)
-    parser.add_argument("--resume", action="store_true", help="continue the run in this folder")
+    parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
     parser.add_argument(
         "--device",
         choices=["auto", "cpu", "cuda"],
         default="auto",
-        help="where to train; auto is cuda if there is one (default: %(default)s)",
+        help="where to train; auto means a GPU if there is one, otherwise the CPU (default: %(default)s)",
     )
     parser.add_argument(
         "--workers",
+        metavar="N",
         type=int,
         default=0,
-        help="processes that make neighbour lists (default: %(default)s)",
+        help="extra processes that make neighbour lists; 0 makes them in the main process (default: %(default)s)",
     )
     parser.add_argument(
         "--lazy",
         action="store_true",
-        help="keep structures on disk, in the folder of the run, and make neighbour lists when they are needed: for "
-        "sets that are larger than the memory",
+        help="for data sets larger than the memory: keep structures on disk, in the folder of the run, and make "
+        "neighbour "
+        "lists when they are needed",
     )
     return parser
 

@@ -43,21 +43,31 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mlip-eval``."""
     parser = command_parser(
         "mlip-eval",
-        description="Compare a model file with labelled structures, and print the errors of its energies, forces and "
-        "stresses.",
+        description="Compare the energies, forces and stresses of a model with labelled structures, and print the "
+        "errors.",
         example="mlip-eval water labelled.extxyz",
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model: water")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a model file, or the name of a shipped model such as water"
+    )
     parser.add_argument(
         "file", metavar="FILE", help=f"structures with energies and forces: {STRUCTURE_FORMATS}"
     )
     add_units(parser)
     parser.add_argument(
-        "--json", action="store_true", help="print JSON, in eV/atom, eV/Å and eV/Å^3"
+        "--json", action="store_true", help="print the errors as JSON, in eV/atom, eV/Å and eV/Å^3"
     )
-    parser.add_argument("--index", default=":", help="structures to use, as in ASE (default: all)")
-    parser.add_argument("--batch", type=int, default=4, help="structures at once (default: 4)")
-    parser.add_argument("--device", default="cpu", help="torch device (default: cpu)")
+    parser.add_argument(
+        "--index",
+        default=":",
+        help="which structures of the file, in the notation of ASE (default: all)",
+    )
+    parser.add_argument(
+        "--batch", metavar="N", type=int, default=4, help="structures per evaluation (default: 4)"
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="device of torch on which the model runs (default: cpu)"
+    )
     return parser
 
 

@@ -49,31 +49,53 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mlip-label``."""
     parser = command_parser(
         "mlip-label",
-        description="Label structures with the energy and the conservative forces of a model, to train another model "
-        "on them.",
+        description="Compute the energy and the conservative forces of structures with a model, and write them as "
+        "labels on "
+        "which another model can be trained.",
         example="mlip-label water structures.extxyz --copies 4 -o labelled.extxyz",
     )
     parser.add_argument(
-        "model", help="model file (a program: only what you trust) or name of a shipped model"
+        "model",
+        metavar="MODEL",
+        help="a model file, or the name of a shipped model such as water. A model file is a program: use only files "
+        "you trust",
     )
     parser.add_argument(
-        "structures", nargs="+", type=Path, help=f"{STRUCTURE_FORMATS}; labels are dropped"
+        "structures",
+        metavar="STRUCTURES",
+        nargs="+",
+        type=Path,
+        help=f"structures to label: {STRUCTURE_FORMATS}. Labels that they already have are dropped",
     )
     add_units(parser)
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, help="extended XYZ file to write"
+        "-o",
+        "--output",
+        metavar="FILE",
+        required=True,
+        type=Path,
+        help="extended XYZ file to write",
     )
     parser.add_argument(
-        "--copies", type=int, default=0, help="displaced copies of each (default: %(default)s)"
+        "--copies",
+        metavar="N",
+        type=int,
+        default=0,
+        help="also label N copies of each structure with displaced atoms (default: %(default)s)",
     )
     parser.add_argument(
         "--displacement",
+        metavar="D",
         type=float,
         default=0.03,
-        help="Å, standard deviation per coordinate (default: %(default)s)",
+        help="standard deviation of the displacement of each coordinate, in Å (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="of displacements (default: %(default)s)"
+        "--seed",
+        metavar="N",
+        type=int,
+        default=1,
+        help="seed of the random displacements (default: %(default)s)",
     )
     return parser
 

@@ -7,8 +7,9 @@ import importlib.metadata
 import textwrap
 
 STRUCTURE_FORMATS = (
-    "extended XYZ or another format of ASE, ASE database, input.data of n2p2, also compressed; a folder of DeePMD-kit; "
-    "LMDB of trajectories"
+    "a file in extended XYZ or any other format that ASE reads, an ASE database, an input.data of n2p2 (all of these "
+    "may "
+    "be compressed), a DeePMD-kit folder, or an LMDB file of trajectories"
 )
 
 
@@ -50,7 +51,9 @@ def add_units(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--units",
         choices=["metal", "atomic"],
-        help="units of input.data, which does not state them: Å and eV (default), or bohr and hartree",
+        help="units of an input.data file, which does not state its own: metal is Å and eV (default), atomic is bohr "
+        "and "
+        "hartree",
     )
 
 
