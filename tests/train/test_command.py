@@ -13,7 +13,7 @@ from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.command import main as train
 from mlip_train.loop.checkpoint import load_network, read_checkpoint
 from mlip_train.loop.trainer import Trainer
-from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_argon, write_recipe
+from tests.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
 
 @pytest.fixture

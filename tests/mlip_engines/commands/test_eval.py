@@ -14,8 +14,7 @@ from mlip_engines.model.load import load_model
 from mlip_engines.properties.errors import evaluate_model, format_errors
 from pair_oracle import pair_sums
 from structures import STRUCTURES
-from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
-from tests.mlip_engines.readers.written import (
+from tests.dataset_files import (
     write_ase,
     write_database,
     write_deepmd,
@@ -23,6 +22,7 @@ from tests.mlip_engines.readers.written import (
     write_n2p2,
     write_n2p2_atomic,
 )
+from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
 from tolerances import FINITE_DIFFERENCE_STEP, FINITE_DIFFERENCE_STRESS, TOLERANCE
 
 ENERGY_OFFSETS = [0.3, -0.1, 0.2, 0.0]  # eV

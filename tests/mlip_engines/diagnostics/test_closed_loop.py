@@ -5,7 +5,7 @@ import numpy as np
 from mlip_engines import load_model
 from mlip_engines.diagnostics.case import Case, quick
 from mlip_engines.diagnostics.closed_loop import ClosedLoop
-from tests.mlip_engines.exact_models import CURL
+from tests.exact_models import CURL
 
 
 def test_work_is_bounded_by_curl_times_area(linear_model, cluster):

@@ -23,7 +23,7 @@ def test_the_exact_value_and_the_words(linear_model, cluster):
 
 def test_a_model_without_head_has_conservative_forces_only(tmp_path, cluster):
     from mlip_train.potentials.analytic import HarmonicPair
-    from tests.mlip_engines.exact_models import write_model
+    from tests.exact_models import write_model
 
     network = HarmonicPair(20.0, with_non_conservative_head=False)
     model = load_model(write_model(tmp_path / "plain.pt", network, ["Ar"]))

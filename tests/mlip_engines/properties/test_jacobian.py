@@ -13,7 +13,7 @@ from mlip_engines.properties.jacobian import (
     pair_blocks,
     stochastic_asymmetry,
 )
-from tests.mlip_engines.exact_models import CURL, K
+from tests.exact_models import CURL, K
 
 # |k 1|^2 = 3 k^2 is the symmetric part of a block, |c Z|^2 = 2 c^2 the antisymmetric one
 EXPECTED = np.sqrt(2 * CURL**2 / (3 * K**2 + 2 * CURL**2))
@@ -95,7 +95,7 @@ def test_of_a_model_on_a_structure(linear_model, cluster):
 
 def test_a_model_without_head_is_refused(tmp_path, cluster):
     from mlip_train.potentials.analytic import HarmonicPair
-    from tests.mlip_engines.exact_models import write_model
+    from tests.exact_models import write_model
 
     network = HarmonicPair(20.0, with_non_conservative_head=False)
     model = load_model(write_model(tmp_path / "plain.pt", network, ["Ar"]))

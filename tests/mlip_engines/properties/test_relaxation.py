@@ -5,7 +5,7 @@ from ase import Atoms
 
 from mlip_engines import MlipCalculator
 from mlip_engines.properties.relaxation import relax
-from tests.mlip_engines.exact_models import EPSILON, SIGMA
+from tests.exact_models import EPSILON, SIGMA
 
 
 @pytest.mark.parametrize("minimiser", ["FIRE", "LBFGS"])

@@ -8,7 +8,7 @@ from ase.build import molecule
 from mlip_engines import load_model
 from mlip_engines.properties.force_field import ForceField
 from mlip_engines.properties.work import circle, loop_work, rotation_and_stretch
-from tests.mlip_engines.exact_models import CURL
+from tests.exact_models import CURL
 
 X, Y = np.eye(3)[:2]
 

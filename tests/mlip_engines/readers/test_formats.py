@@ -16,8 +16,7 @@ from mlip_engines.readers import has_own_units, read_structures
 from mlip_train.command import main as train
 from mlip_train.data.fingerprint import file_hash
 from mlip_train.loop.checkpoint import read_checkpoint
-from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_recipe
-from tests.mlip_engines.readers.written import (
+from tests.dataset_files import (
     random_structures,
     write_ase,
     write_database,
@@ -26,6 +25,7 @@ from tests.mlip_engines.readers.written import (
     write_n2p2,
     write_n2p2_atomic,
 )
+from tests.labelled import RECIPE, argon_frames, write_recipe
 
 WRITERS = {
     "frames.extxyz": write_extxyz,

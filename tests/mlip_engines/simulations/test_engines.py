@@ -18,7 +18,7 @@ from mlip_engines.simulations.simulation import (
     Forces,
     Simulation,
 )
-from tests.mlip_engines.exact_models import CURL, K
+from tests.exact_models import CURL, K
 
 pytestmark = pytest.mark.slow
 NAMES = [

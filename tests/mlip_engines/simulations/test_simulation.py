@@ -232,7 +232,7 @@ def test_a_high_pass_thermostat_leaves_slow_motions_alone():
 def test_a_model_without_head_is_run_conservatively_only(tmp_path, argon):
     from mlip_engines import load_model
     from mlip_train.potentials.analytic import LennardJones
-    from tests.mlip_engines.exact_models import write_model
+    from tests.exact_models import write_model
 
     plain = LennardJones(6.0, with_non_conservative_head=False)
     model = load_model(write_model(tmp_path / "plain.pt", plain, ["Ar"]))

@@ -14,7 +14,7 @@ from mlip_train.loop.prediction import predict
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
-from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_argon, write_recipe
+from tests.labelled import RECIPE, argon_frames, write_argon, write_recipe
 from tolerances import EXACT, TOLERANCE
 
 CUTOFF = 5.0

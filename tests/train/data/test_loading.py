@@ -10,9 +10,9 @@ from mlip_train.command import main as train
 from mlip_train.data.loading import PreparedStructures
 from mlip_train.data.store import StructureStore
 from mlip_train.loop.checkpoint import read_checkpoint
-from tests.mlip_engines.readers.labelled import RECIPE, write_argon, write_recipe
+from tests.dataset_files import random_structures, write_extxyz
+from tests.labelled import RECIPE, write_argon, write_recipe
 from tests.mlip_engines.readers.test_formats import assert_same
-from tests.mlip_engines.readers.written import random_structures, write_extxyz
 
 
 def test_a_store_returns_the_structures_that_were_written(tmp_path):

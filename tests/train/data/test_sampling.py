@@ -10,7 +10,7 @@ from mlip_train.data.sampling import BatchLimits, batches_of_epoch
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.variation import vary
 from mlip_train.recipe import Recipe, Stage
-from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_argon, write_recipe
+from tests.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
 ATOMS = np.random.default_rng(1).integers(1, 40, size=200).tolist()
 EDGES = [

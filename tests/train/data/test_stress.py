@@ -28,7 +28,7 @@ from mlip_train.loop.prediction import predict
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import build_network
 from structures import STRUCTURES
-from tests.mlip_engines.readers.labelled import RECIPE, argon_frames, write_recipe
+from tests.labelled import RECIPE, argon_frames, write_recipe
 from tolerances import EXACT, FINITE_DIFFERENCE_STEP, FINITE_DIFFERENCE_VIRIAL, TOLERANCE
 
 CUTOFF = 4.0

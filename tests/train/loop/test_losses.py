@@ -14,7 +14,7 @@ from mlip_train.loop.prediction import predict
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks.painn import PaiNN
 from structures import STRUCTURES
-from tests.mlip_engines.readers.labelled import argon_frames
+from tests.labelled import argon_frames
 from tolerances import EXACT, TOLERANCE
 
 CUTOFF = 5.0

@@ -7,7 +7,7 @@ from torch import nn
 from mlip_train.loop.optimizer import SMALLEST_MATRIX, build_optimizer
 from mlip_train.networks import build_network
 from mlip_train.recipe import read_recipe
-from tests.mlip_engines.readers.labelled import RECIPE, write_recipe
+from tests.labelled import RECIPE, write_recipe
 
 NETWORK = {"name": "painn", "species": [1, 8], "cutoff": 4.0, "n_features": 16, "n_basis": 8}
 

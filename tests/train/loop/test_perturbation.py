@@ -7,7 +7,7 @@ from mlip_train.data.dataset import prepare
 from mlip_train.loop.perturbation import MASSES, random_displacements, stiff_displacements
 from mlip_train.loop.prediction import predict
 from mlip_train.networks.painn import PaiNN
-from tests.mlip_engines.readers.labelled import argon_frames
+from tests.labelled import argon_frames
 from tolerances import TOLERANCE
 
 CUTOFF = 5.0

@@ -11,7 +11,7 @@ from mlip_engines.commands.export import main as export
 from mlip_engines.model.load import read_metadata
 from mlip_train.command import main as train
 from mlip_train.loop.checkpoint import read_checkpoint
-from tests.mlip_engines.readers.labelled import argon_frames, write_argon, write_recipe
+from tests.labelled import argon_frames, write_argon, write_recipe
 
 ROOT = Path(__file__).parents[3]
 

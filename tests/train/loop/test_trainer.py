@@ -26,7 +26,7 @@ from mlip_train.loop.prediction import predict
 from mlip_train.loop.sharpness import climb, descend
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import build_network
-from tests.mlip_engines.readers.labelled import RECIPE, write_argon, write_recipe
+from tests.labelled import RECIPE, write_argon, write_recipe
 from tests.train.data.test_stress import NETWORKS, STRESS_RECIPE
 from tolerances import TOLERANCE
 

@@ -11,7 +11,7 @@ from mlip_train.loop.prediction import predict
 from mlip_train.machine.precision import PRECISIONS, choose_device, matmul_precision
 from mlip_train.networks import build_network
 from structures import STRUCTURES
-from tests.mlip_engines.readers.labelled import RECIPE, write_argon, write_recipe
+from tests.labelled import RECIPE, write_argon, write_recipe
 from tests.train.data.test_stress import CUTOFF, NETWORKS
 
 BFLOAT16 = 2.0**-8  # the last digit

@@ -19,7 +19,7 @@ from mlip_train.networks import build_network
 from mlip_train.networks.pet import PET, Attention, Combination, SmoothCutoff
 from mlip_train.recipe import read_recipe
 from structures import STRUCTURES
-from tests.mlip_engines.readers.labelled import write_argon, write_recipe
+from tests.labelled import write_argon, write_recipe
 from tolerances import FINITE_DIFFERENCE_FORCE, FINITE_DIFFERENCE_STEP, TOLERANCE
 
 CUTOFF = 4.0

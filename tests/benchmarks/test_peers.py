@@ -164,8 +164,8 @@ def test_swing_is_thermal_motion_that_returns(monkeypatch, models):
     ("script", "more"),
     [
         ("ours_ase.py", ["--forces", "non_conservative"]),
-        ("ours_lammps.py", ["--forces", "conservative"]),
-        ("ours_lammps.py", ["--forces", "non_conservative"]),
+        pytest.param("ours_lammps.py", ["--forces", "conservative"], marks=pytest.mark.lammps),
+        pytest.param("ours_lammps.py", ["--forces", "non_conservative"], marks=pytest.mark.lammps),
     ],
 )
 def test_this_project_evaluates_the_forces_of_the_first_positions(

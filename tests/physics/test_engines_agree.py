@@ -11,7 +11,6 @@ from ase.units import fs
 from openmm import unit
 
 from mlip_engines import MlipCalculator, ModelMetadata, export_model
-from mlip_engines.lammps.build import build_plugin
 from mlip_train.networks.painn import PaiNN
 from openmm_forces import RespaIntegrator, from_ase
 from structures import STRUCTURES
@@ -32,11 +31,6 @@ NAMES = [
 ]
 CUTOFF = 3.5  # Å
 DTYPES = ["float64", "float32"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plugin():
-    return build_plugin()
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"mlip_engines": "mlip_engines", "openmm_forces": "openmm_forces", "train": "mlip_train"}
 WITH_EXAMPLES = [
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for folder in ("mlip_engines", "openmm_forces", "train")
+    ".".join((package, *path.relative_to(ROOT / folder).with_suffix("").parts))
+    for folder, package in PACKAGES.items()
     for path in sorted((ROOT / folder).rglob("*.py"))
     if ">>> " in path.read_text()
 ]

@@ -18,7 +18,7 @@ from tests.openmm_forces.argon import ARGON, argon, velocities
 from tests.openmm_forces.conftest import BASELINE
 from tolerances import TOLERANCE
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "openmm"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "openmm"
 
 
 @pytest.fixture

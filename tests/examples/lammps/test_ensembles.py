@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from tests.examples.lammps.test_inputs import EXAMPLES
 from tests.lammps_plugin.runner import read_thermo, run_script, write_data
-from tests.lammps_plugin.test_examples import EXAMPLES
 
 ENSEMBLES = ["nve", "nvt_langevin", "nvt_nose", "nvt_csvr", "nvt_gle"]
 ENSEMBLES += [f"{kind}_{box}" for kind in ("npt", "nph") for box in ("iso", "aniso", "tri")]

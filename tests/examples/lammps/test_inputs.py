@@ -12,7 +12,7 @@ from mlip_engines.readers import read_structures
 from structures import STRUCTURES
 from tests.lammps_plugin.runner import environment, read_thermo, write_data
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "lammps"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "lammps"
 
 
 @pytest.fixture

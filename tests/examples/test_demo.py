@@ -9,9 +9,7 @@ import ase.io
 import numpy as np
 import pytest
 
-from mlip_engines.lammps.build import build_plugin
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 pytestmark = [pytest.mark.lammps, pytest.mark.openmm]
 
@@ -28,7 +26,6 @@ def test_both_engines_start_from_the_same_water():
 
 
 def test_demo_tables_three_modes_of_both_engines_with_their_counts(tmp_path):
-    build_plugin()
     command = [sys.executable, EXAMPLES / "demo.py", "--output", tmp_path, "--steps", "80"]
     command += ["--inner-steps", "8"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -10,6 +10,7 @@ import pytest
 SPEED = Path(__file__).parents[2] / "benchmarks" / "speed.py"
 
 
+@pytest.mark.lammps
 @pytest.mark.slow
 def test_speeds_stand_beside_drifts_and_are_not_measured_twice(models, tmp_path):
     def run(*more):
@@ -54,39 +55,3 @@ def test_speeds_stand_beside_drifts_and_are_not_measured_twice(models, tmp_path)
     assert done.returncode == 2 and "other settings" in done.stderr
     done = run("--molecules", "100")
     assert done.returncode == 2 and "64 times a cube" in done.stderr
-
-
-def test_front_of_speed_against_drift(tmp_path):
-    """Two points are beaten: C only seems to drift less than M = 4, M = 8 is slower than M = 12 at its drift."""
-    drifts = {"C": 0.001, "M = 4": 0.004, "M = 6": -0.05, "M = 8": -0.4, "M = 12": 0.4}
-    ms = {"C": 12.0, "M = 4": 6.0, "M = 6": 4.0, "M = 8": 5.0, "M = 12": 3.0}
-    part = {
-        "engine": "lammps",
-        "ms_per_inner_step": ms,
-        "drift": {mode: {"meV_per_atom_per_ps": d} for mode, d in drifts.items()},
-    }
-    settings = {"model": "some/water.pt", "hydrogen_mass": "None"}
-    (tmp_path / "speed.json").write_text(json.dumps({"settings": settings, "parts": [part]}))
-    command = [sys.executable, str(SPEED.with_name("pareto.py")), str(tmp_path)]
-    done = subprocess.run([*command, "-o", str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    bold = [line for line in done.stdout.splitlines() if line.startswith("| **")]
-    assert [line.split("**")[5] for line in bold] == ["M = 4", "M = 6", "M = 12"]
-    assert "**3.00** | **-0.050**" in bold[1]
-    assert (tmp_path / "front.png").stat().st_size > 0
-    done = subprocess.run([*command, str(tmp_path / "none")], capture_output=True, text=True)
-    assert done.returncode == 2 and "run that first" in done.stderr
-
-
-@pytest.mark.slow
-def test_resonance_tabulates_every_stride_and_refuses_runs_too_short_to_settle(models, tmp_path):
-    command = [sys.executable, str(SPEED.with_name("resonance.py")), "--model", str(models["curl"])]
-    command += ["-o", str(tmp_path), "--strides", "1", "4", "--picoseconds", "0.02"]
-    done = subprocess.run([*command, "--damping", "0.002"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "resonance.json").read_text())
-    assert [row["M"] for row in rows] == [1, 4]
-    assert rows[0]["1H"] != rows[0]["3H"]  # the masses count
-    assert (tmp_path / "resonance.png").stat().st_size > 0
-    done = subprocess.run([*command, "--damping", "0.1"], capture_output=True, text=True)
-    assert done.returncode == 2 and "at least 8 times --damping" in done.stderr

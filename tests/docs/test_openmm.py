@@ -10,6 +10,8 @@ from openmm import app, unit
 from structures import STRUCTURES
 from tests.openmm_forces.mm_water import NM, mm_system, topology_of
 
+pytestmark = pytest.mark.openmm
+
 PAGE = Path(__file__).parents[2] / "docs" / "openmm.md"
 
 

@@ -1,0 +1,53 @@
+"""Links between documents lead where their labels say, and the index is complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.documents import DOCUMENTS, NAMES, ROOT
+
+
+def links_of(document: Path) -> list[tuple[str, str, str]]:
+    """Return label, path and anchor of every link to a place in the repository."""
+    links = re.findall(r"\[([^\]]*)\]\(([^)#\s]*)(?:#([^)]*))?\)", prose_of(document))
+    return [link for link in links if not re.match(r"https?:", link[1])]
+
+
+def prose_of(document: Path) -> str:
+    """Return a document without its blocks of code."""
+    return re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+
+
+def anchors_of(document: Path) -> set[str]:
+    """Return the anchors that a renderer makes of headings."""
+    headings = re.findall(r"(?m)^#+ (.*)$", prose_of(document))
+    plain = (re.sub(r"[^\w\s-]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_links_between_documents_lead_somewhere(document):
+    for label, path, anchor in links_of(document):
+        target = document.parent / path if path else document
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors_of(target), f"[{label}]({path}#{anchor})"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_a_label_that_is_a_file_name_opens_that_file(document):
+    for label, path, _ in links_of(document):
+        if re.fullmatch(r"`?[\w./-]+\.(md|py|yaml|in|json|html)`?", label):
+            assert path.endswith(label.strip("`").lstrip("./")), f"[{label}]({path})"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_documents_have_no_placeholder(document):
+    assert not re.search(r"(?i)<this [a-z]+>|<your [a-z]+>|\bTODO\b|\bTBD\b", document.read_text())
+
+
+def test_the_index_lists_every_page():
+    listed = {(ROOT / "docs" / path).resolve() for _, path, _ in links_of(ROOT / "docs/README.md")}
+    pages = {path for path in (ROOT / "docs").rglob("*.md") if path.name != "README.md"}
+    assert pages - listed == set()
