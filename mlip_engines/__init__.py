@@ -9,14 +9,18 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Forces": "mlip_engines.simulations",
     "MlipCalculator": "mlip_engines.calculator",
     "ModelContractError": "mlip_engines.model.contract",
     "ModelMetadata": "mlip_engines.model.contract",
+    "Simulation": "mlip_engines.simulations",
+    "Trajectory": "mlip_engines.simulations",
     "check_conformance": "mlip_engines.conformance",
     "export_model": "mlip_engines.model.export",
     "find_model": "mlip_engines.model.load",
     "load_model": "mlip_engines.model.load",
     "read_metadata": "mlip_engines.model.load",
+    "simulate": "mlip_engines.simulations",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

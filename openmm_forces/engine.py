@@ -77,8 +77,9 @@ class OpenmmEngine:
         inner_step_fs: float,
         inner_steps: int,
         turns: int,
+        after_turn: Callable[[Forces], None] = lambda forces: None,
     ) -> dict[str, list[float]]:
-        """Take times, see :class:`~mlip_engines.simulations.engine.Engine`."""
+        """Measure times, see :class:`~mlip_engines.simulations.engine.Engine`."""
         import ase.io
 
         job = {
@@ -87,7 +88,6 @@ class OpenmmEngine:
             "start": "start.traj",
             "inner_step_fs": inner_step_fs,
             "inner_steps": inner_steps,
-            "turns": turns,
         }
         found: dict[str, list[float]] = {}
         last_words = "no message"
@@ -98,13 +98,18 @@ class OpenmmEngine:
             (folder / "job.json").write_text(json.dumps(job))
             command = [sys.executable, "-m", "openmm_forces.timing", "job.json"]
             try:
-                with child_process(command, folder, folder / "timing.out") as lines:
-                    for line in lines:
-                        words = line.split()
-                        if words[:1] == ["turn"]:
-                            found.setdefault(words[1], []).append(float(words[2]))
-                        elif words:
-                            last_words = line.strip()
+                with child_process(command, folder, folder / "timing.out") as process:
+                    for k, forces in list(enumerate(choices)) * turns:
+                        process.say(str(k))
+                        for line in process:
+                            words = line.split()
+                            if words[:1] == ["turn"]:
+                                found.setdefault(forces.file_name, []).append(float(words[1]))
+                                break
+                            last_words = line.strip() or last_words
+                        else:
+                            break  # it has ended
+                        after_turn(forces)
             except subprocess.CalledProcessError as e:
                 if not found:
                     raise EngineError(f"OpenMM failed: {last_words}") from e

@@ -1,6 +1,7 @@
-"""Time per inner step of several kinds of forces that take turns: ``python -m openmm_forces.timing job.json``.
+"""Time per inner step of several kinds of forces: ``python -m openmm_forces.timing job.json``.
 
-Prints one line ``turn NAME MILLISECONDS`` for each kind and turn.
+Reads the number of one of the kinds from a line of standard input, runs it, prints ``turn MILLISECONDS``, and
+waits for the next line. The caller decides whose turn it is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import ase.io
 from mlip_engines.simulations.simulation import Forces, Simulation
 from openmm_forces.trajectory import TrajectoryRun
 
-WARM_UP = 4  # outer steps before each measurement
+WARM_UP = 4  # outer steps before the first measurement: TorchScript settles at its first calls
 
 
 def main(arguments: list[str]) -> int:
@@ -26,21 +27,21 @@ def main(arguments: list[str]) -> int:
     path = Path(arguments[0]).resolve()
     job = json.loads(path.read_text())
     atoms = ase.io.read(path.parent / job["start"])
-    runs = []
-    for choice in job["choices"]:
-        simulation = Simulation(Forces(**choice), 1.0, inner_step_fs=job["inner_step_fs"])
-        runs.append(TrajectoryRun(simulation, atoms, job["model"], path.parent))
-    for _ in range(job["turns"]):
-        for run in runs:
-            forces = run.simulation.forces
-            steps = max(1, round(job["inner_steps"] / forces.inner_steps))
-            run.integrator.step(WARM_UP)
-            run.context.getState(positions=True)  # waits for what is under way
-            start = time.perf_counter()
-            run.integrator.step(steps)
-            run.context.getState(positions=True)
-            spent = 1000.0 * (time.perf_counter() - start) / (steps * forces.inner_steps)
-            print(f"turn {forces.file_name} {spent:.6g}", flush=True)
+    runs: dict[int, TrajectoryRun] = {}
+    for line in sys.stdin:
+        k = int(line)
+        forces = Forces(**job["choices"][k])
+        if k not in runs:
+            simulation = Simulation(forces, 1.0, inner_step_fs=job["inner_step_fs"])
+            runs[k] = TrajectoryRun(simulation, atoms, job["model"], path.parent)
+            runs[k].integrator.step(WARM_UP)
+        run, steps = runs[k], forces.outer_steps(job["inner_steps"])
+        run.context.getState(positions=True)  # waits for what is under way
+        start = time.perf_counter()
+        run.integrator.step(steps)
+        run.context.getState(positions=True)
+        spent = 1000.0 * (time.perf_counter() - start) / (steps * forces.inner_steps)
+        print(f"turn {spent:.6g}", flush=True)
     return 0
 
 

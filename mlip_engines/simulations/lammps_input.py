@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SKIN = 2.0  # Å
-WARM_UP = 4  # outer steps before each measurement of time
+WARM_UP = (
+    4  # outer steps before the first measurement of time: TorchScript settles at its first calls
+)
+MEASURED, FINISHED = "mlip-timing-begins", "mlip-timing-ends"
 PADDING = 10.0  # Å of empty space around a structure without periodicity
 CELL_COLUMNS = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi", "xy", "xz", "yz")
 
@@ -29,7 +32,7 @@ def write_data(path: Path, atoms: Atoms, species: list[str]) -> None:
     Raises
     ------
     ValueError
-        If the structure is periodic in some directions only.
+        If the structure is periodic in some directions only, or atoms of one element differ in mass.
     """
     from ase.io.lammpsdata import write_lammps_data
 
@@ -37,6 +40,13 @@ def write_data(path: Path, atoms: Atoms, species: list[str]) -> None:
         raise ValueError(
             f"expected a structure that is periodic in all directions or in none, got {atoms.pbc}"
         )
+    for element in species:  # the masses of LAMMPS belong to types
+        masses = atoms.get_masses()[np.array(atoms.get_chemical_symbols()) == element]
+        if len(masses) and np.ptp(masses) > 0.0:
+            raise ValueError(
+                f"expected one mass for all atoms of {element}, which LAMMPS can have, got "
+                f"{masses.min():g} to {masses.max():g} amu; use OpenMM"
+            )
     if not atoms.pbc.any():
         atoms.center(vacuum=PADDING)
     draft = path.with_suffix(".draft")
@@ -60,9 +70,7 @@ def script_of(
     """Return the input that runs the chunks from ``first`` on."""
     s, forces = simulation, simulation.forces
     step = s.outer_step_fs / 1000.0  # ps
-    style = "mlip"
-    if forces.kind == "non_conservative":
-        style += " forces non_conservative"
+    style = pair_style_of(forces)
     if s.non_conservative_stress:
         style += " stress non_conservative"
     start = "read_data start.data" if first == 0 else f"read_restart chunk_{first - 1}.restart"
@@ -98,35 +106,28 @@ def script_of(
     return "\n".join(lines) + "\n"
 
 
-def turns_of(
-    choices: list[Forces],
-    model: Path,
-    species: list[str],
-    inner_step_fs: float,
-    inner_steps: int,
-    turns: int,
+def pair_style_of(forces: Forces) -> str:
+    """Return the pair style and its keywords, without a stress of the head."""
+    # Masses are those of the structure: heavy hydrogens are hydrogens.
+    alone = " forces non_conservative" if forces.kind == "non_conservative" else ""
+    return f"mlip check_masses no{alone}"
+
+
+def timed_run(
+    forces: Forces, inner_step_fs: float, outer_steps: int, *, warm_up: bool
 ) -> list[str]:
-    """Return the runs in which kinds of forces take turns, each after a warm-up that is not counted."""
-    lines, style = [], "mlip"
-    for _ in range(turns):
-        for forces in choices:
-            m = forces.inner_steps
-            alone = forces.kind == "non_conservative"
-            wanted = "mlip forces non_conservative" if alone else "mlip"
-            lines.append("run_style verlet")
-            if wanted != style:
-                lines += [f"pair_style {wanted}", _pair_coeff(model, species)]
-                style = wanted
-            if forces.kind == "respa":
-                lines.append(f"run_style respa 2 {m} inner 1 4.0 5.0 outer 2")
-            lines += [
-                f"timestep {m * inner_step_fs / 1000.0:.12g}",
-                "velocity all create 1.0 4711",  # cold: nothing blows up at any stride
-                f"run {WARM_UP}",
-                f'print "turn {forces.file_name} {m}"',
-                f"run {max(1, round(inner_steps / m))}",
-            ]
-    return lines
+    """Return a run to take the time of, between the lines MEASURED and FINISHED of the output."""
+    m = forces.inner_steps
+    respa = f"respa 2 {m} inner 1 4.0 5.0 outer 2"
+    return [
+        f"run_style {respa if forces.kind == 'respa' else 'verlet'}",
+        f"timestep {m * inner_step_fs / 1000.0:.12g}",
+        "velocity all create 1.0 4711",  # cold: nothing blows up at any stride
+        *([f"run {WARM_UP}"] if warm_up else []),
+        f'print "{MEASURED}"',
+        f"run {outer_steps}",
+        f'print "{FINISHED}"',
+    ]
 
 
 def preamble(start: str, style: str, model: Path, species: list[str], periodic: bool) -> list[str]:

@@ -49,6 +49,10 @@ class Forces:
             self.kind, f"M{self.inner_steps}"
         )
 
+    def outer_steps(self, inner_steps: int) -> int:
+        """Return the whole outer steps that are closest to so many inner steps, one at least."""
+        return max(1, round(inner_steps / self.inner_steps))
+
 
 CONSERVATIVE = Forces("conservative")
 NON_CONSERVATIVE = Forces("non_conservative")
