@@ -140,7 +140,7 @@ def _finish(trainer: Trainer) -> None:
     trainer.record["metadata"]["errors"] = errors_in_ev(errors)
     trainer.save()
     (trainer.directory / "test.json").write_text(json.dumps(errors, indent=2))
-    write_report(trainer.directory, trainer.recipe, trainer.history, errors, *arguments)
+    write_report(trainer.directory, trainer.recipe, trainer.progress.history, errors, *arguments)
     print(json.dumps(errors, indent=2))
 
 

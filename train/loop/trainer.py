@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from mlip_train.loop.checkpoint import save_checkpoint
 from mlip_train.loop.history import write_history
 from mlip_train.loop.losses import loss
 from mlip_train.loop.metrics import evaluate
-from mlip_train.loop.optimizer import Optimizers, build_optimizer
 from mlip_train.loop.prediction import predict
+from mlip_train.loop.progress import Progress
 from mlip_train.loop.schedule import follow, learning_rate
 from mlip_train.loop.sharpness import climb, descend
+from mlip_train.loop.stage import begin_stage, check_stage
 from mlip_train.loop.variation import vary
 from mlip_train.machine.precision import PRECISIONS, matmul_precision
 from mlip_train.machine.processes import Processes
@@ -74,35 +75,36 @@ class Trainer:
         self.network = network.to(processes.device, self.precision.dtype)
         self.average = copy.deepcopy(self.network)
         for stage in recipe.stages:
-            self._check(stage)
+            check_stage(stage, network)
         training = structures["train"]
         self.n_atoms = training.n_atoms()
         self.n_edges = training.n_edges() if recipe.batch_edges > 0 else None
         recipe.batch_limits.check(self.n_atoms, self.n_edges)
-        self.stage_index, self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0, 0.0
-        self.n_updates = 0
-        self.sums: dict[str, float] = {}  # of the terms of the loss, over the steps of the epoch
-        self.history: list[dict[str, str]] = []  # rows of metrics.csv
-        self.optimizer = self._start_stage()
+        self.progress = Progress()
+        self.optimizer = begin_stage(recipe, self.stage, self.network)
 
     @property
     def stage(self) -> Stage:
         """The stage that runs now."""
-        return self.recipe.stages[self.stage_index]
+        return self.recipe.stages[self.progress.stage_index]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last stage is over."""
+        return self.progress.stage_index == len(self.recipe.stages)
 
     def run(self) -> None:
         """Train to the end of the last stage."""
         self.save()  # from now on --resume finds something, whenever the run is interrupted
-        while self.stage_index < len(self.recipe.stages):
+        while not self.is_finished:
             finished = False
             while not finished:
                 finished = self._run_epoch()
             # A stage starts from the average of the one before: the better network, and a quiet one.
             self.network.load_state_dict(self.average.state_dict())
-            self.stage_index += 1
-            self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0.0
-            if self.stage_index < len(self.recipe.stages):
-                self.optimizer = self._start_stage()
+            self.progress.next_stage()
+            if not self.is_finished:
+                self.optimizer = begin_stage(self.recipe, self.stage, self.network)
             self.save()
 
     def save(self) -> None:
@@ -116,62 +118,26 @@ class Trainer:
                 "weights": self.network.state_dict(),
                 "average": self.average.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "stage_index": self.stage_index,
-                "epoch": self.epoch,
-                "step_in_epoch": self.step_in_epoch,
-                "elapsed": self.elapsed,
-                "n_updates": self.n_updates,
-                "sums": self.sums,
-                "history": self.history,
+                **asdict(self.progress),
             },
         )
-        write_history(self.directory / "metrics.csv", self.history)
+        write_history(self.directory / "metrics.csv", self.progress.history)
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Begin with the weights of another run instead of random ones."""
         self.network.load_state_dict(weights)
         self.average.load_state_dict(weights)
         # The average is worth something from the first step on: do not forget it like random weights.
-        self.n_updates = round(10 / (1.0 - self.recipe.average_decay))
+        self.progress.n_updates = round(10 / (1.0 - self.recipe.average_decay))
 
     def resume(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint of the same recipe."""
         self.network.load_state_dict(state["weights"])
         self.average.load_state_dict(state["average"])
-        self.stage_index, self.epoch = state["stage_index"], state["epoch"]
-        self.step_in_epoch, self.elapsed = state["step_in_epoch"], state["elapsed"]
-        self.n_updates, self.sums, self.history = (
-            state["n_updates"],
-            state["sums"],
-            state["history"],
-        )
-        if self.stage_index < len(self.recipe.stages):
-            self.optimizer = self._start_stage()
+        self.progress = Progress.of(state)
+        if not self.is_finished:
+            self.optimizer = begin_stage(self.recipe, self.stage, self.network)
             self.optimizer.load_state_dict(state["optimizer"])
-
-    def _start_stage(self) -> Optimizers:
-        """Freeze what this stage does not train; return a fresh optimiser for the rest."""
-        trained = self.stage.trained
-        for name, parameter in self.network.named_parameters():
-            parameter.requires_grad_(not trained or name.split(".")[0] in trained)
-        return build_optimizer(self.recipe, self.network)
-
-    def _check(self, stage: Stage) -> None:
-        """Refuse a stage that the network has not the parts for, before anything is trained."""
-        parts = {name.split(".")[0] for name, _ in self.network.named_parameters()}
-        unknown = sorted(set(stage.trained) - parts)
-        if unknown:
-            raise ValueError(
-                f"stage {stage.name}: trained: expected parts of the network, {sorted(parts)}; got {unknown}"
-            )
-        heads = {"non_conservative_forces": stage.weights.uses_head}
-        heads["non_conservative_stress"] = stage.weights.non_conservative_stress > 0.0
-        for head, is_needed in heads.items():
-            if is_needed and head not in self.network.heads:
-                raise ValueError(
-                    f"stage {stage.name}: expected a network with the head {head!r}, which the weights ask for; got "
-                    f"{self.network.heads}"
-                )
 
     def _trained(self) -> list[nn.Parameter]:
         return [p for p in self.network.parameters() if p.requires_grad]
@@ -191,53 +157,50 @@ class Trainer:
 
     def _run_epoch(self) -> bool:
         """Run one epoch, or what is left of it; return whether the stage is over."""
-        stage, recipe, processes = self.stage, self.recipe, self.processes
+        stage, recipe, progress = self.stage, self.recipe, self.progress
         # Order and perturbations depend on seed, stage, epoch and step alone: a resumed run repeats them.
-        seed = ((recipe.seed * 1009 + self.stage_index) * 100003 + self.epoch) & 0x7FFFFFFF
+        seed = ((recipe.seed * 1009 + progress.stage_index) * 100003 + progress.epoch) & 0x7FFFFFFF
         batches = self._batches(seed)
         n_steps = len(batches)
         started = last_saved = time.monotonic()
-        elapsed_before, finished = self.elapsed, False
+        elapsed_before, finished = progress.elapsed, False
         bar = tqdm(
             total=n_steps,
-            initial=self.step_in_epoch,
-            desc=f"{stage.name} epoch {self.epoch + 1}/{stage.epochs}",
-            disable=not processes.is_first,
+            initial=progress.step_in_epoch,
+            desc=f"{stage.name} epoch {progress.epoch + 1}/{stage.epochs}",
+            disable=not self.processes.is_first,
             mininterval=5.0,
         )
         self.network.train()
-        for chosen in self.structures["train"].load(batches[self.step_in_epoch :]):
-            progress = (self.epoch + self.step_in_epoch / n_steps) / stage.epochs
-            if stage.budget_minutes > 0.0:
-                progress = max(progress, self.elapsed / (60.0 * stage.budget_minutes))
-            step_seed = seed + 7919 * (self.step_in_epoch + 1)
+        for chosen in self.structures["train"].load(batches[progress.step_in_epoch :]):
+            step_seed = seed + 7919 * (progress.step_in_epoch + 1)
             with matmul_precision(self.precision.matmul):
-                terms, progress = self._step(chosen, step_seed, progress)
-            for name, value in terms.items():
-                self.sums[name] = self.sums.get(name, 0.0) + value
-            self.step_in_epoch += 1
-            self.elapsed = elapsed_before + time.monotonic() - started
-            finished = progress >= 1.0
+                terms, fraction = self._step(
+                    chosen, step_seed, progress.fraction_of_stage(stage, n_steps)
+                )
+            progress.add_step(terms, elapsed_before + time.monotonic() - started)
+            finished = fraction >= 1.0
             bar.update()
-            bar.set_postfix(loss=f"{self.sums['total'] / self.step_in_epoch:.4f}", refresh=False)
+            bar.set_postfix(loss=f"{progress.mean_loss:.4f}", refresh=False)
             if time.monotonic() - last_saved > 60.0 * recipe.checkpoint_minutes:
                 self.save()
                 last_saved = time.monotonic()
             if finished:
                 break
         bar.close()
-        self.epoch += 1
-        finished = finished or self.epoch >= stage.epochs
-        if finished or self.epoch % recipe.validate_every == 0:
+        progress.epoch += 1
+        finished = finished or progress.epoch >= stage.epochs
+        if finished or progress.epoch % recipe.validate_every == 0:
             self._report()
-        self.step_in_epoch, self.sums = 0, {}
+        progress.next_epoch()
         self.save()
-        processes.wait()
+        self.processes.wait()
         return finished
 
     def _step(
-        self, chosen: list[TrainingStructure], seed: int, progress: float
+        self, chosen: list[TrainingStructure], seed: int, fraction: float
     ) -> tuple[dict[str, float], float]:
+        """Take one step; return the terms of the loss, and the fraction of the stage that all processes agree on."""
         chosen, displacements = vary(
             chosen,
             self.structures.get("unlabelled", []),
@@ -249,31 +212,31 @@ class Trainer:
             rank=self.processes.rank,
         )
         parameters = self._trained()
-        terms, progress = self._differentiate(chosen, displacements, progress)
+        terms, fraction = self._differentiate(chosen, displacements, fraction)
         if self.recipe.sharpness > 0.0:
             before = climb(parameters, self.recipe.sharpness)
-            self._differentiate(chosen, displacements, progress)
+            self._differentiate(chosen, displacements, fraction)
             descend(parameters, before)
         norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
         if not torch.isfinite(norm):
             raise FloatingPointError(
-                f"stage {self.stage.name}, epoch {self.epoch + 1}: the gradient is not finite; lower the learning rate "
-                f"in the recipe and begin another run with --from {self.directory / 'checkpoint.pt'}"
+                f"stage {self.stage.name}, epoch {self.progress.epoch + 1}: the gradient is not finite; lower the "
+                f"learning rate in the recipe and begin another run with --from {self.directory / 'checkpoint.pt'}"
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.stage, progress)
+            group["lr"] = learning_rate(self.recipe, self.stage, fraction)
         self.optimizer.step()
-        self.n_updates += 1
-        follow(self.average, self.network, self.recipe.average_decay, self.n_updates)
-        return {name: float(term.detach()) for name, term in terms.items()}, progress
+        self.progress.n_updates += 1
+        follow(self.average, self.network, self.recipe.average_decay, self.progress.n_updates)
+        return {name: float(term.detach()) for name, term in terms.items()}, fraction
 
     def _differentiate(
         self,
         chosen: list[TrainingStructure],
         displacements: list[Tensor] | None,
-        progress: float,
+        fraction: float,
     ) -> tuple[dict[str, Tensor], float]:
-        """Leave the gradient of the loss, averaged over processes, in the parameters; return terms and progress."""
+        """Leave the gradient of the loss, averaged over processes, in the parameters; return terms and fraction."""
         weights = self.stage.weights
         if displacements is not None or chosen[0].energy is None:
             weights = weights.without_labels()
@@ -299,7 +262,7 @@ class Trainer:
         terms = loss(prediction, batch, weights)
         self.optimizer.zero_grad()
         terms["total"].backward()
-        return terms, self.processes.average_gradients(self._trained(), progress)
+        return terms, self.processes.average_gradients(self._trained(), fraction)
 
     def _report(self) -> None:
         if not self.processes.is_first:
@@ -313,11 +276,11 @@ class Trainer:
         )
         row = {
             "stage": self.stage.name,
-            "epoch": str(self.epoch),
-            "minutes": f"{self.elapsed / 60.0:.2f}",
+            "epoch": str(self.progress.epoch),
+            "minutes": f"{self.progress.elapsed / 60.0:.2f}",
             "learning_rate": f"{self.optimizer.param_groups[0]['lr']:.3e}",
-            "loss": f"{self.sums.get('total', math.nan) / max(self.step_in_epoch, 1):.5f}",
+            "loss": f"{self.progress.mean_loss:.5f}",
             **{name: f"{value:.3f}" for name, value in errors.items()},
         }
-        self.history.append(row)
+        self.progress.history.append(row)
         tqdm.write("  ".join(f"{name} {value}" for name, value in row.items()))

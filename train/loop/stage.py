@@ -1,0 +1,41 @@
+"""What a stage asks of a network, and which parts of it the stage trains."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from mlip_train.loop.optimizer import Optimizers, build_optimizer
+from mlip_train.recipe import Recipe, Stage
+
+
+def check_stage(stage: Stage, network: nn.Module) -> None:
+    """Refuse a stage that the network has not the parts for, before anything is trained.
+
+    Raises
+    ------
+    ValueError
+        If a part that is to be trained, or a head that the weights ask for, is missing.
+    """
+    parts = {name.split(".")[0] for name, _ in network.named_parameters()}
+    unknown = sorted(set(stage.trained) - parts)
+    if unknown:
+        raise ValueError(
+            f"stage {stage.name}: trained: expected parts of the network, {sorted(parts)}; got {unknown}"
+        )
+    heads = {
+        "non_conservative_forces": stage.weights.uses_head,
+        "non_conservative_stress": stage.weights.non_conservative_stress > 0.0,
+    }
+    for head, is_needed in heads.items():
+        if is_needed and head not in network.heads:
+            raise ValueError(
+                f"stage {stage.name}: expected a network with the head {head!r}, which the weights ask for; got "
+                f"{network.heads}"
+            )
+
+
+def begin_stage(recipe: Recipe, stage: Stage, network: nn.Module) -> Optimizers:
+    """Freeze what a stage does not train; return a fresh optimiser for the rest."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not stage.trained or name.split(".")[0] in stage.trained)
+    return build_optimizer(recipe, network)
