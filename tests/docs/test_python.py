@@ -8,6 +8,7 @@ from tests.docs.documents import ROOT
 
 
 @pytest.mark.lammps
+@pytest.mark.slow
 def test_code_of_the_page_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
     names = {}
