@@ -12,7 +12,9 @@ from tests.docs.documents import ROOT
 def test_code_of_the_page_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
     names = {}
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.DOTALL):
+    for block in re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.DOTALL
+    ):
         exec(block, names)
     trajectory = names["trajectory"]
     assert trajectory.time_ps[-1] == pytest.approx(0.2, abs=0.01) and not trajectory.stopped
