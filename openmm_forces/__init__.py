@@ -1,4 +1,6 @@
-"""OpenMM forces and r-RESPA integrators from a model file.
+"""Use a model file in OpenMM: forces, systems, r-RESPA integrators and reporters.
+
+The page docs/openmm.md describes all of it.
 
 >>> from openmm_forces import RespaIntegrator, create_system
 >>> system = create_system(topology, "water")                    # doctest: +SKIP

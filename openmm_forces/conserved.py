@@ -22,12 +22,11 @@ class ConservedEnergy(NamedTuple):
 
 
 def conserved_energy(context: openmm.Context, integrator: openmm.Integrator) -> ConservedEnergy:
-    """Return potential and kinetic energy, the heat from a bath, and what is left without it.
+    """Return potential energy, kinetic energy, the heat from a bath, and the conserved energy.
 
-    For :class:`openmm_forces.RespaIntegrator`, its forms with a bath, :class:`openmm_forces.BussiIntegrator`
-    and OpenMM's ``VerletIntegrator``, ``NoseHooverIntegrator`` and ``MTSIntegrator``; any
-    ``CustomIntegrator`` without a bath. It drifts with the error of the integrator, and where forces
-    are non-conservative.
+    This works for the integrators of this package, for OpenMM's ``VerletIntegrator``, ``NoseHooverIntegrator`` and
+    ``MTSIntegrator``, and for any ``CustomIntegrator`` without a bath. The conserved energy drifts because of errors of
+    the integrator and because of non-conservative forces.
 
     Raises
     ------
@@ -40,7 +39,7 @@ def conserved_energy(context: openmm.Context, integrator: openmm.Integrator) -> 
         if kind.endswith("Barostat") or unknown_heat:
             raise ValueError(
                 f"expected a System whose energy only the integrator changes, got one with {kind}; "
-                "report the total energy without calling it conserved, or leave the force out"
+                "report the total energy without calling it conserved, or remove that force"
             )
     state = conservative_state(context)
     potential, kinetic = (

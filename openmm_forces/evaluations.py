@@ -21,7 +21,7 @@ _NAMES = (PARAMETER, INNER_PARAMETER, OUTER_PARAMETER)
 
 
 class EvaluationCounts(NamedTuple):
-    """Evaluations of one Context so far, and how far its two kinds of forces are apart."""
+    """Evaluations of one Context so far, and how far its two kinds of forces differ."""
 
     non_conservative: int  # evaluations of the non-conservative head alone
     full: int  # evaluations of the energy and conservative forces, with or without the head
@@ -31,7 +31,7 @@ class EvaluationCounts(NamedTuple):
 
 
 class HeadDisagreement(NamedTuple):
-    """How far the two kinds of forces are apart at one place."""
+    """How far conservative (C) and non-conservative (NC) forces differ at one set of positions."""
 
     rms: float  # eV/Å, |C - NC| root mean square over atoms
     max: float  # eV/Å, its largest value
@@ -40,8 +40,7 @@ class HeadDisagreement(NamedTuple):
 def evaluation_counts(context: openmm.Context) -> EvaluationCounts:
     """Return the counters of a Context; evaluates nothing.
 
-    A force hosted by Python counts for all Contexts made from it. Several forces in one System are
-    added up.
+    A PythonForce counts for all Contexts made from it. Counts of several forces in one System are added.
 
     Raises
     ------
@@ -62,10 +61,9 @@ def evaluation_counts(context: openmm.Context) -> EvaluationCounts:
 
 
 def conservative_energy(context: openmm.Context) -> unit.Quantity:
-    """Return the potential energy where the forces in use are non-conservative and have none.
+    """Return the conservative potential energy, also if the forces in use are non-conservative.
 
-    The non-conservative forces are evaluated in the same pass, so that the next step is spared
-    them.
+    The non-conservative forces are evaluated in the same pass, and the next step uses them.
 
     Raises
     ------
@@ -87,7 +85,7 @@ def conservative_state(context: openmm.Context) -> openmm.State:
 def head_disagreement(context: openmm.Context) -> HeadDisagreement:
     """Return |C - NC| at the present positions.
 
-    Free after an outer step of r-RESPA, which knows both; an evaluation otherwise.
+    This costs nothing after an outer step of r-RESPA, where both are known, and one evaluation otherwise.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""r-RESPA with non-conservative forces inside and the conservative energy's trajectory outside."""
+"""r-RESPA integrators: non-conservative forces in the inner steps, corrected to the conservative trajectory."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from openmm_forces.thermostats import LangevinThermostat, RescalingThermostat
 
 
 class RespaIntegrator(openmm.CustomIntegrator):
-    """Velocity Verlet for the non-conservative forces, corrected at the ends of each outer step.
+    """r-RESPA: velocity Verlet with non-conservative forces, corrected at both ends of each outer step.
 
-    One outer step dt with M inner steps h = dt/M, conservative forces C and non-conservative NC::
+    With conservative forces C and non-conservative forces NC, one outer step dt of M inner steps h = dt/M is::
 
         v += dt/2 (C - NC)/m
         M times:  v += h/2 NC/m;  x += h v;  v += h/2 NC/m
         v += dt/2 (C - NC)/m
 
-    The kicks at either end act at the same positions and are done as one, h/2 (NC + M (C - NC)). Other
-    forces of the System do not know about M, and so are integrated with the inner step.
+    The correction and the half kick next to it act at the same positions, so they are applied as one kick,
+    h/2 (NC + M (C - NC)). Other forces of the System do not know about M and are integrated with the inner step.
 
-    In steady state an outer step costs M - 1 evaluations of the non-conservative head and one of
-    everything, which the force remembers for the start of the next step. Between steps ``mlip_forces``
-    is 0: states, reporters and barostats see conservative energies and forces. ``getStepSize`` is
-    the outer step. Constraints are kept, on the inner step.
+    An outer step costs M - 1 evaluations of the non-conservative head and one full evaluation, which the force
+    remembers for the start of the next step. Between steps ``mlip_forces`` is 0, so states, reporters and
+    barostats see conservative energies and forces. ``getStepSize`` returns the outer step. Constraints hold in
+    every inner step.
 
     Parameters
     ----------
     outer_step : float (ps) or Quantity
     inner_steps : int
-        M; with 1 the trajectory is that of velocity Verlet with conservative forces.
+        M, the stride. With 1 the trajectory is that of velocity Verlet with conservative forces.
 
     Raises
     ------
     ValueError
         If the step is not positive or the number of inner steps is below 1.
     TypeError
-        If the number of inner steps is no integer.
+        If the number of inner steps is not an integer.
 
     Notes
     -----
     A model without a head for non-conservative forces is refused with an OpenMMException at the
-    first step. Read back from XML, the integrator is a ``CustomIntegrator`` with the same steps.
+    first step. An integrator that is read from XML is a ``CustomIntegrator`` with the same steps.
 
     References
     ----------
@@ -96,14 +96,14 @@ class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
             x += h/2 v;  v += h/2 NC/m
         v += dt/2 (C - NC)/m
 
-    with Gaussian numbers R. The price is that of :class:`RespaIntegrator`. Constraints are kept after
-    each of these steps.
+    R are Gaussian random numbers. An outer step costs the same evaluations as in :class:`RespaIntegrator`.
+    Constraints hold after each of these lines.
 
     Parameters
     ----------
     temperature : float (K) or Quantity
     friction : float (1/ps) or Quantity
-        The exact solution for any value; 0 gives the trajectory of :class:`RespaIntegrator`.
+        Solved exactly for any value; 0 gives the trajectory of :class:`RespaIntegrator`.
     outer_step : float (ps) or Quantity
     inner_steps : int
         M.
@@ -114,7 +114,7 @@ class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
         If temperature or step are not positive, the friction is negative, or the number of inner
         steps is below 1.
     TypeError
-        If the number of inner steps is no integer.
+        If the number of inner steps is not an integer.
 
     References
     ----------
@@ -148,13 +148,14 @@ class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
 class RespaBussiIntegrator(RescalingThermostat, RespaIntegrator):
     """r-RESPA as in :class:`RespaIntegrator`, then one stochastic velocity rescaling per outer step.
 
-    The thermostat is that of :class:`BussiIntegrator`; the price is that of :class:`RespaIntegrator`.
+    The thermostat is that of :class:`BussiIntegrator`. An outer step costs the same evaluations as in
+    :class:`RespaIntegrator`.
 
     Parameters
     ----------
     temperature : float (K) or Quantity
     time_constant : float (ps) or Quantity
-        In which the kinetic energy forgets its value.
+        The time in which the kinetic energy forgets its value.
     outer_step : float (ps) or Quantity
     inner_steps : int
         M.
@@ -165,7 +166,7 @@ class RespaBussiIntegrator(RescalingThermostat, RespaIntegrator):
         If temperature, time constant or step are not positive, or the number of inner steps is
         below 1.
     TypeError
-        If the number of inner steps is no integer.
+        If the number of inner steps is not an integer.
 
     References
     ----------
@@ -190,15 +191,15 @@ class RespaBussiIntegrator(RescalingThermostat, RespaIntegrator):
 class BussiIntegrator(RescalingThermostat, openmm.CustomIntegrator):
     """Velocity Verlet, then stochastic velocity rescaling; for any System.
 
-    All velocities are multiplied by one random factor per step, so that the kinetic energy has its
-    canonical distribution and diffusion is hardly disturbed. The centre of mass is left alone.
-    Particles at rest stay at rest: set velocities first.
+    In each step all velocities are multiplied by one random factor, so that the kinetic energy has its
+    canonical distribution while diffusion is hardly disturbed. The motion of the centre of mass is left alone.
+    Particles at rest stay at rest, so set velocities first.
 
     Parameters
     ----------
     temperature : float (K) or Quantity
     time_constant : float (ps) or Quantity
-        In which the kinetic energy forgets its value.
+        The time in which the kinetic energy forgets its value.
     step_size : float (ps) or Quantity
 
     Raises

@@ -1,8 +1,8 @@
-"""Reporters for ``Simulation.reporters``: what is conserved, how far the heads are apart, frames for ASE.
+"""Reporters for ``Simulation.reporters``: the conserved energy, C - NC, and frames for ASE.
 
 OpenMM's own reporters work beside these. ``StateDataReporter`` (progress and remaining time included)
-shows conservative energies under r-RESPA; where the forces are non-conservative it stops at an energy
-that is NaN: use these reporters, or :func:`openmm_forces.conservative_energy`.
+shows conservative energies under r-RESPA. With non-conservative forces alone it stops at an energy that is NaN;
+use the reporters of this file, or :func:`openmm_forces.conservative_energy`.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ class _Table:
 
 
 class ConservedQuantityReporter(_Table):
-    """Energy that an exact integrator would conserve: potential and kinetic, less heat from a bath.
+    """Write the energy that an exact integrator would conserve: potential plus kinetic, minus the heat from a bath.
 
-    Columns: step, time (ps), potential, kinetic, heat, conserved (eV). The potential energy is the
-    conservative one, also where the forces are not: in that case, a full evaluation per line.
+    Columns: step, time (ps), potential, kinetic, heat, conserved (eV). The potential energy is always the
+    conservative one; if the forces are non-conservative, each line costs a full evaluation.
 
     Parameters
     ----------
@@ -86,14 +86,14 @@ class ConservedQuantityReporter(_Table):
     interval : int
         Steps of the integrator between lines.
     append : bool
-        Go on with an existing file; what it has from the first new step on is left out, so that a run
-        resumed from a checkpoint has every step once.
+        Continue an existing file. Its lines from the first new step on are removed, so that a run resumed from
+        a checkpoint has every step once.
 
     Raises
     ------
     ValueError
-        From the first report, if the quantity is not known: for an integrator with a bath of OpenMM's
-        own, a barostat, an AndersenThermostat.
+        From the first report, if the conserved energy is not known: with an integrator that has a bath of
+        OpenMM's own, with a barostat, or with an AndersenThermostat.
     """
 
     columns = ("potential_eV", "kinetic_eV", "heat_eV", "conserved_eV")
@@ -104,12 +104,11 @@ class ConservedQuantityReporter(_Table):
 
 
 class HeadDisagreementReporter(_Table):
-    """How far non-conservative and conservative forces are apart.
+    """Write how far conservative (C) and non-conservative (NC) forces differ.
 
     Columns: step, time (ps), root mean square and maximum over atoms of the length of C - NC (eV/Å),
-    evaluations so far of the non-conservative head alone and of everything. Free under r-RESPA, which
-    knows both kinds of forces at the end of a step; otherwise both are evaluated in one pass, which
-    serves the next step too.
+    the number of NC-only and of full evaluations so far. Under r-RESPA this costs nothing, because both kinds of
+    forces are known at the end of a step. Otherwise both are evaluated in one pass, which serves the next step too.
 
     Parameters
     ----------
@@ -117,8 +116,8 @@ class HeadDisagreementReporter(_Table):
     interval : int
         Steps of the integrator between lines.
     append : bool
-        Go on with an existing file; what it has from the first new step on is left out, so that a run
-        resumed from a checkpoint has every step once.
+        Continue an existing file. Its lines from the first new step on are removed, so that a run resumed from
+        a checkpoint has every step once.
 
     Raises
     ------
@@ -140,10 +139,10 @@ class HeadDisagreementReporter(_Table):
 
 
 class ExtendedXYZReporter:
-    """Frames in extended XYZ, which ASE reads: cell, energy, forces and momenta in ASE's units.
+    """Write frames in extended XYZ, which ASE reads: cell, energy, forces and momenta in ASE's units.
 
-    Energy and forces are conservative ones; where the forces in use are not, a full evaluation per
-    frame. Virtual sites and other particles without an element are left out.
+    Energy and forces are the conservative ones; if the forces in use are non-conservative, each frame costs a full
+    evaluation. Virtual sites and other particles without an element are left out.
 
     Parameters
     ----------
@@ -151,8 +150,8 @@ class ExtendedXYZReporter:
     interval : int
         Steps of the integrator between frames.
     append : bool
-        Go on with an existing file; what it has from the first new step on is left out, so that a run
-        resumed from a checkpoint has every step once.
+        Continue an existing file. Its lines from the first new step on are removed, so that a run resumed from
+        a checkpoint has every step once.
     """
 
     def __init__(self, file: str | Path, interval: int, *, append: bool = False):

@@ -23,7 +23,7 @@ class Structure(NamedTuple):
 
 
 def from_ase(atoms: Atoms) -> Structure:
-    """Turn an ASE structure into OpenMM's terms.
+    """Return the topology, positions and velocities of an ASE structure.
 
     A periodic cell is rotated so that its lattice is in OpenMM's reduced form: the first box vector
     along x, the second in the xy plane, each off-diagonal component at most half the diagonal one.
