@@ -66,7 +66,7 @@ def compare(copies: int, options: argparse.Namespace) -> None:
 
     def evaluate():
         for _ in range(options.steps):
-            model.module.evaluate(*graph, False, False)
+            model.evaluate(graph)
 
     for _ in range(options.repeats + 1):  # the first warms up
         in_lammps.append(timed(lambda: lmp.command(f"run {options.steps} pre no post no")))

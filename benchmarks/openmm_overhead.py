@@ -47,22 +47,15 @@ def main() -> None:
     atoms = ase.io.read(START)
     model = load_model(options.model)
     graph = neighbor_graph(atoms, model.metadata.cutoff)
-    arguments = (
-        graph.atomic_numbers,
-        graph.edge_index,
-        graph.edge_vectors,
-        graph.reverse_edge,
-        graph.owned,
-    )
 
     def everything() -> None:
-        model.module.evaluate(*arguments, True, False)
+        model.evaluate(graph, with_non_conservative=True)
 
     def conservative() -> None:
-        model.module.evaluate(*arguments, False, False)
+        model.evaluate(graph)
 
     def head() -> None:
-        model.module.non_conservative(*arguments)
+        model.non_conservative(graph)
 
     def outer_step() -> None:
         for _ in range(options.inner_steps - 1):

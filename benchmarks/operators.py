@@ -53,14 +53,14 @@ def main() -> None:
         vectors: torch.Tensor, *, is_training: bool = False
     ) -> list[torch.Tensor]:
         vectors = vectors.detach().requires_grad_(True)
-        output = network(*graph._replace(edge_vectors=vectors), True)
+        output = network(graph._replace(edge_vectors=vectors), True)
         energy = output["atomic_energies"].sum()
         (gradient,) = torch.autograd.grad(energy, vectors, create_graph=is_training)
         forces = forces_from_edges(graph.edge_index, gradient, len(atoms))
         return [forces, output["non_conservative_forces"]]
 
     def head(vectors: torch.Tensor) -> torch.Tensor:
-        return network.non_conservative(*graph._replace(edge_vectors=vectors))[
+        return network.non_conservative(graph._replace(edge_vectors=vectors))[
             "non_conservative_forces"
         ]
 

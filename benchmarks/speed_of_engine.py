@@ -17,6 +17,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from mlip_engines import MlipCalculator, load_model
+from mlip_engines.model.evaluation import network_of
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.units import EV_TO_KJ_PER_MOL, MEV_PER_EV
@@ -209,24 +210,25 @@ class Bare:
     """The module in the model file, on one graph."""
 
     def __init__(self, model: LoadedModel, atoms: Atoms):
-        self.module = model.module
+        self.model = model
+        self.network = network_of(model.module)
         self.dtype = getattr(torch, model.metadata.dtype)
-        self.graph = tuple(neighbor_graph(atoms, model.metadata.cutoff))
+        self.graph = neighbor_graph(atoms, model.metadata.cutoff)
 
     def step(self, mode: str) -> None:
         """Evaluate what one (outer) step of a mode evaluates."""
         if mode == "C":
-            self.module.evaluate(*self.graph, False, False)
+            self.model.evaluate(self.graph)
             return
         for _ in range(stride_of(mode) - 1 if mode != "NC" else 1):
-            self.module.non_conservative(*self.graph)
+            self.model.non_conservative(self.graph)
         if mode != "NC":
-            self.module.evaluate(*self.graph, True, False)
+            self.model.evaluate(self.graph, with_non_conservative=True)
 
     def forward(self) -> None:
         """Evaluate the energy, ready to be differentiated."""
-        edges = self.graph[2].to(self.dtype).requires_grad_(True)
-        self.module.network(*self.graph[:2], edges, *self.graph[3:], False)
+        edges = self.graph.edge_vectors.to(self.dtype).requires_grad_(True)
+        self.network(self.graph._replace(edge_vectors=edges), False)
 
 
 def drift_of(simulation, picoseconds: float, n_atoms: int) -> dict:

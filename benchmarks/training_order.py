@@ -121,13 +121,6 @@ def evaluation_times(folder: Path, item: TrainingStructure, repeats: int = 20) -
     """Return ms of one conservative and one non-conservative evaluation, medians of interleaved repeats."""
     network = load_network(folder / "checkpoint.pt")[0].eval()
     batch = collate([item], torch.zeros(119), network.cutoff, torch.float32)
-    inputs = (
-        batch.atomic_numbers,
-        batch.edge_index,
-        batch.edge_vectors,
-        batch.reverse_edge,
-        batch.owned,
-    )
     times: dict[str, list[float]] = {"C": [], "NC": []}
     for _ in range(repeats):
         start = time.perf_counter()
@@ -136,7 +129,7 @@ def evaluation_times(folder: Path, item: TrainingStructure, repeats: int = 20) -
         )
         middle = time.perf_counter()
         with torch.no_grad():
-            network.non_conservative(*inputs)
+            network.non_conservative(batch.graph)
         times["C"].append(1e3 * (middle - start))
         times["NC"].append(1e3 * (time.perf_counter() - middle))
     return {name: sorted(values)[repeats // 2] for name, values in times.items()}

@@ -118,9 +118,9 @@ class MlipCalculator(Calculator):
         if wanted <= {"forces", "non_conservative_forces"} and (
             self.force_kind == "non_conservative" or "forces" not in wanted
         ):
-            output = self.model.module.non_conservative(*graph)
+            output = self.model.non_conservative(graph)
         else:
-            output = self.model.module.evaluate(*graph, with_non_conservative, False)
+            output = self.model.evaluate(graph, with_non_conservative=with_non_conservative)
         self._store(output)
 
     def _store(self, output: dict[str, torch.Tensor]) -> None:

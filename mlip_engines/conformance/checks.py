@@ -25,6 +25,7 @@ from mlip_engines.conformance.probes import (
     without_longest_edges,
 )
 from mlip_engines.model.contract import HEADS, ModelContractError
+from mlip_engines.model.evaluation import evaluate, non_conservative
 from mlip_engines.model.graph import Graph, batch_graphs
 
 # Two evaluations of the same thing, relative: they differ by the order of sums.
@@ -60,7 +61,13 @@ class Subject:
     ) -> dict[str, Tensor]:
         """Evaluate with the head, if there is one and nothing else is said."""
         head = self.has_head if head is None else head
-        return self.module.evaluate(*graph, head, atomic_virials)
+        return evaluate(
+            self.module, graph, with_non_conservative=head, with_atomic_virials=atomic_virials
+        )
+
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
+        """Evaluate the heads alone."""
+        return non_conservative(self.module, graph)
 
     def energy(self, graph: Graph) -> float:
         """Energy, eV."""
@@ -115,7 +122,7 @@ def check_network_outputs(network: nn.Module, subject: Subject) -> None:
     for name, probe in subject.probes().items():
         graph = probe.graph()
         graph = graph._replace(edge_vectors=graph.edge_vectors.to(subject.dtype))
-        output = network(*graph, subject.has_head)
+        output = network(graph, subject.has_head)
         shapes: dict[str, tuple[int, ...]] = {"atomic_energies": (graph.n_atoms,)}
         if subject.has_head:
             shapes["non_conservative_forces"] = (graph.n_atoms, 3)
@@ -138,12 +145,14 @@ def check_scripted(subject: Subject) -> None:
         scripted = torch.jit.script(copy.deepcopy(subject.module))
     for probe in subject.probes().values():
         graph = probe.graph()
-        found = scripted.evaluate(*graph, subject.has_head, True)
+        found = evaluate(
+            scripted, graph, with_non_conservative=subject.has_head, with_atomic_virials=True
+        )
         expected = subject.evaluate(graph, atomic_virials=True)
         _require_same_output(expected, found, subject.equal)
         if subject.has_head:
-            expected = subject.module.non_conservative(*graph)
-            _require_same_output(expected, scripted.non_conservative(*graph), subject.equal)
+            expected = subject.non_conservative(graph)
+            _require_same_output(expected, non_conservative(scripted, graph), subject.equal)
 
 
 def _check_outputs(subject: Subject) -> None:
@@ -173,12 +182,12 @@ def _check_outputs(subject: Subject) -> None:
 def _check_inputs_kept(subject: Subject) -> None:
     for name, probe in subject.probes().items():
         graph = probe.graph()
-        before = Graph(*(tensor.clone() for tensor in graph))
+        before = Graph(*(None if value is None else value.clone() for value in graph))
         subject.evaluate(graph, atomic_virials=True)
         if subject.has_head:
-            subject.module.non_conservative(*graph)
+            subject.non_conservative(graph)
         for field, old, new in zip(Graph._fields, before, graph, strict=True):
-            if not torch.equal(old, new):
+            if old is not None and not torch.equal(old, new):
                 raise ModelContractError(f"{name}: the model changed its argument {field}")
 
 
@@ -192,7 +201,7 @@ def _check_head_alone(subject: Subject) -> None:
             _require_equal(f"{key} with and without the head", value, full[key], subject.equal)
         if not subject.has_head:
             continue
-        alone = subject.module.non_conservative(*graph)
+        alone = subject.non_conservative(graph)
         key = "non_conservative_forces"
         for name in full.keys() & {key, _NC_VIRIAL}:
             if name not in alone:

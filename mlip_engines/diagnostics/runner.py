@@ -84,8 +84,8 @@ class Runner:
         """Measure what evaluations cost here, for estimates of the time that is left."""
         from mlip_engines.model.neighbors import neighbor_graph
 
-        module = self.case.model.module
-        graph = neighbor_graph(self.case.atoms, self.case.model.metadata.cutoff)
+        model = self.case.model
+        graph = neighbor_graph(self.case.atoms, model.metadata.cutoff)
 
         def milliseconds(evaluate: Callable[[], object]) -> float:
             times = []
@@ -96,9 +96,11 @@ class Runner:
             return float(np.median(times[3:]))  # the first calls compile
 
         head = self.case.has_head
-        self.conservative_ms = milliseconds(lambda: module.evaluate(*graph, head, False))
+        self.conservative_ms = milliseconds(
+            lambda: model.evaluate(graph, with_non_conservative=head)
+        )
         if head:
-            self.non_conservative_ms = milliseconds(lambda: module.non_conservative(*graph))
+            self.non_conservative_ms = milliseconds(lambda: model.non_conservative(graph))
 
     def equilibrated(self, progress: Progress) -> None:
         """Replace the structure of the case by one that has been at its temperature for a while."""

@@ -45,7 +45,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mlip_engines.model.graph import Graph
+
 CONTRACT_VERSION = 1
+STRUCTURE_INPUTS = ("total_charge", "spin_multiplicity")
 HEADS = ("energy", "non_conservative_forces", "non_conservative_stress")
 DTYPES = ("float32", "float64")
 
@@ -61,25 +64,10 @@ class AtomicNetwork(Protocol):
     message_passing_layers: int
     heads: list[str]
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate the energy and, if asked, the non-conservative heads."""
 
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         """Evaluate the non-conservative heads only."""
 
 

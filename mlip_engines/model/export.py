@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 from ase.data import atomic_numbers as number_of
-from torch import Tensor, nn
+from torch import nn
 
 from mlip_engines.model.archive import METADATA_RECORD, checksum, replace_metadata
 from mlip_engines.model.contract import ModelContractError, ModelMetadata
+from mlip_engines.model.evaluation import evaluate
 from mlip_engines.model.exported import ExportedModel
+from mlip_engines.model.graph import Graph, reverse_edges
 from mlip_engines.model.load import load_model
 
 # Eager and scripted evaluations differ by the order of their sums only.
@@ -105,13 +107,17 @@ def _compare(
 ) -> None:
     graph = _probe_graph(metadata)
     has_head = metadata.has_non_conservative_forces
-    expected = model.evaluate(*graph, has_head, False)
-    found = reloaded.evaluate(*graph, has_head, False)
+    expected = evaluate(model, graph, with_non_conservative=has_head)
+    found = evaluate(reloaded, graph, with_non_conservative=has_head)
     limit = _RELATIVE_TOLERANCE[metadata.dtype]
     for name, value in expected.items():
         if name == "energy" or name == "atomic_energies":
-            value = value - model.baseline[graph[0]].sum() if name == "energy" else value
-            other = found[name] - (model.baseline[graph[0]].sum() if name == "energy" else 0.0)
+            value = (
+                value - model.baseline[graph.atomic_numbers].sum() if name == "energy" else value
+            )
+            other = found[name] - (
+                model.baseline[graph.atomic_numbers].sum() if name == "energy" else 0.0
+            )
         else:
             other = found[name]
         difference = float((value - other).abs().max())
@@ -122,7 +128,7 @@ def _compare(
             )
 
 
-def _probe_graph(metadata: ModelMetadata) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _probe_graph(metadata: ModelMetadata) -> Graph:
     """Return an open chain of atoms of all species, every pair in reach joined by two edges."""
     n_atoms = max(6, len(metadata.species))
     generator = torch.Generator().manual_seed(1)
@@ -132,12 +138,14 @@ def _probe_graph(metadata: ModelMetadata) -> tuple[Tensor, Tensor, Tensor, Tenso
     positions += (
         0.1 * spacing * torch.rand(positions.shape, generator=generator, dtype=torch.float64)
     )
-    distance = torch.cdist(positions, positions)
+    separation = positions[None, :] - positions[:, None]  # (N, N, 3), from the first to the second
+    distance = torch.linalg.vector_norm(separation, dim=2)
     edge_index = torch.nonzero((distance < metadata.cutoff) & (distance > 0)).T.contiguous()
-    order = {(int(i), int(j)): e for e, (i, j) in enumerate(edge_index.T)}
-    reverse_edge = torch.tensor([order[int(j), int(i)] for i, j in edge_index.T])
-    edge_vectors = positions[edge_index[1]] - positions[edge_index[0]]  # (E, 3)
-    numbers = [number_of[s] for s in metadata.species]
-    atomic_numbers = torch.tensor([numbers[k % len(numbers)] for k in range(n_atoms)])
-    owned = torch.ones(n_atoms, dtype=torch.bool)
-    return atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
+    numbers = torch.tensor([number_of[s] for s in metadata.species])
+    return Graph(
+        numbers[torch.arange(n_atoms) % len(numbers)],
+        edge_index,
+        separation[edge_index[0], edge_index[1]],  # (E, 3)
+        reverse_edges(edge_index, torch.zeros((edge_index.size(1), 3), dtype=torch.int64)),
+        torch.ones(n_atoms, dtype=torch.bool),
+    )

@@ -11,10 +11,16 @@ from mlip_engines.model.derivatives import (
     remove_net_force,
     virial_from_edges,
 )
+from mlip_engines.model.graph import Graph
 
 
 class ExportedModel(nn.Module):
-    """Evaluate a network for an engine; arguments as in :mod:`mlip_engines.model.contract`, edges in float64.
+    """Evaluate a network for an engine.
+
+    The methods take a graph as separate tensors, edges in float64, because that is what C++ passes:
+    :func:`mlip_engines.model.evaluation.evaluate` calls them with a :class:`~mlip_engines.model.graph.Graph`.
+    ``structure`` is a dictionary of what the network declares in ``structure_inputs``, such as ``total_charge``;
+    files whose network declares nothing are called without.
 
     Parameters
     ----------
@@ -25,12 +31,15 @@ class ExportedModel(nn.Module):
         Energies and forces of the network are multiplied by it.
     """
 
+    structure_inputs: list[str]
+
     def __init__(self, network: nn.Module, reference_energies: dict[int, float], scale: float):
         super().__init__()
         self.network = network
         self.scale = float(scale)
         self.has_non_conservative = "non_conservative_forces" in network.heads
         self.has_centroid_virials = network.message_passing_layers == 1
+        self.structure_inputs = list(getattr(network, "structure_inputs", []))
         self.dtype = next(
             (p.dtype for p in [*network.parameters(), *network.buffers()] if p.is_floating_point()),
             torch.float64,
@@ -39,27 +48,6 @@ class ExportedModel(nn.Module):
         for number, energy in reference_energies.items():
             baseline[number] = energy
         self.register_buffer("baseline", baseline)
-
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-        with_atomic_virials: bool,
-    ) -> dict[str, Tensor]:
-        """Same as :meth:`evaluate`."""
-        return self.evaluate(
-            atomic_numbers,
-            edge_index,
-            edge_vectors,
-            reverse_edge,
-            owned,
-            with_non_conservative,
-            with_atomic_virials,
-        )
 
     @torch.jit.export
     def evaluate(
@@ -71,6 +59,7 @@ class ExportedModel(nn.Module):
         owned: Tensor,
         with_non_conservative: bool,
         with_atomic_virials: bool,
+        structure: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Evaluate everything that is conservative and, if asked, the heads that are not.
 
@@ -92,14 +81,8 @@ class ExportedModel(nn.Module):
         grad_was_enabled = torch.is_grad_enabled()  # TorchScript has no torch.enable_grad()
         torch.set_grad_enabled(True)
         edges = edge_vectors.detach().requires_grad_(True)  # (E, 3)
-        predicted = self.network(
-            atomic_numbers,
-            edge_index,
-            edges.to(self.dtype),
-            reverse_edge,
-            owned,
-            with_non_conservative,
-        )
+        graph = Graph(atomic_numbers, edge_index, edges.to(self.dtype), reverse_edge, owned)
+        predicted = self.network(self._with_structure(graph, structure), with_non_conservative)
         scaled = self.scale * predicted["atomic_energies"].to(torch.float64)  # (N,)
         counted = torch.where(owned, scaled, torch.zeros_like(scaled)).sum()
         gradients = energy_gradient(counted, edges)  # (E, 3)
@@ -130,6 +113,7 @@ class ExportedModel(nn.Module):
         edge_vectors: Tensor,
         reverse_edge: Tensor,
         owned: Tensor,
+        structure: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Evaluate the non-conservative heads only; keys and units as in :meth:`evaluate`."""
         output: dict[str, Tensor] = {}
@@ -139,11 +123,39 @@ class ExportedModel(nn.Module):
                 "use conservative forces, or train and export a model with this head"
             )
         with torch.no_grad():
-            predicted = self.network.non_conservative(
-                atomic_numbers, edge_index, edge_vectors.to(self.dtype), reverse_edge, owned
-            )
+            edges = edge_vectors.to(self.dtype)
+            graph = Graph(atomic_numbers, edge_index, edges, reverse_edge, owned)
+            predicted = self.network.non_conservative(self._with_structure(graph, structure))
             self._collect_non_conservative(predicted, owned, output)
         return output
+
+    def _with_structure(self, graph: Graph, structure: dict[str, Tensor] | None) -> Graph:
+        """Return the graph with what the network declares of the structure as a whole, in its dtype."""
+        if structure is None and len(self.structure_inputs) == 0:
+            return graph
+        given: dict[str, Tensor] = {}
+        if structure is not None:
+            for name, value in structure.items():
+                if name not in self.structure_inputs and name != "structure_index":
+                    raise RuntimeError(
+                        f"expected no {name}, which this model does not depend on; leave it out"
+                    )
+                given[name] = value if name == "structure_index" else value.to(self.dtype)
+        for name in self.structure_inputs:
+            if name not in given:
+                raise RuntimeError(
+                    f"expected {name}, which this model depends on, got none; give it to the engine"
+                )
+        return Graph(
+            graph.atomic_numbers,
+            graph.edge_index,
+            graph.edge_vectors,
+            graph.reverse_edge,
+            graph.owned,
+            given.get("total_charge"),
+            given.get("spin_multiplicity"),
+            given.get("structure_index"),
+        )
 
     def _collect_non_conservative(
         self, predicted: dict[str, Tensor], owned: Tensor, output: dict[str, Tensor]

@@ -1,16 +1,19 @@
 """The local graph that a network sees, and functions on it; units are eV and Å."""
 
-from __future__ import annotations
-
+# No "from __future__ import annotations" here: TorchScript reads the annotations of Graph as types.
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mlip_engines.model.contract import STRUCTURE_INPUTS
+
 
 class Graph(NamedTuple):
-    """Atoms and the edges between those closer than a cutoff: the arguments of a model, in order.
+    """Atoms, the edges between those closer than a cutoff, and what is known of the structure as a whole.
+
+    It is the one argument of a network. TorchScript knows its fields, not its properties and methods.
 
     An edge may join an atom to its own periodic image, and two atoms may be joined by several edges
     with different shifts. No edges and a single atom are ordinary.
@@ -32,6 +35,15 @@ class Graph(NamedTuple):
     owned: Tensor
     """(N,) bool; the atoms whose energy counts: all, unless a domain decomposition adds a halo."""
 
+    total_charge: Tensor | None = None
+    """() or (B,), elementary charges; the charge of each structure, for networks that declare it."""
+
+    spin_multiplicity: Tensor | None = None
+    """() or (B,), 2 S + 1; the spin multiplicity of each structure, for networks that declare it."""
+
+    structure_index: Tensor | None = None
+    """(N,) int64; the structure, of B, that each atom belongs to. None: all belong to one."""
+
     @property
     def n_atoms(self) -> int:
         """Number of atoms N."""
@@ -41,6 +53,62 @@ class Graph(NamedTuple):
     def n_edges(self) -> int:
         """Number of directed edges E."""
         return self.edge_index.size(1)
+
+    @property
+    def local(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The atoms and edges, without the structure: the first arguments of the methods of a model file."""
+        return self[:5]
+
+    @property
+    def structure_inputs(self) -> dict[str, Tensor]:
+        """What is given of the structure as a whole, by name: the last argument of these methods."""
+        values = {name: getattr(self, name) for name in STRUCTURE_INPUTS}
+        given = {name: value for name, value in values.items() if value is not None}
+        if given and self.structure_index is not None:
+            given["structure_index"] = self.structure_index
+        return given
+
+
+def with_edges(
+    graph: Graph, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor
+) -> Graph:
+    """Return the graph with other edges between its atoms; scriptable, which ``graph._replace`` is not.
+
+    Parameters
+    ----------
+    graph : Graph
+    edge_index : (2, E) int64 tensor
+    edge_vectors : (E, 3) tensor, Å
+    reverse_edge : (E,) int64 tensor
+    """
+    return Graph(
+        graph.atomic_numbers,
+        edge_index,
+        edge_vectors,
+        reverse_edge,
+        graph.owned,
+        graph.total_charge,
+        graph.spin_multiplicity,
+        graph.structure_index,
+    )
+
+
+def values_of_atoms(graph: Graph, values: Tensor) -> Tensor:
+    """Spread a value of each structure, such as its total charge, over the atoms; scriptable.
+
+    Parameters
+    ----------
+    graph : Graph
+    values : () or (B,) tensor
+
+    Returns
+    -------
+    (N,) tensor
+    """
+    structure = graph.structure_index
+    if structure is None or values.dim() == 0:
+        return values.reshape(-1)[:1].expand(graph.atomic_numbers.size(0))
+    return values.index_select(0, structure)
 
 
 def reverse_edges(edge_index: Tensor, cell_shifts: Tensor) -> Tensor:
@@ -108,15 +176,17 @@ def batch_graphs(graphs: Sequence[Graph]) -> tuple[Graph, Tensor]:
     graph : Graph
         Atoms and edges in the order of the sequence, so that the edges stay sorted by centre.
     structure_index : (N,) int64 tensor
-        The position in the sequence of the structure that each atom comes from.
+        The position in the sequence of the structure that each atom comes from; the graph has it too.
 
     Raises
     ------
     ValueError
-        If there is no graph.
+        If there is no graph, one is a batch already, or only some have a total charge or a spin multiplicity.
     """
     if len(graphs) == 0:
         raise ValueError("expected at least one graph to batch, got none")
+    if any(g.structure_index is not None for g in graphs):
+        raise ValueError("expected graphs of one structure each to batch, got a batch among them")
     device = graphs[0].atomic_numbers.device
     n_atoms = torch.tensor([g.n_atoms for g in graphs], device=device)
     first_atom = torch.cumsum(n_atoms, 0) - n_atoms
@@ -124,19 +194,35 @@ def batch_graphs(graphs: Sequence[Graph]) -> tuple[Graph, Tensor]:
     first_edge = torch.cumsum(n_edges, 0) - n_edges
     edge_index = torch.cat([g.edge_index for g in graphs], dim=1)
     reverse_edge = torch.cat([g.reverse_edge for g in graphs])
+    structure_index = torch.arange(len(graphs), device=device).repeat_interleave(n_atoms)
     batched = Graph(
         torch.cat([g.atomic_numbers for g in graphs]),
         edge_index + first_atom.repeat_interleave(n_edges),
         torch.cat([g.edge_vectors for g in graphs]),
         reverse_edge + first_edge.repeat_interleave(n_edges),
         torch.cat([g.owned for g in graphs]),
+        _of_structures("total_charge", [g.total_charge for g in graphs]),
+        _of_structures("spin_multiplicity", [g.spin_multiplicity for g in graphs]),
+        structure_index,
     )
-    return batched, torch.arange(len(graphs), device=device).repeat_interleave(n_atoms)
+    return batched, structure_index
 
 
 def graph_to_device(graph: Graph, device: torch.device | str) -> Graph:
     """Return the graph with all its tensors on a device."""
-    return Graph(*(tensor.to(device) for tensor in graph))
+    return Graph(*(None if value is None else value.to(device) for value in graph))
+
+
+def _of_structures(name: str, values: list[Tensor | None]) -> Tensor | None:
+    """Join a value of each structure to (B,), or None if no structure has it."""
+    given = [value.reshape(()) for value in values if value is not None]
+    if not given:
+        return None
+    if len(given) < len(values):
+        raise ValueError(
+            f"expected {name} of all {len(values)} graphs or of none, got it of {len(given)}"
+        )
+    return torch.stack(given)
 
 
 def _label_columns(columns: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.graph import Graph, with_edges
 from mlip_engines.operators import keep_edges
 
 
@@ -30,6 +31,7 @@ class WithInnerForce(nn.Module):
     """
 
     heads: list[str]
+    structure_inputs: list[str]
 
     def __init__(self, outer: nn.Module, inner: nn.Module, scale: float = 1.0):
         super().__init__()
@@ -65,46 +67,38 @@ class WithInnerForce(nn.Module):
         self.edge_exchange = self.feature_exchange and any(
             getattr(network, "edge_exchange", False) for network in (outer, inner)
         )
+        self.structure_inputs = sorted(
+            {
+                name
+                for network in (outer, inner)
+                for name in getattr(network, "structure_inputs", [])
+            }
+        )
         self.heads = ["energy", *(h for h in inner.heads if h.startswith("non_conservative"))]
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate atomic energies (N,) of the outer and, if asked, the heads of the inner network."""
-        output = self.outer(atomic_numbers, edge_index, edge_vectors, reverse_edge, owned, False)
+        output = self.outer(graph, False)
         if with_non_conservative:
             # Nobody differentiates these: keep them off the graph of the energy.
-            head = self.non_conservative(
-                atomic_numbers, edge_index, edge_vectors.detach(), reverse_edge, owned
+            constant = with_edges(
+                graph, graph.edge_index, graph.edge_vectors.detach(), graph.reverse_edge
             )
+            head = self.non_conservative(constant)
             for name, value in head.items():
                 output[name] = value
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         """Evaluate the inner network, on the edges that it sees."""
         if self.sees_fewer:
-            near = torch.linalg.vector_norm(edge_vectors, dim=1) < self.inner_cutoff  # (E,)
-            kept, reverse_edge = keep_edges(reverse_edge, near)  # (E',) each
-            edge_index = edge_index[:, kept]
-            edge_vectors = edge_vectors[kept]
-        predicted = self.inner.non_conservative(
-            atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
-        )
+            near = torch.linalg.vector_norm(graph.edge_vectors, dim=1) < self.inner_cutoff  # (E,)
+            kept, reverse_edge = keep_edges(graph.reverse_edge, near)  # (E',) each
+            graph = with_edges(
+                graph, graph.edge_index[:, kept], graph.edge_vectors[kept], reverse_edge
+            )
+        predicted = self.inner.non_conservative(graph)
         output: dict[str, Tensor] = {}
         for name, value in predicted.items():
             output[name] = self.scale * value

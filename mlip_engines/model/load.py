@@ -12,6 +12,8 @@ from mlip_engines.model.contract import ModelContractError, ModelMetadata
 if TYPE_CHECKING:
     import torch
 
+    from mlip_engines.model.graph import Graph
+
 __all__ = ["LoadedModel", "find_model", "load_model", "models_directory", "read_metadata"]
 
 
@@ -22,6 +24,35 @@ class LoadedModel:
     module: torch.jit.ScriptModule
     metadata: ModelMetadata
     path: Path
+
+    def evaluate(
+        self,
+        graph: Graph,
+        *,
+        with_non_conservative: bool = False,
+        with_atomic_virials: bool = False,
+    ) -> dict[str, torch.Tensor]:
+        """Evaluate energy, forces and virial and, if asked, the non-conservative heads.
+
+        Returns
+        -------
+        dict
+            As :meth:`mlip_engines.model.exported.ExportedModel.evaluate`.
+        """
+        from mlip_engines.model.evaluation import evaluate
+
+        return evaluate(
+            self.module,
+            graph,
+            with_non_conservative=with_non_conservative,
+            with_atomic_virials=with_atomic_virials,
+        )
+
+    def non_conservative(self, graph: Graph) -> dict[str, torch.Tensor]:
+        """Evaluate the non-conservative heads only."""
+        from mlip_engines.model.evaluation import non_conservative
+
+        return non_conservative(self.module, graph)
 
     def check_elements(self, symbols: set[str]) -> None:
         """Raise ValueError if the model was not trained for one of these elements."""

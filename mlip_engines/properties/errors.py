@@ -101,7 +101,11 @@ def _differences(model: LoadedModel, structures: Sequence[Atoms]) -> dict[str, n
     device = next(model.module.buffers()).device
     stressed = [k for k, atoms in enumerate(structures) if _has_stress(atoms)]
     with_virials = len(stressed) > 0
-    output = model.module.evaluate(*graph_to_device(graph, device), with_head, with_virials)
+    output = model.evaluate(
+        graph_to_device(graph, device),
+        with_non_conservative=with_head,
+        with_atomic_virials=with_virials,
+    )
     output = {name: value.cpu() for name, value in output.items()}
     n_atoms = torch.tensor([len(atoms) for atoms in structures])
     energies = torch.zeros(len(structures), dtype=torch.float64)
@@ -131,9 +135,7 @@ def _differences(model: LoadedModel, structures: Sequence[Atoms]) -> dict[str, n
         )
     if with_virials and model.metadata.has_non_conservative_stress:
         # The head gives one virial for all structures together: ask it for each.
-        alone = [
-            model.module.non_conservative(*graph_to_device(graphs[k], device)) for k in stressed
-        ]
+        alone = [model.non_conservative(graph_to_device(graphs[k], device)) for k in stressed]
         virials = torch.stack([values["non_conservative_virial"].cpu() for values in alone])
         differences["non_conservative_stress"] = _stress_differences(
             [structures[k] for k in stressed], virials

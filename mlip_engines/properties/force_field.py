@@ -13,6 +13,7 @@ from mlip_engines.model.derivatives import (
     remove_net_force,
     vector_jacobian,
 )
+from mlip_engines.model.evaluation import evaluate, network_of, non_conservative
 from mlip_engines.model.exported import ExportedModel
 from mlip_engines.model.load import LoadedModel, load_model
 from mlip_engines.model.neighbors import neighbor_graph_from_arrays
@@ -49,7 +50,7 @@ class ForceField:
             raise ValueError(f"{model.path}: the model has no head for non-conservative forces")
         model.check_elements(set(atoms.get_chemical_symbols()))
         loaded = load_model(model.path)
-        network = loaded.module.network.to(torch.float64)
+        network = network_of(loaded.module).to(torch.float64)
         self.module = ExportedModel(network, {}, float(loaded.module.scale)).eval()
         self.conservative = conservative
         self.cutoff = model.metadata.cutoff
@@ -62,8 +63,8 @@ class ForceField:
             positions, self.cell, self.pbc, self.numbers, self.cutoff
         )
         if self.conservative:
-            return self.module.evaluate(*graph, False, False)["forces"].numpy()
-        return self.module.non_conservative(*graph)["non_conservative_forces"].numpy()
+            return evaluate(self.module, graph)["forces"].numpy()
+        return non_conservative(self.module, graph)["non_conservative_forces"].numpy()
 
     def jacobian_vector(
         self, positions: NDArray[np.float64], vector: NDArray[np.float64]
@@ -92,12 +93,12 @@ class LinearisedForces:
             shifts = graph.edge_vectors - (self.positions[j] - self.positions[i])  # (E, 3)
         edges = self.positions[j] - self.positions[i] + shifts
         network, scale = field.module.network, field.module.scale
-        arguments = (graph.atomic_numbers, graph.edge_index, edges, graph.reverse_edge, graph.owned)
+        graph = graph._replace(edge_vectors=edges)
         if field.conservative:
-            energy = scale * network(*arguments, False)["atomic_energies"].sum()
+            energy = scale * network(graph, False)["atomic_energies"].sum()
             self.forces = -differentiable_gradient(energy, self.positions)
         else:
-            predicted = network.non_conservative(*arguments)["non_conservative_forces"]
+            predicted = network.non_conservative(graph)["non_conservative_forces"]
             self.forces = remove_net_force(scale * predicted, graph.owned)
 
     def vector_jacobian(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:

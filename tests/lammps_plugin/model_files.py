@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
+from mlip_engines.model.graph import Graph
 from mlip_train.potentials.analytic import LennardJones, PairNetwork, smooth_cutoff
 
 SPECIES = ["H", "O"]
@@ -21,24 +22,14 @@ class Tilted(LennardJones):
         super().__init__(cutoff, epsilon, sigma)
         self.tilt = float(tilt)
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
-        tilted = 2.0 * self.tilt * (edge_vectors[:, 2] / distance) ** 2
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
+        tilted = 2.0 * self.tilt * (graph.edge_vectors[:, 2] / distance) ** 2
         energy = 0.5 * (self.pair_energy(distance) + tilted) * smooth_cutoff(distance, self.cutoff)
-        zero = torch.zeros(atomic_numbers.size(0), dtype=energy.dtype, device=energy.device)
-        output = {"atomic_energies": zero.index_add(0, edge_index[0], energy)}
+        zero = torch.zeros(graph.atomic_numbers.size(0), dtype=energy.dtype, device=energy.device)
+        output = {"atomic_energies": zero.index_add(0, graph.edge_index[0], energy)}
         if with_non_conservative:
-            head = self.non_conservative(
-                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
-            )
+            head = self.non_conservative(graph)
             output["non_conservative_forces"] = head["non_conservative_forces"]
         return output
 
@@ -50,20 +41,14 @@ class SquareRoot(PairNetwork):
         super().__init__(cutoff, 0.0, with_non_conservative_head=False)
         self.a = float(a)
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)  # (E,)
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        factor = smooth_cutoff(
+            torch.linalg.vector_norm(graph.edge_vectors, dim=1), self.cutoff
+        )  # (E,)
         # atoms of odd number weigh more, so that neighbours are not alike
-        weight = 1.0 + 2.0 * (edge_index[1] % 2).to(factor.dtype)
-        one = torch.ones(atomic_numbers.size(0), dtype=factor.dtype, device=factor.device)
-        density = one.index_add(0, edge_index[0], weight * factor)  # (N,)
+        weight = 1.0 + 2.0 * (graph.edge_index[1] % 2).to(factor.dtype)
+        one = torch.ones(graph.atomic_numbers.size(0), dtype=factor.dtype, device=factor.device)
+        density = one.index_add(0, graph.edge_index[0], weight * factor)  # (N,)
         return {"atomic_energies": -self.a * torch.sqrt(density)}
 
 
@@ -75,49 +60,36 @@ class WithStress(LennardJones):
         self.heads = [*self.heads, "non_conservative_stress"]
         self.c = float(c)
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
         energy = 0.5 * self.pair_energy(distance) * smooth_cutoff(distance, self.cutoff)  # (E,)
-        zero = torch.zeros(atomic_numbers.size(0), dtype=energy.dtype, device=energy.device)
-        output = {"atomic_energies": zero.index_add(0, edge_index[0], energy)}
+        zero = torch.zeros(graph.atomic_numbers.size(0), dtype=energy.dtype, device=energy.device)
+        output = {"atomic_energies": zero.index_add(0, graph.edge_index[0], energy)}
         if with_non_conservative:
-            head = self.non_conservative(
-                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
-            )
+            head = self.non_conservative(graph)
             output["non_conservative_forces"] = head["non_conservative_forces"]
             output["non_conservative_virials"] = head["non_conservative_virials"]
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
-        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
+        distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
         factor = smooth_cutoff(distance, self.cutoff)
         x = (distance / self.cutoff).clamp(max=1.0)
         slope = self.pair_energy_slope(distance) * factor
         slope = slope - self.pair_energy(distance) * 6.0 * x * (1.0 - x * x) ** 2 / self.cutoff
-        terms = (slope / distance)[:, None] * edge_vectors  # (E, 3)
-        zero = torch.zeros((atomic_numbers.size(0), 3), dtype=terms.dtype, device=terms.device)
+        terms = (slope / distance)[:, None] * graph.edge_vectors  # (E, 3)
+        zero = torch.zeros(
+            (graph.atomic_numbers.size(0), 3), dtype=terms.dtype, device=terms.device
+        )
         virials = torch.zeros((zero.size(0), 3, 3), dtype=terms.dtype, device=terms.device)
         scaled = (self.c * factor)[:, None, None]
-        outer = scaled * edge_vectors[:, :, None] * edge_vectors[:, None, :]  # (E, 3, 3)
+        outer = (
+            scaled * graph.edge_vectors[:, :, None] * graph.edge_vectors[:, None, :]
+        )  # (E, 3, 3)
         return {
-            "non_conservative_forces": zero.index_add(0, edge_index[0], terms),
-            "non_conservative_virials": virials.index_add(0, edge_index[0], outer),
+            "non_conservative_forces": zero.index_add(0, graph.edge_index[0], terms),
+            "non_conservative_virials": virials.index_add(0, graph.edge_index[0], outer),
         }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mlip_engines.lammps.plugin import lammps_command
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
+from mlip_engines.model.graph import Graph
 from mlip_engines.operators import evaluated_atoms, exchange, reverse_features
 from mlip_train.potentials.analytic import LennardJones
 from structures import STRUCTURES
@@ -38,51 +39,38 @@ class Speaking(nn.Module):
         self.heads = ["energy", "non_conservative_forces"]
         self.register_buffer("zero", torch.zeros(1, dtype=torch.float64))
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        zero = 0.0 * edge_vectors.sum()
-        output = {"atomic_energies": zero.expand(atomic_numbers.size(0))}
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        zero = 0.0 * graph.edge_vectors.sum()
+        output = {"atomic_energies": zero.expand(graph.atomic_numbers.size(0))}
         if with_non_conservative:
-            head = self.non_conservative(
-                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
-            )
+            head = self.non_conservative(graph)
             output["non_conservative_forces"] = head["non_conservative_forces"]
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         text = "GRAPH owned"
-        has_edges = torch.zeros_like(owned).index_fill(0, edge_index.flatten(), True)
-        for k in range(atomic_numbers.size(0)):
-            if bool(owned[k]) and bool(has_edges[k]):
-                text += f" {int(atomic_numbers[k])}"
-        grid = torch.round(edge_vectors * 1e6).to(torch.int64)
-        for e in range(edge_vectors.size(0)):
-            i, j = int(edge_index[0, e]), int(edge_index[1, e])
-            text += f" ; {int(atomic_numbers[i])} {int(atomic_numbers[j])}"
+        has_edges = torch.zeros_like(graph.owned).index_fill(0, graph.edge_index.flatten(), True)
+        for k in range(graph.atomic_numbers.size(0)):
+            if bool(graph.owned[k]) and bool(has_edges[k]):
+                text += f" {int(graph.atomic_numbers[k])}"
+        grid = torch.round(graph.edge_vectors * 1e6).to(torch.int64)
+        for e in range(graph.edge_vectors.size(0)):
+            i, j = int(graph.edge_index[0, e]), int(graph.edge_index[1, e])
+            text += f" ; {int(graph.atomic_numbers[i])} {int(graph.atomic_numbers[j])}"
             text += f" {int(grid[e, 0])} {int(grid[e, 1])} {int(grid[e, 2])}"
-            back = reverse_edge[e]
+            back = graph.reverse_edge[e]
             right = bool((grid[back] == -grid[e]).all())
-            right = right and int(edge_index[0, back]) == j and int(edge_index[1, back]) == i
+            right = (
+                right
+                and int(graph.edge_index[0, back]) == j
+                and int(graph.edge_index[1, back]) == i
+            )
             text += " ok" if right else " wrong"
         print(text)
         return {
             "non_conservative_forces": torch.zeros(
-                (atomic_numbers.size(0), 3), dtype=edge_vectors.dtype
+                (graph.atomic_numbers.size(0), 3), dtype=graph.edge_vectors.dtype
             )
         }
 
@@ -94,31 +82,26 @@ class Answering(Speaking):
     edge_exchange = True
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         text = "GRAPH owned"
-        has_edges = torch.zeros_like(owned).index_fill(0, edge_index[0], True)
-        for k in range(evaluated_atoms(atomic_numbers.size(0))):
+        has_edges = torch.zeros_like(graph.owned).index_fill(0, graph.edge_index[0], True)
+        for k in range(evaluated_atoms(graph.atomic_numbers.size(0))):
             if bool(has_edges[k]):
-                text += f" {int(atomic_numbers[k])}"
-        ends = atomic_numbers[edge_index].T.to(edge_vectors.dtype)  # (E, 2)
-        features = torch.cat((ends, edge_vectors), dim=1)  # (E, 5)
-        back = reverse_features(features, reverse_edge)
+                text += f" {int(graph.atomic_numbers[k])}"
+        ends = graph.atomic_numbers[graph.edge_index].T.to(graph.edge_vectors.dtype)  # (E, 2)
+        features = torch.cat((ends, graph.edge_vectors), dim=1)  # (E, 5)
+        back = reverse_features(features, graph.reverse_edge)
         right = (back[:, :2] == ends.flip(1)).all(dim=1)
-        right = torch.logical_and(right, (back[:, 2:] + edge_vectors).abs().max(dim=1)[0] < 1e-9)
-        grid = torch.round(edge_vectors * 1e6).to(torch.int64)
-        for e in range(edge_vectors.size(0)):
+        right = torch.logical_and(
+            right, (back[:, 2:] + graph.edge_vectors).abs().max(dim=1)[0] < 1e-9
+        )
+        grid = torch.round(graph.edge_vectors * 1e6).to(torch.int64)
+        for e in range(graph.edge_vectors.size(0)):
             text += f" ; {int(ends[e, 0])} {int(ends[e, 1])}"
             text += f" {int(grid[e, 0])} {int(grid[e, 1])} {int(grid[e, 2])}"
             text += " ok" if bool(right[e]) else " wrong"
         print(text)
-        zero = torch.zeros((atomic_numbers.size(0), 3), dtype=edge_vectors.dtype)
+        zero = torch.zeros((graph.atomic_numbers.size(0), 3), dtype=graph.edge_vectors.dtype)
         return {"non_conservative_forces": zero}
 
 
@@ -130,41 +113,26 @@ class Failing(Speaking):
         self.how = how
         self.message_passing_layers = 1
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        is_here = int((atomic_numbers[owned] == 8).sum()) == 1
-        energies = torch.zeros_like(atomic_numbers, dtype=edge_vectors.dtype)
-        energies = energies.index_add(0, edge_index[0], (edge_vectors**2).sum(dim=1))
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        is_here = int((graph.atomic_numbers[graph.owned] == 8).sum()) == 1
+        energies = torch.zeros_like(graph.atomic_numbers, dtype=graph.edge_vectors.dtype)
+        energies = energies.index_add(0, graph.edge_index[0], (graph.edge_vectors**2).sum(dim=1))
         if is_here and self.how == "exception":
             raise RuntimeError("oxygen is too much for this model")
         if is_here and self.how == "nan":
-            energies = energies * torch.where(atomic_numbers == 8, torch.nan, 1.0)
+            energies = energies * torch.where(graph.atomic_numbers == 8, torch.nan, 1.0)
         output = {"atomic_energies": energies}
         if with_non_conservative:
             output["non_conservative_forces"] = torch.zeros(
-                (atomic_numbers.size(0), 3), dtype=edge_vectors.dtype
+                (graph.atomic_numbers.size(0), 3), dtype=graph.edge_vectors.dtype
             )
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         return {
             "non_conservative_forces": torch.zeros(
-                (atomic_numbers.size(0), 3), dtype=edge_vectors.dtype
+                (graph.atomic_numbers.size(0), 3), dtype=graph.edge_vectors.dtype
             )
         }
 
@@ -174,28 +142,18 @@ class FailingBetween(Failing):
 
     feature_exchange = True
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        n_atoms = atomic_numbers.size(0)
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        n_atoms = graph.atomic_numbers.size(0)
         n = evaluated_atoms(n_atoms)
-        features = torch.zeros((n, 1), dtype=edge_vectors.dtype)
-        squares = (edge_vectors**2).sum(dim=1, keepdim=True)
-        features = exchange([features.index_add(0, edge_index[0], squares)], n_atoms)[0]
-        if int((atomic_numbers[owned] == 8).sum()) == 1:
+        features = torch.zeros((n, 1), dtype=graph.edge_vectors.dtype)
+        squares = (graph.edge_vectors**2).sum(dim=1, keepdim=True)
+        features = exchange([features.index_add(0, graph.edge_index[0], squares)], n_atoms)[0]
+        if int((graph.atomic_numbers[graph.owned] == 8).sum()) == 1:
             raise RuntimeError("oxygen is too much for this model")
         features = exchange([features[:n]], n_atoms)[0]
         output = {"atomic_energies": features.flatten()}
         if with_non_conservative:
-            head = self.non_conservative(
-                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
-            )
+            head = self.non_conservative(graph)
             output["non_conservative_forces"] = head["non_conservative_forces"]
         return output
 
@@ -205,25 +163,15 @@ class FailingBetweenEdges(FailingBetween):
 
     edge_exchange = True
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        back = reverse_features(edge_vectors, reverse_edge)
-        if int((atomic_numbers[owned] == 8).sum()) == 1:
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        back = reverse_features(graph.edge_vectors, graph.reverse_edge)
+        if int((graph.atomic_numbers[graph.owned] == 8).sum()) == 1:
             raise RuntimeError("oxygen is too much for this model")
-        back = reverse_features(back, reverse_edge)
-        zero = torch.zeros_like(atomic_numbers, dtype=edge_vectors.dtype)
-        output = {"atomic_energies": zero.index_add(0, edge_index[0], (back**2).sum(dim=1))}
+        back = reverse_features(back, graph.reverse_edge)
+        zero = torch.zeros_like(graph.atomic_numbers, dtype=graph.edge_vectors.dtype)
+        output = {"atomic_energies": zero.index_add(0, graph.edge_index[0], (back**2).sum(dim=1))}
         if with_non_conservative:
-            head = self.non_conservative(
-                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
-            )
+            head = self.non_conservative(graph)
             output["non_conservative_forces"] = head["non_conservative_forces"]
         return output
 

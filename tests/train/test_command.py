@@ -41,7 +41,7 @@ def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(run):
     atoms = argon_frames(1, seed=9)[0]
     graph = neighbor_graph(atoms, network.cutoff)
     with torch.no_grad():
-        atomic = network.double().eval()(*graph, False)["atomic_energies"]
+        atomic = network.double().eval()(graph, False)["atomic_energies"]
     expected = scale * float(atomic.sum()) + 8 * reference["Ar"]
     atoms.calc = MlipCalculator(model)
     assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-9)

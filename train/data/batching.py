@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from mlip_engines.model.graph import Graph
 from mlip_train.data.dataset import PERTURBATION_SKIN, TrainingStructure
 
 
@@ -29,6 +30,18 @@ class Batch:
     has_stress: Tensor  # (S,) bool, likewise
     # Å; if positive, the second half of the structures is the first half, perturbed
     perturbation: float
+
+    @property
+    def graph(self) -> Graph:
+        """The argument of a network."""
+        return Graph(
+            self.atomic_numbers,
+            self.edge_index,
+            self.edge_vectors,
+            self.reverse_edge,
+            self.owned,
+            structure_index=self.structure,
+        )
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with all its tensors on a device; where training leaves the CPU, it does so here."""

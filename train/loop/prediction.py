@@ -55,14 +55,7 @@ def predict(
     """
     vectors = batch.edge_vectors.detach().requires_grad_(differentiate)
     with torch.autocast(vectors.device.type, torch.bfloat16, enabled=autocast):
-        output = network(
-            batch.atomic_numbers,
-            batch.edge_index,
-            vectors,
-            batch.reverse_edge,
-            batch.owned,
-            with_non_conservative,
-        )
+        output = network(batch.graph._replace(edge_vectors=vectors), with_non_conservative)
     output = {name: scale * value.to(vectors.dtype) for name, value in output.items()}
     atomic = output["atomic_energies"]  # (N,)
     n_structures = batch.n_atoms.numel()

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlip_engines.model.graph import Graph
 from mlip_engines.operators import equivariant_message, evaluated_atoms, exchange, pad_to_all
 from mlip_train.networks.radial import BesselBasis
 from mlip_train.networks.virial import EquivariantVirialHead
@@ -222,13 +223,11 @@ class PaiNN(nn.Module):
             EquivariantVirialHead(n_features, n_basis, cutoff) if non_conservative_stress else None
         )
 
-    def _features(
-        self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor
-    ) -> tuple[Tensor, Tensor, Neighborhood]:
-        n_atoms = atomic_numbers.size(0)
+    def _features(self, graph: Graph) -> tuple[Tensor, Tensor, Neighborhood]:
+        n_atoms = graph.atomic_numbers.size(0)
         n = evaluated_atoms(n_atoms)
-        edges = self.edges(edge_index, edge_vectors, n_atoms)
-        s = self.embedding(self.species_index[atomic_numbers[:n]])  # (n, F)
+        edges = self.edges(graph.edge_index, graph.edge_vectors, n_atoms)
+        s = self.embedding(self.species_index[graph.atomic_numbers[:n]])  # (n, F)
         v = torch.zeros((n, 3, self.n_features), dtype=s.dtype, device=s.device)  # (n, 3, F)
         for layer in self.shared:
             s, v = layer(s, v, edges)
@@ -254,21 +253,13 @@ class PaiNN(nn.Module):
         output["non_conservative_forces"] = pad_to_all(v.flatten(1), edges.n_atoms)  # (N, 3)
         return output
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3) and virials (N, 3, 3)."""
-        s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
+        s, v, edges = self._features(graph)
         output: dict[str, Tensor] = {}
         if with_non_conservative and self.has_non_conservative:
             if self.training:
-                output = self._heads(s, v, edges, edge_index, edge_vectors)
+                output = self._heads(s, v, edges, graph.edge_index, graph.edge_vectors)
             else:  # an engine differentiates the energy only: keep this branch off its graph
                 constant = Neighborhood(
                     edges.n_atoms,
@@ -278,7 +269,7 @@ class PaiNN(nn.Module):
                     edges.unit.detach(),
                 )
                 output = self._heads(
-                    s.detach(), v.detach(), constant, edge_index, edge_vectors.detach()
+                    s.detach(), v.detach(), constant, graph.edge_index, graph.edge_vectors.detach()
                 )
         for layer in self.energy_layers:
             s, v = layer(s, v, edges)
@@ -287,14 +278,7 @@ class PaiNN(nn.Module):
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         """Evaluate non-conservative forces (N, 3), and virials (N, 3, 3) with their head, only."""
-        s, v, edges = self._features(atomic_numbers, edge_index, edge_vectors)
-        return self._heads(s, v, edges, edge_index, edge_vectors)
+        s, v, edges = self._features(graph)
+        return self._heads(s, v, edges, graph.edge_index, graph.edge_vectors)

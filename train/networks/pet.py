@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mlip_engines.model.graph import Graph
 from mlip_engines.operators import evaluated_atoms, pad_to_all, reverse_features
 from mlip_engines.operators.padding import neighbor_ranks, pad
 
@@ -390,17 +391,13 @@ class PET(nn.Module):
         return output
 
     def _tokens(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
+        self, graph: Graph
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Run the shared layers; return h, x, m, geometry, fade, slot and weight."""
-        n = evaluated_atoms(atomic_numbers.size(0))
-        centre, neighbor = edge_index[0], edge_index[1]  # (E,) each
-        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
-        geometry = torch.cat((edge_vectors, distance[:, None]), dim=1)  # (E, 4)
+        n = evaluated_atoms(graph.atomic_numbers.size(0))
+        centre, neighbor = graph.edge_index[0], graph.edge_index[1]  # (E,) each
+        distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
+        geometry = torch.cat((graph.edge_vectors, distance[:, None]), dim=1)  # (E, 4)
         fade = self.f_c(distance)  # (E,)
 
         rank, n_neighbors = neighbor_ranks(centre, n)  # (E,), J
@@ -412,51 +409,34 @@ class PET(nn.Module):
         weight = torch.cat((one, fade))[:, None]  # (M, 1)
         weight = pad(weight, slot, n * n_columns).view(n, n_columns)  # (n, T)
 
-        kind = self.species_index[atomic_numbers]  # (N,)
+        kind = self.species_index[graph.atomic_numbers]  # (N,)
         h = self.e_c(kind[:n])  # (n, 4 F)
         m = self.e_n(kind).index_select(0, neighbor)  # (E, F)
         x = m  # (E, F), which the first layer does not read
         for layer in self.shared:
-            h, x, m = layer(h, x, m, geometry, reverse_edge, slot, weight)
+            h, x, m = layer(h, x, m, geometry, graph.reverse_edge, slot, weight)
         return h, x, m, geometry, fade, slot, weight
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate atomic energies (N,) and, if asked, non-conservative forces (N, 3) and virials (N, 3, 3)."""
-        n_atoms = atomic_numbers.size(0)  # N
-        h, x, m, geometry, fade, slot, weight = self._tokens(
-            atomic_numbers, edge_index, edge_vectors, reverse_edge
-        )
+        n_atoms = graph.atomic_numbers.size(0)  # N
+        h, x, m, geometry, fade, slot, weight = self._tokens(graph)
         output: dict[str, Tensor] = {}
         if with_non_conservative:
             if self.training:
-                output = self._heads(h, x, fade, edge_index[0], n_atoms)
+                output = self._heads(h, x, fade, graph.edge_index[0], n_atoms)
             else:  # an engine differentiates the energy only: keep this branch off its graph
-                output = self._heads(h.detach(), x.detach(), fade.detach(), edge_index[0], n_atoms)
+                output = self._heads(
+                    h.detach(), x.detach(), fade.detach(), graph.edge_index[0], n_atoms
+                )
         for layer in self.energy_layers:
-            h, x, m = layer(h, x, m, geometry, reverse_edge, slot, weight)
-        energies = self.energy_head(h, x, fade, edge_index[0])  # (n,)
+            h, x, m = layer(h, x, m, geometry, graph.reverse_edge, slot, weight)
+        energies = self.energy_head(h, x, fade, graph.edge_index[0])  # (n,)
         output["atomic_energies"] = pad_to_all(energies, n_atoms)  # (N,)
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         """Evaluate non-conservative forces (N, 3), and virials (N, 3, 3) with their head, only."""
-        h, x, _, _, fade, _, _ = self._tokens(
-            atomic_numbers, edge_index, edge_vectors, reverse_edge
-        )
-        return self._heads(h, x, fade, edge_index[0], atomic_numbers.size(0))
+        h, x, _, _, fade, _, _ = self._tokens(graph)
+        return self._heads(h, x, fade, graph.edge_index[0], graph.atomic_numbers.size(0))

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mlip_engines.model.graph import Graph
+
 
 def smooth_cutoff(distance: Tensor, cutoff: float) -> Tensor:
     """Polynomial (1 - x^2)^3 of x = r/cutoff: 1 at 0, zero with two derivatives at the cutoff."""
@@ -36,52 +38,37 @@ class PairNetwork(nn.Module):
         """Derivative of the energy of one pair, eV/Å."""
         return torch.zeros_like(distance)
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate the energy of each atom and, if asked, the head."""
-        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
+        distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
         energy = 0.5 * self.pair_energy(distance) * smooth_cutoff(distance, self.cutoff)  # (E,)
         atomic_energies = torch.zeros(
-            atomic_numbers.size(0), dtype=edge_vectors.dtype, device=edge_vectors.device
-        ).index_add(0, edge_index[0], energy)
+            graph.owned.size(0), dtype=energy.dtype, device=energy.device
+        ).index_add(0, graph.edge_index[0], energy)
         output = {"atomic_energies": atomic_energies}
         if with_non_conservative:
-            head = self.non_conservative(
-                atomic_numbers, edge_index, edge_vectors, reverse_edge, owned
-            )
+            head = self.non_conservative(graph)
             output["non_conservative_forces"] = head["non_conservative_forces"]
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         """Evaluate the head: F_i = sum_e [(u f)' r_e / r + c f (z x r_e)]."""
-        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
+        distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
         x = (distance / self.cutoff).clamp(max=1.0)
         factor = smooth_cutoff(distance, self.cutoff)
         factor_slope = -6.0 * x * (1.0 - x * x) ** 2 / self.cutoff
         slope = (
             self.pair_energy_slope(distance) * factor + self.pair_energy(distance) * factor_slope
         )  # (E,)
-        swirl = torch.cross(self.axis.expand_as(edge_vectors), edge_vectors, dim=1)  # (E, 3)
-        terms = (slope / distance)[:, None] * edge_vectors
+        swirl = torch.cross(
+            self.axis.expand_as(graph.edge_vectors), graph.edge_vectors, dim=1
+        )  # (E, 3)
+        terms = (slope / distance)[:, None] * graph.edge_vectors
         terms = terms + (self.curl * factor)[:, None] * swirl  # (E, 3)
         forces = torch.zeros(
-            (atomic_numbers.size(0), 3), dtype=edge_vectors.dtype, device=edge_vectors.device
-        ).index_add(0, edge_index[0], terms)
+            (graph.owned.size(0), 3), dtype=terms.dtype, device=terms.device
+        ).index_add(0, graph.edge_index[0], terms)
         return {"non_conservative_forces": forces}
 
 

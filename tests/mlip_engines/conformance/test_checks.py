@@ -9,6 +9,7 @@ from torch import Tensor
 from mlip_engines.conformance import check_conformance
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.exported import ExportedModel
+from mlip_engines.model.graph import Graph
 from mlip_engines.model.load import load_model
 from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork, smooth_cutoff
 
@@ -55,43 +56,38 @@ class Springs(PairNetwork):
     def per_atom(self, energies: Tensor, atomic_numbers: Tensor, edge_index: Tensor) -> Tensor:
         return energies
 
-    def forward(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-        with_non_conservative: bool,
-    ) -> dict[str, Tensor]:
-        edge_energies = self.per_edge(edge_index, edge_vectors, reverse_edge)
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        edge_energies = self.per_edge(graph.edge_index, graph.edge_vectors, graph.reverse_edge)
         energies = torch.zeros(
-            atomic_numbers.size(0), dtype=edge_vectors.dtype, device=edge_vectors.device
-        ).index_add(0, edge_index[0], edge_energies)
-        output = {"atomic_energies": self.per_atom(energies, atomic_numbers, edge_index)}
+            graph.atomic_numbers.size(0),
+            dtype=graph.edge_vectors.dtype,
+            device=graph.edge_vectors.device,
+        ).index_add(0, graph.edge_index[0], edge_energies)
+        output = {
+            "atomic_energies": self.per_atom(energies, graph.atomic_numbers, graph.edge_index)
+        }
         if with_non_conservative:
-            output["non_conservative_forces"] = self.head(edge_index, edge_vectors, energies)
+            output["non_conservative_forces"] = self.head(
+                graph.edge_index, graph.edge_vectors, energies
+            )
             if self.has_virials:
                 output["non_conservative_virials"] = self.virials(
-                    edge_index, edge_vectors, energies
+                    graph.edge_index, graph.edge_vectors, energies
                 )
         return output
 
     @torch.jit.export
-    def non_conservative(
-        self,
-        atomic_numbers: Tensor,
-        edge_index: Tensor,
-        edge_vectors: Tensor,
-        reverse_edge: Tensor,
-        owned: Tensor,
-    ) -> dict[str, Tensor]:
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         zero = torch.zeros(
-            atomic_numbers.size(0), dtype=edge_vectors.dtype, device=edge_vectors.device
+            graph.atomic_numbers.size(0),
+            dtype=graph.edge_vectors.dtype,
+            device=graph.edge_vectors.device,
         )
-        output = {"non_conservative_forces": self.head(edge_index, edge_vectors, zero)}
+        output = {"non_conservative_forces": self.head(graph.edge_index, graph.edge_vectors, zero)}
         if self.has_virials:
-            output["non_conservative_virials"] = self.virials(edge_index, edge_vectors, zero)
+            output["non_conservative_virials"] = self.virials(
+                graph.edge_index, graph.edge_vectors, zero
+            )
         return output
 
     def virials(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
@@ -335,6 +331,7 @@ class WrongSign(ExportedModel):
         owned: Tensor,
         with_non_conservative: bool,
         with_atomic_virials: bool,
+        structure: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         output = ExportedModel.evaluate(
             self,

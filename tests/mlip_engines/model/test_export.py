@@ -27,8 +27,8 @@ def test_scale_and_baseline_enter_every_output_as_they_should(tmp_path):
     export_model(network(), metadata, scaled, reference_energies=REFERENCE_ENERGIES, scale=2.5)
     atoms = STRUCTURES["triclinic"]()
     graph = neighbor_graph(atoms, PARAMETERS["cutoff"])
-    one = load_model(plain).module.evaluate(*graph, True, True)
-    other = load_model(scaled).module.evaluate(*graph, True, True)
+    one = load_model(plain).evaluate(graph, with_non_conservative=True, with_atomic_virials=True)
+    other = load_model(scaled).evaluate(graph, with_non_conservative=True, with_atomic_virials=True)
     baseline = torch.tensor([REFERENCE_ENERGIES[s] for s in atoms.symbols], dtype=torch.float64)
     limit = TOLERANCE["float64"].equality
     for name, value in one.items():
@@ -43,9 +43,9 @@ def test_scale_and_baseline_enter_every_output_as_they_should(tmp_path):
 def test_outputs_are_float64_and_detached_under_no_grad(model_files):
     model = load_model(model_files["float32"])
     graph = neighbor_graph(STRUCTURES["molecule"](), PARAMETERS["cutoff"])
-    expected = model.module.evaluate(*graph, True, True)
+    expected = model.evaluate(graph, with_non_conservative=True, with_atomic_virials=True)
     with torch.no_grad():
-        found = model.module.evaluate(*graph, True, True)
+        found = model.evaluate(graph, with_non_conservative=True, with_atomic_virials=True)
     for name, value in found.items():
         assert value.dtype == torch.float64
         assert not value.requires_grad
@@ -55,12 +55,12 @@ def test_outputs_are_float64_and_detached_under_no_grad(model_files):
 
 
 def test_a_model_without_the_head_says_so(model_files):
-    module = load_model(model_files["no_head"]).module
+    model = load_model(model_files["no_head"])
     graph = neighbor_graph(STRUCTURES["molecule"](), PARAMETERS["cutoff"])
-    assert "non_conservative_forces" not in module.evaluate(*graph, False, False)
+    assert "non_conservative_forces" not in model.evaluate(graph)
     for call in (
-        lambda: module.evaluate(*graph, True, False),
-        lambda: module.non_conservative(*graph),
+        lambda: model.evaluate(graph, with_non_conservative=True),
+        lambda: model.non_conservative(graph),
     ):
         with pytest.raises(Exception, match="expected a model with a head"):
             call()

@@ -48,7 +48,7 @@ def test_no_atom_is_felt_over_more_edges_than_the_file_says():
 
     def force_of_first(vectors):
         graph_of = graph._replace(edge_vectors=vectors)
-        return both.non_conservative(*graph_of)["non_conservative_forces"][0]
+        return both.non_conservative(graph_of)["non_conservative_forces"][0]
 
     by_edges = torch.autograd.functional.jacobian(force_of_first, graph.edge_vectors)  # (3, E, 3)
     felt = graph.edge_index[1, by_edges.abs().amax(dim=(0, 2)) > 0.0]

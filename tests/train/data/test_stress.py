@@ -108,7 +108,7 @@ def test_the_head_of_painn_sees_the_strain_of_a_crystal_with_inversion_symmetry(
     shear[0, 1] = shear[1, 0] = 0.02
     virials = []
     for structure in (atoms, strained(atoms, shear)):
-        output = network.non_conservative(*neighbor_graph(structure, CUTOFF))
+        output = network.non_conservative(neighbor_graph(structure, CUTOFF))
         assert output["non_conservative_forces"].abs().max() < EXACT
         virials.append(output["non_conservative_virials"][0].detach())
     cubic = virials[0][0, 0] * torch.eye(3, dtype=torch.float64)
@@ -129,11 +129,11 @@ def test_a_file_sums_atomic_virials_of_owned_atoms_in_units_of_the_scale(network
     export_model(copy.deepcopy(network), metadata, tmp_path / "model.pt", scale=1.5)
     model = load_model(tmp_path / "model.pt")
     graph = neighbor_graph(STRUCTURES["triclinic"](), CUTOFF)
-    atomic = network.non_conservative(*graph)["non_conservative_virials"].detach()
+    atomic = network.non_conservative(graph)["non_conservative_virials"].detach()
     assert atomic.shape == (12, 3, 3) and atomic.abs().min() > 0.0
     owned = torch.arange(12) < 5
     for mask in (owned, ~owned, torch.ones(12, dtype=torch.bool)):
-        found = model.module.non_conservative(*graph._replace(owned=mask))
+        found = model.non_conservative(graph._replace(owned=mask))
         expected = 1.5 * atomic[mask].sum(dim=0)
         torch.testing.assert_close(
             found["non_conservative_virial"], expected, rtol=0, atol=LIMIT.virial

@@ -61,8 +61,8 @@ def test_the_first_layer_equals_any_other_where_vectors_are_zero(network):
 def test_energy_is_invariant_and_non_conservative_forces_turn_with_the_structure(network, improper):
     graph = neighbor_graph(STRUCTURES["molecules"](), 4.0)
     turn = torch.tensor(Rotation.random(random_state=5).as_matrix()) * (-1.0 if improper else 1.0)
-    output = network(*graph, True)
-    turned = network(*graph._replace(edge_vectors=graph.edge_vectors @ turn.T), True)
+    output = network(graph, True)
+    turned = network(graph._replace(edge_vectors=graph.edge_vectors @ turn.T), True)
     torch.testing.assert_close(
         turned["atomic_energies"], output["atomic_energies"], rtol=EQUALITY, atol=EQUALITY
     )
@@ -84,12 +84,12 @@ def test_painn_passes_the_conformance_check(non_conservative_layer):
 
 def test_the_head_alone_does_not_run_the_layers_of_the_energy(network):
     graph = neighbor_graph(STRUCTURES["triclinic"](), 4.0)
-    expected = network(*graph, True)["non_conservative_forces"]
+    expected = network(graph, True)["non_conservative_forces"]
     broken = copy.deepcopy(network)
     with torch.no_grad():
         for parameter in [*broken.energy_layers.parameters(), *broken.energy_head.parameters()]:
             parameter.fill_(float("nan"))
-    torch.testing.assert_close(broken.non_conservative(*graph)["non_conservative_forces"], expected)
+    torch.testing.assert_close(broken.non_conservative(graph)["non_conservative_forces"], expected)
 
 
 def test_more_atoms_than_a_grid_of_blocks_has_rows(network):
@@ -101,11 +101,11 @@ def test_more_atoms_than_a_grid_of_blocks_has_rows(network):
         edge_index=graph.edge_index + lonely,
         owned=torch.ones(lonely + 3, dtype=torch.bool),
     )
-    expected, found = network(*graph, True), network(*many, True)
+    expected, found = network(graph, True), network(many, True)
     for key, value in expected.items():
         torch.testing.assert_close(found[key][lonely:], value, rtol=EQUALITY, atol=EQUALITY)
     assert found["non_conservative_forces"][:lonely].abs().max() == 0.0
-    alone = network(*neighbor_graph(STRUCTURES["single_atom"](), 4.0), False)["atomic_energies"]
+    alone = network(neighbor_graph(STRUCTURES["single_atom"](), 4.0), False)["atomic_energies"]
     energies = found["atomic_energies"][:lonely]
     torch.testing.assert_close(energies, alone.expand(lonely), rtol=EQUALITY, atol=EQUALITY)
 
@@ -119,7 +119,7 @@ def test_an_atom_passes_through_the_cutoff_without_a_trace(network):
     def answer(distance):
         graph = neighbor_graph(at(distance), 4.0)
         vectors = graph.edge_vectors.requires_grad_(True)
-        output = network(*graph._replace(edge_vectors=vectors), True)
+        output = network(graph._replace(edge_vectors=vectors), True)
         (gradient,) = torch.autograd.grad(output["atomic_energies"].sum(), vectors)
         forces = forces_from_edges(graph.edge_index, gradient, 4)
         return (
@@ -139,10 +139,9 @@ def test_an_atom_passes_through_the_cutoff_without_a_trace(network):
 
 
 def test_atoms_without_neighbours_have_the_energies_of_atoms_and_no_force(network):
-    output = network(*neighbor_graph(STRUCTURES["no_neighbours"](), 4.0), True)
+    output = network(neighbor_graph(STRUCTURES["no_neighbours"](), 4.0), True)
     singles = [
-        network(*neighbor_graph(Atoms(s, [[0, 0, 0]]), 4.0), False)["atomic_energies"]
-        for s in "OHH"
+        network(neighbor_graph(Atoms(s, [[0, 0, 0]]), 4.0), False)["atomic_energies"] for s in "OHH"
     ]
     torch.testing.assert_close(output["atomic_energies"], torch.cat(singles), rtol=EQUALITY, atol=0)
     assert output["non_conservative_forces"].abs().max() == 0.0

@@ -44,7 +44,7 @@ def energy_and_forces(network, atoms):
     i, j = graph.edge_index
     offsets = graph.edge_vectors - (positions[j] - positions[i]).detach()
     vectors = positions[j] - positions[i] + offsets
-    output = network(*graph._replace(edge_vectors=vectors), True)
+    output = network(graph._replace(edge_vectors=vectors), True)
     energy = output["atomic_energies"].sum()
     gradient = torch.autograd.grad(energy, positions, allow_unused=True)[0]
     forces = torch.zeros_like(positions) if gradient is None else -gradient
@@ -136,7 +136,7 @@ def test_order_of_atoms_and_edges_does_not_matter(network, name):
     for expected, value in zip((energy, forces[order], head[order]), found, strict=True):
         torch.testing.assert_close(value, expected, rtol=EQUALITY, atol=EQUALITY)
     graph = neighbor_graph(atoms, CUTOFF)
-    expected, output = network(*graph, True), network(*reorder_edges(graph), True)
+    expected, output = network(graph, True), network(reorder_edges(graph), True)
     for key, value in expected.items():
         torch.testing.assert_close(output[key], value, rtol=EQUALITY, atol=EQUALITY)
 
@@ -170,7 +170,7 @@ def test_an_atom_passes_through_the_cutoff_without_a_trace(network):
 def test_isolated_atoms_and_no_edges_give_the_energies_of_atoms_and_no_force(network):
     single, head = {}, "non_conservative_forces"
     for symbol in "OH":
-        output = network(*neighbor_graph(Atoms(symbol, [[0, 0, 0]]), CUTOFF), True)
+        output = network(neighbor_graph(Atoms(symbol, [[0, 0, 0]]), CUTOFF), True)
         single[symbol] = output["atomic_energies"]
         assert output[head].tolist() == [[0.0, 0.0, 0.0]]
     energy, forces, non_conservative = energy_and_forces(network, STRUCTURES["no_neighbours"]())
@@ -188,7 +188,7 @@ def test_isolated_atoms_and_no_edges_give_the_energies_of_atoms_and_no_force(net
         torch.zeros(0, dtype=torch.int64),
         torch.zeros(0, dtype=torch.bool),
     )
-    assert network(*nothing, True)[head].shape == (0, 3)
+    assert network(nothing, True)[head].shape == (0, 3)
 
 
 @pytest.mark.parametrize("name", ["cell_smaller_than_cutoff", "self_images"])
@@ -220,10 +220,10 @@ def test_more_atoms_than_a_grid_of_blocks_has_rows(differentiable):
         torch.ones(len(numbers), dtype=torch.bool),
     )
     small = build(n_edge_features=4, n_heads=1, n_layers=1)  # for the memory of the test
-    expected = small(*graph, True)
-    oxygen = small(*neighbor_graph(STRUCTURES["single_atom"](), CUTOFF), False)["atomic_energies"]
+    expected = small(graph, True)
+    oxygen = small(neighbor_graph(STRUCTURES["single_atom"](), CUTOFF), False)["atomic_energies"]
     with torch.set_grad_enabled(differentiable):
-        found = {key: value.detach() for key, value in small(*many, True).items()}
+        found = {key: value.detach() for key, value in small(many, True).items()}
     isolated = torch.ones(len(numbers), dtype=torch.bool)
     for start in starts:
         isolated[start : start + n] = False
@@ -238,12 +238,12 @@ def test_more_atoms_than_a_grid_of_blocks_has_rows(differentiable):
 
 def test_a_chunk_of_attention_ends_anywhere(network):
     graph = neighbor_graph(STRUCTURES["orthogonal"](), CUTOFF)
-    expected = network(*graph, True)
+    expected = network(graph, True)
     chunked = copy.deepcopy(network)
     for module in chunked.modules():
         if isinstance(module, Attention):
             module.n_rows = 5
-    for key, value in chunked(*graph, True).items():
+    for key, value in chunked(graph, True).items():
         torch.testing.assert_close(value, expected[key], rtol=EQUALITY, atol=EQUALITY)
 
 
@@ -255,12 +255,12 @@ def test_pet_passes_the_conformance_check(non_conservative_layer):
 
 def test_the_head_alone_does_not_run_the_layers_of_the_energy(network):
     graph = neighbor_graph(STRUCTURES["triclinic"](), CUTOFF)
-    expected = network(*graph, True)["non_conservative_forces"]
+    expected = network(graph, True)["non_conservative_forces"]
     broken = copy.deepcopy(network)
     with torch.no_grad():
         for parameter in [*broken.energy_layers.parameters(), *broken.energy_head.parameters()]:
             parameter.fill_(float("nan"))
-    found = broken.non_conservative(*graph)["non_conservative_forces"]
+    found = broken.non_conservative(graph)["non_conservative_forces"]
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
@@ -271,7 +271,7 @@ def test_the_gradient_of_a_force_loss_equals_its_finite_difference(network):
 
     def force_loss():
         vectors = graph.edge_vectors.clone().requires_grad_(True)
-        energy = network(*graph._replace(edge_vectors=vectors), False)["atomic_energies"].sum()
+        energy = network(graph._replace(edge_vectors=vectors), False)["atomic_energies"].sum()
         return torch.autograd.grad(energy, vectors, create_graph=True)[0].square().sum()
 
     weight = network.shared[0].attention_layers[0].attention.query_key_value.weight

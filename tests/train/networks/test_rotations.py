@@ -40,7 +40,7 @@ def test_painn_turns_with_the_structure_in_single_precision(name, improper):
     answers = []
     for vectors in (graph.edge_vectors, graph.edge_vectors @ turn.T):
         vectors = vectors.float().requires_grad_(True)
-        output = network(*graph._replace(edge_vectors=vectors), True)
+        output = network(graph._replace(edge_vectors=vectors), True)
         (gradient,) = torch.autograd.grad(output["atomic_energies"].sum(), vectors)
         answers.append({**{key: output[key].detach() for key in OUTPUTS}, "gradient": gradient})
     before, after = answers
@@ -79,7 +79,7 @@ def averaged(network, graph, n):
         graph.owned.repeat(m),
     )
     with torch.no_grad():
-        output = network(*many, True)
+        output = network(many, True)
     result = {}
     for key in OUTPUTS:
         values = output[key].view(m, n_atoms, *output[key].shape[1:])

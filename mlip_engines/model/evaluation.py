@@ -1,0 +1,74 @@
+"""Calling the methods of a model file with a graph, whichever version of mlip-engines wrote the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from mlip_engines.model.graph import Graph
+
+
+def evaluate(
+    module: nn.Module,
+    graph: Graph,
+    *,
+    with_non_conservative: bool = False,
+    with_atomic_virials: bool = False,
+) -> dict[str, Tensor]:
+    """Evaluate energy, forces and virial of a model and, if asked, its non-conservative heads.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The module of a model file, or an :class:`~mlip_engines.model.exported.ExportedModel`, which also says
+        what is returned.
+    graph : Graph
+        Edge vectors in float64.
+    with_non_conservative, with_atomic_virials : bool
+    """
+    return module.evaluate(
+        *graph.local, with_non_conservative, with_atomic_virials, *_structure(graph)
+    )
+
+
+def non_conservative(module: nn.Module, graph: Graph) -> dict[str, Tensor]:
+    """Evaluate the non-conservative heads of a model only; arguments as for :func:`evaluate`."""
+    return module.non_conservative(*graph.local, *_structure(graph))
+
+
+def network_of(module: nn.Module) -> nn.Module:
+    """Return the network in the module of a file, with its gradients; it takes a :class:`Graph`.
+
+    The methods of a file return detached tensors, so this is for who differentiates further.
+    """
+    network = module.network
+    takes_graph = (
+        len(network.forward.schema.arguments) == 3
+    )  # itself, the graph, with_non_conservative
+    return network if takes_graph else SeparateTensorsNetwork(network)
+
+
+class SeparateTensorsNetwork(nn.Module):
+    """A network from a file of before networks took a graph: it takes atoms and edges as separate tensors."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+        self.cutoff = network.cutoff
+        self.message_passing_layers = network.message_passing_layers
+        self.heads = network.heads
+
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        """Evaluate the energy and, if asked, the non-conservative heads."""
+        return self.network(*graph.local, with_non_conservative)
+
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
+        """Evaluate the non-conservative heads only."""
+        return self.network.non_conservative(*graph.local)
+
+
+def _structure(graph: Graph) -> tuple[dict[str, Tensor], ...]:
+    """Return the last argument of the methods, which files know that depend on it."""
+    return (graph.structure_inputs,) if graph.structure_inputs else ()
