@@ -34,7 +34,7 @@ def energy_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
         warnings.append(
             f"{listed(names[outliers])} have an energy per atom further than {LARGEST_DEVIATION:g} robust standard "
             f"deviations ({deviation:.3g} eV) from their composition, up to {np.abs(residual).max():.3g} eV; "
-            "look whether they are meant"
+            "check whether they are intended"
         )
     return warnings
 

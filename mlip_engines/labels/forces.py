@@ -35,7 +35,7 @@ def force_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
         outliers = outliers[np.argsort(-largest[outliers], kind="stable")]
         warnings.append(
             f"{listed(names[outliers])} have a force component of more than {LARGEST_FORCE:g} eV/Å, "
-            f"up to {largest.max():.4g}; look whether they are meant"
+            f"up to {largest.max():.4g}; check whether they are intended"
         )
     # The median: a few frames on fire do not make the units wrong.
     rms = float(np.median([np.sqrt(np.mean(f**2)) for f in forces]))
