@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CXX_SOURCES := $(foreach folder,lammps_plugin mlip_engines/operators,$(wildcard $(folder)/*.cpp $(folder)/*.h))
 MODEL ?= water
+# Tests run side by side, each on one thread. nproc would follow OMP_NUM_THREADS.
+JOBS ?= $(shell n=$$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 15
+ARGS ?=
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: env demo bench test lint format clean check-tools
+.PHONY: env demo bench quick test lint format clean check-tools
 
 env: $(VENV)/.installed
 
@@ -35,8 +39,12 @@ demo: env
 bench: env
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python benchmarks/speed.py --model $(MODEL) --output speed-$(MODEL)
 
+# Minutes at most: no engine, no training. The rest runs in `make test`; ARGS go to pytest.
+quick: env
+	$(PYTEST) -m "not lammps and not openmm and not training and not slow" $(ARGS)
+
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	$(PYTEST) $(ARGS)
 
 lint: env
 	$(BIN)/ruff check .

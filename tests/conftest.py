@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.util
+import sys
 import tempfile
 from pathlib import Path
 
@@ -72,3 +73,16 @@ def plugin() -> Path:
 def _plugin_for_lammps(request):
     if request.node.get_closest_marker("lammps"):
         request.getfixturevalue("plugin")
+
+
+@pytest.fixture(autouse=True)
+def _training_is_marked(request, monkeypatch):
+    """Keep ``make quick`` without training: a test that trains says so."""
+    trainer = sys.modules.get("mlip_train.loop.trainer")
+    if trainer is None or request.node.get_closest_marker("training"):
+        return
+
+    def run(self):
+        pytest.fail("this test trains a network: mark it @pytest.mark.training")
+
+    monkeypatch.setattr(trainer.Trainer, "run", run)

@@ -3,10 +3,13 @@
 import csv
 import json
 
+import pytest
+
 from benchmarks.training_order import WAYS, curve, main
 from tests.labelled import write_argon
 
 
+@pytest.mark.training
 def test_every_way_is_trained_once_and_tabulated(tmp_path, capsys):
     data = write_argon(tmp_path / "argon.xyz")
     ways = ["energy only", "C with energy", "fine-tuned hybrid"]

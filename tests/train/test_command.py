@@ -22,6 +22,7 @@ def run(tmp_path):
     return [str(recipe), "--data", str(data)], tmp_path
 
 
+@pytest.mark.training
 def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(run):
     arguments, tmp_path = run
     assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
@@ -47,6 +48,7 @@ def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(run):
     assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.training
 def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
     arguments, tmp_path = run
     assert train([*arguments, "-o", str(tmp_path / "whole")]) == 0
@@ -71,6 +73,7 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
         assert torch.equal(value, parts[name]), name
 
 
+@pytest.mark.training
 def test_a_run_does_not_resume_with_other_data(run, capsys):
     arguments, tmp_path = run
     assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
@@ -79,6 +82,7 @@ def test_a_run_does_not_resume_with_other_data(run, capsys):
     assert "data_sha256" in capsys.readouterr().err
 
 
+@pytest.mark.training
 def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     arguments, tmp_path = run
     stage = """
@@ -104,6 +108,7 @@ def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     assert errors[1]["conservative_mae"] == errors[0]["conservative_mae"]
 
 
+@pytest.mark.training
 def test_the_heads_are_matched_on_structures_without_labels_from_another_run(run, capsys):
     arguments, tmp_path = run
     assert train([*arguments, "-o", str(tmp_path / "first")]) == 0
@@ -142,6 +147,7 @@ def test_the_heads_are_matched_on_structures_without_labels_from_another_run(run
     assert "n_features" in capsys.readouterr().err
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -164,6 +170,7 @@ def test_a_wrong_recipe_is_refused_with_the_setting_named(run, capsys, change, m
     assert not (tmp_path / "run/checkpoint.pt").exists()  # refused before anything is trained
 
 
+@pytest.mark.training
 def test_a_label_that_is_no_number_is_named_with_its_frame(run, capsys):
     arguments, tmp_path = run
     path = tmp_path / "argon.xyz"
@@ -177,6 +184,7 @@ def test_a_label_that_is_no_number_is_named_with_its_frame(run, capsys):
     assert "structure 5" in message and "forces" in message
 
 
+@pytest.mark.training
 def test_a_folder_with_a_run_is_not_overwritten(run, capsys):
     arguments, tmp_path = run
     assert train([*arguments, "-o", str(tmp_path / "run")]) == 0

@@ -272,6 +272,7 @@ def potassium():
     return frames
 
 
+@pytest.mark.training
 def test_units_that_nobody_has_said_are_refused_where_distances_contradict(tmp_path, capsys):
     path = write_n2p2_atomic(tmp_path / "input.data", potassium())
     recipe = write_recipe(tmp_path / "recipe.yaml")
@@ -292,6 +293,7 @@ def test_units_that_nobody_has_said_are_refused_where_distances_contradict(tmp_p
     assert "units of its own" in capsys.readouterr().err
 
 
+@pytest.mark.training
 def test_a_folder_of_deepmd_trains_and_is_recorded(tmp_path):
     path = write_deepmd(tmp_path / "data", argon_frames(12))
     recipe = write_recipe(tmp_path / "recipe.yaml", RECIPE)

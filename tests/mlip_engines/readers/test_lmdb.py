@@ -91,6 +91,8 @@ class Program:
         (packed([1, 2]), "by level of theory"),
         (packed({"DFT_2nd": [{"coordinates": []}]}), "molecule 1, step 0: .*gradient"),
     ],
+    # compressed bytes hold the time at which they were made, and are no name
+    ids=["program", "not compressed", "no levels of theory", "no gradient"],
 )
 def test_what_is_wrong_is_named_with_its_molecule_and_no_program_is_run(value, message, tmp_path):
     path = write(tmp_path / "set.lmdb", {"1": value})

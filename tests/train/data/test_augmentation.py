@@ -59,6 +59,7 @@ def losses(network, item):
     return {name: float(term.detach()) for name, term in loss(prediction, batch, weights).items()}
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("network_type", [PaiNN, PET])
 def test_an_equivariant_network_does_not_notice(network_type):
     torch.manual_seed(2)
@@ -76,6 +77,7 @@ def test_an_equivariant_network_does_not_notice(network_type):
         assert np.min(np.max(changes, axis=0)) > 10 * limit
 
 
+@pytest.mark.training
 def test_a_run_turns_each_structure_with_its_labels_and_keeps_its_shape(tmp_path, monkeypatch):
     data = write_argon(tmp_path / "argon.xyz")
     seen = []

@@ -78,6 +78,7 @@ def test_what_is_kept_does_not_hold_the_shared_memory_of_the_workers():
                 assert not value.is_shared() and torch.equal(value, getattr(other, name))
 
 
+@pytest.mark.training
 def test_a_lazy_run_gives_the_same_model_and_reads_its_file_once(tmp_path):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml", RECIPE + "batch_atoms: 24\n")
@@ -94,6 +95,7 @@ def test_a_lazy_run_gives_the_same_model_and_reads_its_file_once(tmp_path):
     assert (tmp_path / "disk/structures/positions.bin").stat().st_mtime_ns == written
 
 
+@pytest.mark.training
 def test_what_is_wrong_in_a_file_is_named_as_without_a_store(tmp_path, capsys):
     frames = random_structures(6)
     frames[3].calc.results["forces"][0, 0] = np.nan

@@ -45,6 +45,7 @@ def test_batches_by_number_leave_out_an_incomplete_one_unless_it_is_the_only_one
     assert sorted(batches_of_epoch(BatchLimits(7), [3] * 5, None, generator)[0]) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.training
 def test_a_structure_larger_than_a_batch_is_named_before_training(tmp_path, capsys):
     with pytest.raises(
         ValueError, match=f"batch_atoms: .*{max(ATOMS)}.* structure {np.argmax(ATOMS)}"
@@ -57,6 +58,7 @@ def test_a_structure_larger_than_a_batch_is_named_before_training(tmp_path, caps
     assert "batch_edges: expected at least" in capsys.readouterr().err
 
 
+@pytest.mark.training
 def test_a_run_with_batches_by_atoms_takes_as_many_steps_as_there_are_batches(tmp_path):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml", RECIPE + "batch_atoms: 31\n")  # 3 of 8 atoms

@@ -147,6 +147,7 @@ def test_a_head_for_stress_needs_one_for_forces(name):
         build_network({"name": name, "species": [1], **wrong})
 
 
+@pytest.mark.training
 def test_stress_terms_are_those_of_virials_per_atom_and_leave_out_who_has_no_label(network):
     network.train()
     stress = [0.01, 0.02, -0.03, 0.004, -0.005, 0.006]
@@ -237,6 +238,7 @@ def frames_of_several_volumes(n_frames, with_stress=True):
     return frames
 
 
+@pytest.mark.training
 def test_a_run_with_stress_reports_it_as_mlip_eval_does(tmp_path, capsys):
     data = tmp_path / "argon.xyz"
     frames = frames_of_several_volumes(12)
@@ -260,6 +262,7 @@ def test_a_run_with_stress_reports_it_as_mlip_eval_does(tmp_path, capsys):
             )
 
 
+@pytest.mark.training
 def test_a_recipe_with_stress_refuses_data_without(tmp_path, capsys):
     data = tmp_path / "argon.xyz"
     ase.io.write(data, frames_of_several_volumes(12, with_stress=False), format="extxyz")

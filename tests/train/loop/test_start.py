@@ -24,6 +24,7 @@ def fine_tune(tmp_path):
     return str(write_recipe(tmp_path / "fine_tune.yaml", text.replace("epochs: 20", "epochs: 2")))
 
 
+@pytest.mark.training
 def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, fine_tune, capsys):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml")
@@ -45,6 +46,7 @@ def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, fine_tune, 
     assert "expected a checkpoint of mlip-train or a model file" in capsys.readouterr().err
 
 
+@pytest.mark.training
 def test_reference_energies_are_fitted_anew_where_the_recipe_says_so(tmp_path, fine_tune):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml")
@@ -72,6 +74,7 @@ def two_elements(path, n_frames):
     return path
 
 
+@pytest.mark.training
 def test_data_of_fewer_elements_keep_the_network_and_others_are_refused(
     tmp_path, fine_tune, capsys
 ):

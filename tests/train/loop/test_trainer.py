@@ -52,6 +52,7 @@ def rows_without_times(path):
     return [{name: value for name, value in row.items() if name != "minutes"} for row in rows]
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_a_run_that_is_killed_twice_resumes_to_the_same_numbers(tmp_path):
     text = (
@@ -84,6 +85,7 @@ def test_a_run_that_is_killed_twice_resumes_to_the_same_numbers(tmp_path):
     assert len(json.loads((tmp_path / "parts/environment.json").read_text())) == 3
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_two_processes_with_one_structure_each_equal_one_process_with_two(tmp_path):
     # Muon rounds to bfloat16, which would turn a difference of the last digit into one of the third.
@@ -124,6 +126,7 @@ def loss_of(network, batch, weights):
     return loss(prediction, batch, weights)["total"]
 
 
+@pytest.mark.training
 def test_sharpness_takes_the_gradient_a_radius_up_the_slope(tmp_path, monkeypatch):
     """Against the gradient of the same loss, by hand, at weights moved by hand."""
     radius, seen = 0.05, []
@@ -207,6 +210,7 @@ LABELS = {
 }
 
 
+@pytest.mark.training
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", LABELS)
 @pytest.mark.parametrize("name", NETWORKS)
@@ -263,6 +267,7 @@ def test_one_structure_is_learned_to_zero(name, stage):
     raise AssertionError(f"expected relative errors below 0.005, got {relative}")
 
 
+@pytest.mark.training
 def test_the_page_of_a_run_needs_no_other_file_and_shows_what_the_table_says(tmp_path, with_report):
     data = write_argon(tmp_path / "argon.xyz")
     recipe = write_recipe(tmp_path / "recipe.yaml", STRESS_RECIPE)

@@ -17,6 +17,7 @@ from tests.train.data.test_stress import CUTOFF, NETWORKS
 BFLOAT16 = 2.0**-8  # the last digit
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("name", NETWORKS)
 def test_matrix_products_in_bfloat16_change_results_by_its_digits_and_can_be_trained(name):
     torch.manual_seed(1)
@@ -50,6 +51,7 @@ def test_matrix_products_in_bfloat16_change_results_by_its_digits_and_can_be_tra
         assert 0.01 * BFLOAT16 < difference < 20 * BFLOAT16, key
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_run_in_each_precision_ends_near_that_in_double_precision(tmp_path, precision, capsys):
     data = write_argon(tmp_path / "argon.xyz")

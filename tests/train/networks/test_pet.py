@@ -329,6 +329,7 @@ stages:
 """
 
 
+@pytest.mark.training
 def test_training_learns_one_structure_by_heart(tmp_path):
     data = write_argon(tmp_path / "argon.xyz", 3)
     recipe = write_recipe(tmp_path / "recipe.yaml", RECIPE)
