@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlip_engines.diagnostics.result import with_error
 from mlip_engines.lammps.plugin import lammps_command
+from mlip_engines.report.numbers import with_error
 from mlip_engines.simulations.statistics import mean_and_error, slope_and_error
 from mlip_engines.units import MEV_PER_EV
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlip_engines.simulations.simulation import (
@@ -67,6 +68,47 @@ def full(**changes: object) -> Settings:
     return Settings(quick=False, **changes)
 
 
+def read_structure(path: str | Path, index: str = "-1") -> Atoms:
+    """Read the structure to validate a model on.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of any format of ASE.
+    index : str
+        Of the structure in the file, as ASE has it; the last one by default.
+
+    Returns
+    -------
+    ase.Atoms
+        Without calculator.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If ASE cannot read it, the index means several structures, or the structure is periodic in some directions only.
+    """
+    import ase.io
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"expected a structure, found no file {path}")
+    try:
+        atoms = ase.io.read(path, index=index)
+    except Exception as e:  # every format of ASE has errors of its own
+        raise ValueError(f"{path}: ASE cannot read a structure ({type(e).__name__}: {e})") from e
+    if isinstance(atoms, list):
+        raise ValueError(f"expected one structure, index {index} gives {len(atoms)}")
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise ValueError(
+            f"{path}: expected periodicity in all directions or in none, which both engines have, got "
+            f"{atoms.pbc.tolist()}; give a periodic cell with vacuum instead"
+        )
+    atoms.calc = None
+    return atoms
+
+
 @dataclass
 class Case:
     """A model, a structure, and how thoroughly."""
@@ -79,6 +121,11 @@ class Case:
     def has_head(self) -> bool:
         """Whether the model predicts non-conservative forces."""
         return self.model.metadata.has_non_conservative_forces
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The forces that the model has: ``"C"``, and ``"NC"`` where there is a head for them."""
+        return ("C", "NC") if self.has_head else ("C",)
 
     def force_choices(self, strides: tuple[int, ...]) -> list[Forces]:
         """Return C, NC and r-RESPA; C alone for a model without the head."""

@@ -12,21 +12,83 @@ Bigi, Langer, Ceriotti, ICML 2025 (arXiv:2412.11569), tables 5, 6 and 10.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlip_engines.diagnostics.appearance import label_of
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.figures import panels
-from mlip_engines.diagnostics.result import Result, Section, Table, number, with_error
-from mlip_engines.simulations.simulation import Simulation, Trajectory
+from mlip_engines.diagnostics.diagnostic import EngineDiagnostic
+from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.report.figures import panels
+from mlip_engines.report.numbers import number, with_error
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from mlip_engines.simulations.engine import Engine
 
 INNER_STEPS = 48  # of each turn, whole outer steps of all strides up to 16 but 5, 7 and 10
 TURNS = {True: 3, False: 8}  # quick or not
 DISAGREEMENT = 0.25  # of measured and expected cost, from which on the reader is warned
+
+
+class Cost(EngineDiagnostic):
+    """Times of all kinds of forces in an engine."""
+
+    name = "cost"
+    title = "Cost"
+
+    def evaluations(self, case: Case) -> float:
+        """Steps of all turns, those that warm up included; a kind of forces with NC costs about half of C."""
+        choices = len(case.force_choices(case.settings.strides))
+        return TURNS[case.settings.quick] * 1.3 * INNER_STEPS * (1.0 + 0.5 * (choices - 1))
+
+    def measure(self, case: Case, engine: Engine) -> Result:
+        """Time per inner step, speed-up over C, and the expected cost."""
+        s = case.settings
+        choices, n_turns = case.force_choices(s.strides), TURNS[s.quick]
+        turns = engine.time_steps(choices, case.atoms, s.inner_step_fs, INNER_STEPS, n_turns)
+        n_atoms, modes = len(case.atoms), {}
+        over_c = relative_times(turns, "C")
+        over_nc = relative_times(turns, "NC") if "NC" in turns else {}
+        for forces in choices:
+            name = forces.file_name
+            times = np.array(turns[name])
+            typical = float(np.nanmedian(times)) if np.isfinite(times).any() else float("nan")
+            relative, scatter = over_c[name]
+            mode: dict[str, Any] = {
+                "inner_steps": forces.inner_steps,
+                "ms_per_inner_step": typical,
+                "us_per_atom_per_inner_step": 1000.0 * typical / n_atoms,
+                "speed_up_over_C": 1.0 / relative,
+                "speed_up_over_C_scatter": scatter / relative**2,
+            }
+            if over_nc:
+                mode["relative_to_NC"], mode["relative_to_NC_scatter"] = over_nc[name]
+                price = over_nc["C"][0]
+                mode["shared_theory"] = (
+                    1.0 if name == "NC" else shared_cost(forces.inner_steps, price)
+                )
+            modes[name] = mode
+        arrays = {f"{name}_ms_per_inner_step": np.array(times) for name, times in turns.items()}
+        return Result({"n_atoms": n_atoms, "turns": n_turns, "modes": modes}, arrays)
+
+    def render(self, result: Result) -> Section:
+        """Words, a table and a figure."""
+        modes = result.values["modes"]
+        section = Section(tables=[_table(modes)])
+        if "NC" in modes:
+            price = number(modes["C"].get("relative_to_NC"))
+            section.paragraphs.append(
+                f"Conservative forces cost F = {price} times the head alone. r-RESPA should cost "
+                "1 + (F - 1)/M of it per inner step, because C and NC at the end of an outer step come from one "
+                f"evaluation. Medians of {result.values['turns']} turns; ± is half the range between their quartiles."
+            )
+            caption = "Cost of an inner step, in units of the head alone."
+            section.figures.append((caption, _figure(modes)))
+            section.warnings += _warnings(modes)
+        return section
 
 
 def shared_cost(inner_steps: int, price: float) -> float:
@@ -61,134 +123,54 @@ def relative_times(turns: dict[str, list[float]], reference: str) -> dict[str, t
     return result
 
 
-class Cost:
-    """Times of all kinds of forces in an engine."""
-
-    name: ClassVar[str] = "cost"
-    title: ClassVar[str] = "Cost"
-    needs_engine: ClassVar[bool] = True
-    after: ClassVar[tuple[str, ...]] = ()
-
-    def simulations(
-        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
-    ) -> dict[str, Simulation]:
-        """Return none: times are taken apart from trajectories."""
-        return {}
-
-    def evaluations(self, case: Case) -> float:
-        """Return roughly what it costs, in full evaluations of the structure."""
-        choices = len(case.force_choices(case.settings.strides))
-        return TURNS[case.settings.quick] * 1.3 * INNER_STEPS * (1.0 + 0.5 * (choices - 1))
-
-    def measure(
-        self,
-        case: Case,
-        trajectories: dict[str, Trajectory],
-        earlier: dict[str, Result],
-        engine: Engine | None = None,
-    ) -> Result:
-        """Time per inner step, speed-up over C, and the expected cost.
-
-        Raises
-        ------
-        ValueError
-            If no engine is given.
-        """
-        if engine is None:
-            raise ValueError("expected an engine to take the time of, got none")
-        choices = case.force_choices(case.settings.strides)
-        turns = engine.time_steps(
-            choices,
-            case.atoms,
-            case.settings.inner_step_fs,
-            INNER_STEPS,
-            TURNS[case.settings.quick],
-        )
-        n_atoms, modes = len(case.atoms), {}
-        over_c = relative_times(turns, "C")
-        over_nc = relative_times(turns, "NC") if "NC" in turns else {}
-        for forces in choices:
-            name = forces.file_name
-            times = np.array(turns[name])
-            typical = float(np.nanmedian(times)) if np.isfinite(times).any() else float("nan")
-            relative, scatter = over_c[name]
-            mode: dict[str, Any] = {
-                "inner_steps": forces.inner_steps,
-                "ms_per_inner_step": typical,
-                "us_per_atom_per_inner_step": 1000.0 * typical / n_atoms,
-                "speed_up_over_C": 1.0 / relative,
-                "speed_up_over_C_scatter": scatter / relative**2,
-            }
-            if over_nc:
-                mode["relative_to_NC"], mode["relative_to_NC_scatter"] = over_nc[name]
-                price = over_nc["C"][0]
-                mode["shared_theory"] = (
-                    1.0 if name == "NC" else shared_cost(forces.inner_steps, price)
-                )
-            modes[name] = mode
-        arrays = {f"{name}_ms_per_inner_step": np.array(times) for name, times in turns.items()}
-        return Result(
-            {"n_atoms": n_atoms, "turns": TURNS[case.settings.quick], "modes": modes}, arrays
-        )
-
-    def render(self, result: Result) -> Section:
-        """Words, a table and a figure."""
-        modes = result.values["modes"]
-        section = Section()
-        rows = [
-            [
-                name.replace("M", "M = "),
-                number(m["ms_per_inner_step"], 1),
-                number(m["us_per_atom_per_inner_step"], 0),
-                with_error(m["speed_up_over_C"], m["speed_up_over_C_scatter"]),
-                with_error(m.get("relative_to_NC"), m.get("relative_to_NC_scatter")),
-                number(m.get("shared_theory")),
-            ]
-            for name, m in modes.items()
+def _table(modes: dict[str, Any]) -> Table:
+    header = ["forces", "ms per inner step", "µs per atom", "speed-up over C", "relative to NC"]
+    rows = [
+        [
+            label_of(name),
+            number(m["ms_per_inner_step"], 1),
+            number(m["us_per_atom_per_inner_step"], 0),
+            with_error(m["speed_up_over_C"], m["speed_up_over_C_scatter"]),
+            with_error(m.get("relative_to_NC"), m.get("relative_to_NC_scatter")),
+            number(m.get("shared_theory")),
         ]
-        header = ["forces", "ms per inner step", "µs per atom", "speed-up over C", "relative to NC"]
-        section.tables.append(Table([*header, "1 + (F - 1)/M"], rows))
-        if "NC" in modes:
-            price = modes["C"].get("relative_to_NC")
-            section.paragraphs.append(
-                f"Conservative forces cost F = {number(price)} times the head alone. r-RESPA should cost "
-                "1 + (F - 1)/M of it per inner step, because C and NC at the end of an outer step come from one "
-                f"evaluation. Medians of {result.values['turns']} turns; ± is half the range between their quartiles."
-            )
-            section.figures.append(
-                ("Cost of an inner step, in units of the head alone.", self._figure(modes))
-            )
-            off = [
-                name.replace("M", "M = ")
-                for name, m in modes.items()
-                if m["relative_to_NC"]
-                and abs(m["relative_to_NC"] / m["shared_theory"] - 1.0) > DISAGREEMENT
-            ]
-            if off:
-                section.warnings.append(
-                    f"{', '.join(off)}: cost is more than {100 * DISAGREEMENT:.0f} % off what the number of "
-                    "evaluations says. Either the machine was busy, or the engine itself costs much beside this model."
-                )
-        return section
+        for name, m in modes.items()
+    ]
+    return Table([*header, "1 + (F - 1)/M"], rows)
 
-    @staticmethod
-    def _figure(modes: dict[str, Any]):
-        figure, (axes,) = panels(1)
-        strides = [m for name, m in modes.items() if name.startswith("M")]
-        axes.errorbar(
-            [m["inner_steps"] for m in strides],
-            [m["relative_to_NC"] or np.nan for m in strides],
-            [m["relative_to_NC_scatter"] or 0.0 for m in strides],
-            fmt="o",
-            color="black",
-            capsize=2,
-            label="measured",
-        )
-        price = modes["C"]["relative_to_NC"] or np.nan
-        dense = np.linspace(1, max((m["inner_steps"] for m in strides), default=2), 100)
-        axes.plot(dense, shared_cost(dense, price), color="#2171b5", label="1 + (F - 1)/M, shared")
-        axes.plot(dense, 1 + price / dense, color="0.6", ls=":", label="1 + F/M, not shared")
-        axes.axhline(price, color="black", lw=0.8, ls="--", label="C in every step")
-        axes.set(xlabel="M", ylabel="cost of an inner step / NC", ylim=(0, 1.15 * (1 + price)))
-        axes.legend(frameon=False, fontsize="small")
-        return figure
+
+def _warnings(modes: dict[str, Any]) -> list[str]:
+    off = [
+        label_of(name)
+        for name, m in modes.items()
+        if m["relative_to_NC"]
+        and abs(m["relative_to_NC"] / m["shared_theory"] - 1.0) > DISAGREEMENT
+    ]
+    if not off:
+        return []
+    return [
+        f"{', '.join(off)}: cost is more than {100 * DISAGREEMENT:.0f} % off what the number of "
+        "evaluations says. Either the machine was busy, or the engine itself costs much beside this model."
+    ]
+
+
+def _figure(modes: dict[str, Any]) -> Figure:
+    figure, (axes,) = panels(1)
+    strides = [m for name, m in modes.items() if name.startswith("M")]
+    axes.errorbar(
+        [m["inner_steps"] for m in strides],
+        [m["relative_to_NC"] or np.nan for m in strides],
+        [m["relative_to_NC_scatter"] or 0.0 for m in strides],
+        fmt="o",
+        color="black",
+        capsize=2,
+        label="measured",
+    )
+    price = modes["C"]["relative_to_NC"] or np.nan
+    dense = np.linspace(1, max((m["inner_steps"] for m in strides), default=2), 100)
+    axes.plot(dense, shared_cost(dense, price), color="#2171b5", label="1 + (F - 1)/M, shared")
+    axes.plot(dense, 1 + price / dense, color="0.6", ls=":", label="1 + F/M, not shared")
+    axes.axhline(price, color="black", lw=0.8, ls="--", label="C in every step")
+    axes.set(xlabel="M", ylabel="cost of an inner step / NC", ylim=(0, 1.15 * (1 + price)))
+    axes.legend(frameon=False, fontsize="small")
+    return figure

@@ -1,194 +1,204 @@
 r"""Do atoms move as they should? Velocity power spectrum and diffusion coefficient.
 
-c_vv(nu) is the power spectrum of the velocities by Welch's method (:func:`scipy.signal.welch`), mass-weighted and
-summed over the atoms of an element, so that its integral is a constant times the kinetic energy: it is normalised to
-one, a density of vibrations. D is the slope of the mean square displacement, <|r(t) - r(0)|^2> = 6 D t, relative to the
-centre of mass of
-the system, over the second half of the time that is averaged. A periodic box of edge L lets particles diffuse too
-slowly: D(infinity) = D(L) + 2.837297 kB T/(6 pi eta L), the same shift for C, NC and r-RESPA, so that
-their differences are not concerned. The trajectories have a global thermostat (SVR), which hardly disturbs diffusion.
+Spectra are those of :mod:`mlip_engines.properties.velocity_spectrum`, of area one. D is the slope of the mean square
+displacement (:mod:`mlip_engines.properties.diffusion`) relative to the centre of mass of the system, over the second
+half of the time that is averaged. A periodic box lets particles diffuse too slowly: D(infinity) = D(L) +
+2.837297 kB T/(6 pi eta L), the same shift for C, NC and r-RESPA, so that their differences are not concerned. The
+trajectories have a global thermostat (SVR), which hardly disturbs diffusion.
 
 References
 ----------
-Bigi, Langer, Ceriotti, ICML 2025 (arXiv:2412.11569), figure 17; Welch, IEEE Trans. Audio Electroacoust. 15, 70 (1967);
-Yeh, Hummer, J. Phys. Chem. B 108, 15873 (2004), for the size of the box.
+Bigi, Langer, Ceriotti, ICML 2025 (arXiv:2412.11569), figure 17; Yeh, Hummer, J. Phys. Chem. B 108, 15873 (2004), for
+the size of the box.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlip_engines.diagnostics.appearance import label_of
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.figures import panels
-from mlip_engines.diagnostics.result import Result, Section, Table, with_error
-from mlip_engines.diagnostics.structure import (
+from mlip_engines.diagnostics.comparison import (
     BLOCKS,
     LEFT_OUT,
-    draw_with_difference,
+    MOST_SHOWN,
+    comparison_figure,
     grouped,
     in_blocks,
     mean_of_blocks,
-    trajectories_with_frames,
+    picoseconds,
 )
+from mlip_engines.diagnostics.diagnostic import (
+    Ensembles,
+    Results,
+    Simulations,
+    Trajectories,
+    TrajectoryDiagnostic,
+)
+from mlip_engines.diagnostics.nvt import trajectories_with_frames
+from mlip_engines.diagnostics.result import Result, Section, Table
 from mlip_engines.properties.diffusion import diffusion_coefficient, relative_to_centre
 from mlip_engines.properties.velocity_spectrum import SEGMENT_PS, THZ_TO_PER_CM, power_spectrum
+from mlip_engines.report.numbers import with_error
 from mlip_engines.simulations.kinetics import species_of
-from mlip_engines.simulations.simulation import Simulation, Trajectory
 from mlip_engines.simulations.statistics import Estimate, combine
+from mlip_engines.simulations.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from mlip_engines.simulations.engine import Engine
+    from ase import Atoms
+    from matplotlib.figure import Figure
 
 LARGEST_WAVENUMBER = 4500.0  # 1/cm
 CM2_PER_S = 1e-4  # 1 Å^2/ps
+D = "D_1e-5_cm2_per_s"
+FEWEST_FRAMES = 8  # of a block, for a spectrum
+GROUPS = 8  # of atoms, whose diffusion is compared for its error
+LONG_ENOUGH_PS = 5.0  # for a diffusion coefficient that says something
 
 
-class Dynamics:
+class Dynamics(TrajectoryDiagnostic):
     """Spectra and diffusion, from the trajectories with SVR."""
 
-    name: ClassVar[str] = "dynamics"
-    title: ClassVar[str] = "Dynamics"
-    needs_engine: ClassVar[bool] = True
-    after: ClassVar[tuple[str, ...]] = ("stride",)
+    name = "dynamics"
+    title = "Dynamics"
+    in_quick_look = False
+    after = ("stride",)
 
-    def simulations(
-        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
-    ) -> dict[str, Simulation]:
-        """Return the trajectories of ``nvt`` that have frames."""
+    def simulations(self, case: Case, ensembles: Ensembles, earlier: Results) -> Simulations:
+        """The trajectories of ``nvt`` that have frames."""
         return trajectories_with_frames(case, ensembles, earlier)
 
-    def evaluations(self, case: Case) -> float:
-        """Return 0: the trajectories are counted apart."""
-        return 0.0
-
-    def measure(
-        self,
-        case: Case,
-        trajectories: dict[str, Trajectory],
-        earlier: dict[str, Result],
-        engine: Engine | None = None,
-    ) -> Result:
+    def measure(self, case: Case, trajectories: Trajectories) -> Result:
         """Spectrum and diffusion of each element."""
-        atoms, arrays = case.atoms, {}
-        symbols, masses = np.array(atoms.get_chemical_symbols()), atoms.get_masses()
-        elements = species_of(atoms)
-        names = ["c_vv", *(f"c_vv_{e}" for e in elements)]
-        diffusion: dict[str, Any] = {}
+        atoms, elements = case.atoms, species_of(case.atoms)
         by_forces, left_out = grouped(trajectories)
-        # one grid for all, whatever the interval between their frames
-        segment_ps = SEGMENT_PS
-        for runs in by_forces.values():
-            segment_ps = min(segment_ps, *(run.frame_time_ps[-1] / (BLOCKS + 1) for run in runs))
-        grid = np.arange(0.0, LARGEST_WAVENUMBER, THZ_TO_PER_CM / segment_ps)
-        arrays["wavenumber_per_cm"] = grid
+        grid = _wavenumbers(by_forces)
+        arrays, diffusion = {"wavenumber_per_cm": grid}, {}
         for forces, runs in by_forces.items():
-            spectra: dict[str, list[NDArray]] = {name: [] for name in names}
-            coefficients: dict[str, list[Estimate]] = {e: [] for e in elements}
-            for run in runs:
-                n, interval = len(run.frame_time_ps), run.frame_time_ps[1] - run.frame_time_ps[0]
-                for block in in_blocks(n, n // LEFT_OUT):
-                    for name, element in zip(names, [None, *elements], strict=True):
-                        use = np.ones(len(symbols), bool) if element is None else symbols == element
-                        if len(block) >= 8:
-                            found = power_spectrum(
-                                run.velocities[block][:, use], masses[use], interval
-                            )
-                            spectra[name].append(np.interp(grid, *found, right=0.0))
-                kept = slice(n // LEFT_OUT, n)
-                still = relative_to_centre(run.positions[kept], masses)
-                for element in elements:
-                    coefficients[element].append(
-                        _diffusion_of_blocks(run.frame_time_ps[kept], still[:, symbols == element])
-                    )
-            for name in names:
-                if spectra[name]:
-                    mean, error = mean_of_blocks(np.array(spectra[name]))
+            for name, spectra in _spectra(atoms, runs, grid).items():
+                if spectra:
+                    mean, error = mean_of_blocks(np.array(spectra))
                     arrays[f"{name}_{forces}"], arrays[f"{name}_{forces}_error"] = mean, error
-            diffusion[forces] = {}
-            for element in elements:
-                d = combine(coefficients[element])
-                diffusion[forces][element] = {
-                    "D_1e-5_cm2_per_s": 1e5 * CM2_PER_S * d.value,
-                    "D_1e-5_cm2_per_s_error": 1e5 * CM2_PER_S * d.error,
-                }
+            diffusion[forces] = {
+                element: {D: 1e5 * CM2_PER_S * d.value, f"{D}_error": 1e5 * CM2_PER_S * d.error}
+                for element, d in _diffusion(atoms, runs).items()
+            }
         values = {
             "elements": elements,
             "left_out": left_out,
             "diffusion": diffusion,
-            "picoseconds": {
-                f: float(sum(r.frame_time_ps[-1] for r in rs)) for f, rs in by_forces.items()
-            },
+            "picoseconds": picoseconds(by_forces),
             "edge_angstrom": float(atoms.get_volume() ** (1 / 3)) if atoms.pbc.all() else None,
         }
         return Result(values, arrays)
 
     def render(self, result: Result) -> Section:
         """Words, a table and figures."""
-        v, section = result.values, Section()
-        section.warnings += v.get("left_out", [])  # not in parts of earlier versions
+        v = result.values
+        section = Section(warnings=list(v.get("left_out", [])))  # not in parts of earlier versions
         if not v["diffusion"]:
             return section
-        key = "D_1e-5_cm2_per_s"
-        rows = [
-            [
-                forces.replace("M", "M = "),
-                f"{v['picoseconds'][forces]:.1f}",
-                *(with_error(d[e][key], d[e][f"{key}_error"]) for e in v["elements"]),
-            ]
-            for forces, d in v["diffusion"].items()
-        ]
-        section.tables.append(
-            Table(["forces", "ps", *(f"D of {e}, 10⁻⁵ cm²/s" for e in v["elements"])], rows)
-        )
-        words = "Velocity power spectra (mass-weighted, of area one) and diffusion coefficients under SVR."
-        if v["edge_angstrom"]:
-            words += (
-                f" In a periodic box of {v['edge_angstrom']:.1f} Å diffusion is slower than in a large one, by "
-                "2.837 kT/(6π η L) (Yeh and Hummer); the shift is the same for all forces, and their differences stand."
-            )
-        section.paragraphs.append(words)
+        section.paragraphs.append(_words(v))
+        section.tables.append(_table(v))
         shortest = min(v["picoseconds"].values(), default=0.0)
-        if shortest < 5.0:
+        if shortest < LONG_ENOUGH_PS:
             section.warnings.append(
                 f"Diffusion coefficients from {shortest:.1f} ps: atoms have not left their cages. They need tens of "
                 "picoseconds; compare spectra only."
             )
         names = [
             n for n in ("c_vv", *(f"c_vv_{e}" for e in v["elements"])) if f"{n}_C" in result.arrays
-        ][:4]
+        ]
         if names:
-            figure, _ = panels(len(names), height=5.2)
-            figure.clear()
-            grid = figure.subplots(2, len(names), sharex=True, squeeze=False)
-            x = result.arrays["wavenumber_per_cm"]
-            for k, name in enumerate(names):
-                shown = [f for f in v["diffusion"] if f"{name}_{f}" in result.arrays]
-                draw_with_difference(grid[0, k], grid[1, k], x, result.arrays, name, shown)
-                grid[0, k].set_title("all" if name == "c_vv" else name.removeprefix("c_vv_"))
-                grid[1, k].set_xlabel("wavenumber, 1/cm")
-            densities = [result.arrays[f"{n}_C"] for n in names]
-            filled = x[np.max([d > 1e-3 * d.max() for d in densities], axis=0)]
-            grid[0, 0].set_xlim(0.0, 1.2 * max(filled[-1], x[1]))
-            grid[0, 0].set_ylabel("density, cm")
-            grid[1, 0].set_ylabel("difference to C, cm")
-            grid[0, 0].legend(frameon=False, fontsize="small")
-            section.figures.append(
-                (
-                    "Velocity power spectra, and their differences to C with two standard errors.",
-                    figure,
-                )
-            )
+            caption = "Velocity power spectra, and their differences to C with two standard errors."
+            section.figures.append((caption, _figure(result, names[:MOST_SHOWN])))
         return section
 
 
-def _diffusion_of_blocks(time_ps: NDArray, positions: NDArray) -> Estimate:
+def _wavenumbers(by_forces: dict[str, list[Trajectory]]) -> NDArray[np.float64]:
+    """Return one grid for all, 1/cm, whatever the interval between their frames."""
+    lengths = [run.frame_time_ps[-1] for runs in by_forces.values() for run in runs]
+    segment_ps = min([SEGMENT_PS, *(length / (BLOCKS + 1) for length in lengths)])
+    return np.arange(0.0, LARGEST_WAVENUMBER, THZ_TO_PER_CM / segment_ps)
+
+
+def _spectra(
+    atoms: Atoms, runs: list[Trajectory], grid: NDArray[np.float64]
+) -> dict[str, list[NDArray]]:
+    """Return spectra of all atoms and of each element in each block of some runs."""
+    symbols, masses = np.array(atoms.get_chemical_symbols()), atoms.get_masses()
+    groups = {"c_vv": np.ones(len(symbols), bool)}
+    groups |= {f"c_vv_{e}": symbols == e for e in species_of(atoms)}
+    spectra: dict[str, list[NDArray]] = {name: [] for name in groups}
+    for run in runs:
+        n, interval = len(run.frame_time_ps), run.frame_time_ps[1] - run.frame_time_ps[0]
+        for block in in_blocks(n):
+            if len(block) < FEWEST_FRAMES:
+                continue
+            for name, use in groups.items():
+                found = power_spectrum(run.velocities[block][:, use], masses[use], interval)
+                spectra[name].append(np.interp(grid, *found, right=0.0))
+    return spectra
+
+
+def _diffusion(atoms: Atoms, runs: list[Trajectory]) -> dict[str, Estimate]:
+    """Return the diffusion coefficient of each element, Å^2/ps."""
+    symbols, found = np.array(atoms.get_chemical_symbols()), {}
+    for run in runs:
+        kept = slice(len(run.frame_time_ps) // LEFT_OUT, None)
+        still = relative_to_centre(run.positions[kept], atoms.get_masses())
+        for element in species_of(atoms):
+            d = _diffusion_of_groups(run.frame_time_ps[kept], still[:, symbols == element])
+            found.setdefault(element, []).append(d)
+    return {element: combine(estimates) for element, estimates in found.items()}
+
+
+def _diffusion_of_groups(time_ps: NDArray, positions: NDArray) -> Estimate:
     """Diffusion coefficient of the whole, its error from the scatter over groups of atoms, Å^2/ps."""
     whole = diffusion_coefficient(time_ps, positions)
-    n_groups = min(8, positions.shape[1])
+    n_groups = min(GROUPS, positions.shape[1])
     if n_groups < 2:
         return Estimate(whole, float("nan"))
     parts = [diffusion_coefficient(time_ps, positions[:, k::n_groups]) for k in range(n_groups)]
     return Estimate(whole, float(np.std(parts, ddof=1) / np.sqrt(n_groups)))
+
+
+def _words(v: dict[str, Any]) -> str:
+    words = (
+        "Velocity power spectra (mass-weighted, of area one) and diffusion coefficients under SVR."
+    )
+    if v["edge_angstrom"]:
+        words += (
+            f" In a periodic box of {v['edge_angstrom']:.1f} Å diffusion is slower than in a large one, by "
+            "2.837 kT/(6π η L) (Yeh and Hummer); the shift is the same for all forces, and their differences stand."
+        )
+    return words
+
+
+def _table(v: dict[str, Any]) -> Table:
+    rows = [
+        [
+            label_of(forces),
+            f"{v['picoseconds'][forces]:.1f}",
+            *(with_error(d[e][D], d[e][f"{D}_error"]) for e in v["elements"]),
+        ]
+        for forces, d in v["diffusion"].items()
+    ]
+    return Table(["forces", "ps", *(f"D of {e}, 10⁻⁵ cm²/s" for e in v["elements"])], rows)
+
+
+def _figure(result: Result, names: list[str]) -> Figure:
+    arrays, x = result.arrays, result.arrays["wavenumber_per_cm"]
+    shown = {n: [f for f in result.values["diffusion"] if f"{n}_{f}" in arrays] for n in names}
+    figure, axes = comparison_figure(x, arrays, shown, x_label="wavenumber, 1/cm")
+    for above, name in zip(axes[0], names, strict=True):
+        above.set_title("all" if name == "c_vv" else name.removeprefix("c_vv_"))
+    densities = [arrays[f"{name}_C"] for name in names]
+    filled = x[np.max([d > 1e-3 * d.max() for d in densities], axis=0)]
+    axes[0, 0].set_xlim(0.0, 1.2 * max(filled[-1], x[1]))
+    axes[0, 0].set_ylabel("density, cm")
+    axes[1, 0].set_ylabel("difference to C, cm")
+    return figure

@@ -13,19 +13,29 @@ Bigi, Langer, Ceriotti, ICML 2025 (arXiv:2412.11569), tables 2, 8 and 9; Bussi, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlip_engines.diagnostics.appearance import label_of, style_of
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.figures import panels, style_of
-from mlip_engines.diagnostics.result import Result, Section, Table, with_error
+from mlip_engines.diagnostics.diagnostic import (
+    Ensembles,
+    Results,
+    Simulations,
+    Trajectories,
+    TrajectoryDiagnostic,
+)
+from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.diagnostics.runs import independent_runs
 from mlip_engines.properties.thermodynamics import excess_temperature
+from mlip_engines.report.figures import panels
+from mlip_engines.report.numbers import with_error
 from mlip_engines.simulations.kinetics import species_of, temperatures
-from mlip_engines.simulations.simulation import NON_CONSERVATIVE, Simulation, Trajectory
+from mlip_engines.simulations.simulation import NON_CONSERVATIVE
 
 if TYPE_CHECKING:
-    from mlip_engines.simulations.engine import Engine
+    from matplotlib.figure import Figure
 
 LITERATURE = (
     "Bigi, Langer and Ceriotti, water at 300 K, all/H/O: with SVR (10 fs) C 0.1/-0.4/1.0, NC 0.3/-4.4/9.9, M = 8 "
@@ -39,31 +49,21 @@ BATHS = {  # name: ensemble, time constant in fs
     "WN 1000 fs": ("langevin", 1000.0),
     "GLE 10 fs": ("gle", 10.0),
 }
+QUICK_BATH = "SVR 10 fs"
 
 
-def compared_strides(case: Case, earlier: dict[str, Result]) -> tuple[int, ...]:
-    """Strides to compare with C and NC: the largest that conserves energy, and 8, the paper's."""
-    best = earlier["stride"].values["largest_inner_steps"] if "stride" in earlier else 4
-    if best == 1:
-        best = min(case.settings.strides)
-    return (best,) if case.settings.quick else tuple(sorted({best, 8}))
-
-
-class ConstantTemperature:
+class ConstantTemperature(TrajectoryDiagnostic):
     """Temperatures by element under every thermostat."""
 
-    name: ClassVar[str] = "nvt"
-    title: ClassVar[str] = "Constant temperature (NVT)"
-    needs_engine: ClassVar[bool] = True
-    after: ClassVar[tuple[str, ...]] = ("stride",)
+    name = "nvt"
+    title = "Constant temperature (NVT)"
+    after = ("stride",)
 
-    def simulations(
-        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
-    ) -> dict[str, Simulation]:
-        """Return the trajectories it needs, by thermostat, forces and run."""
+    def simulations(self, case: Case, ensembles: Ensembles, earlier: Results) -> Simulations:
+        """By thermostat, forces and run."""
         wanted = {}
         for bath, (ensemble, tau) in BATHS.items():
-            if ensemble not in ensembles or (case.settings.quick and bath != "SVR 10 fs"):
+            if ensemble not in ensembles or (case.settings.quick and bath != QUICK_BATH):
                 continue
             for forces in case.force_choices(compared_strides(case, earlier)):
                 for run in range(case.settings.runs):
@@ -79,111 +79,61 @@ class ConstantTemperature:
                     )
         return wanted
 
-    def evaluations(self, case: Case) -> float:
-        """Return 0: the trajectories are counted apart."""
-        return 0.0
-
-    def measure(
-        self,
-        case: Case,
-        trajectories: dict[str, Trajectory],
-        earlier: dict[str, Result],
-        engine: Engine | None = None,
-    ) -> Result:
+    def measure(self, case: Case, trajectories: Trajectories) -> Result:
         """Excess of each."""
+        atoms, kelvin = case.atoms, case.settings.temperature_K
         rows: list[dict[str, Any]] = []
         arrays = {}
-        for key in dict.fromkeys(name.rsplit(".", 1)[0] for name in trajectories):
+        for key, runs in independent_runs(trajectories).items():
             bath, forces = key.rsplit(".", 1)
-            runs = [t for name, t in trajectories.items() if name.rsplit(".", 1)[0] == key]
             ensemble = BATHS[bath][0]
-            found = excess_temperature(case.atoms, runs, ensemble, case.settings.temperature_K)
+            found = excess_temperature(atoms, runs, ensemble, kelvin)
             rows.append(
                 {
                     "thermostat": bath,
                     "forces": forces,
                     "picoseconds": float(sum(t.time_ps[-1] for t in runs)),
-                    "excess_K": {name: value for name, (value, _) in found.items()},
-                    "excess_K_error": {name: error for name, (_, error) in found.items()},
+                    "excess_K": {name: e.value for name, e in found.items()},
+                    "excess_K_error": {name: e.error for name, e in found.items()},
                     "stopped": next((t.stopped for t in runs if t.stopped), ""),
                 }
             )
             slug = f"{bath}_{forces}".replace(" ", "_")
             arrays[f"{slug}_time_ps"] = runs[0].time_ps
-            for name, series in temperatures(case.atoms, runs[0], ensemble).items():
+            for name, series in temperatures(atoms, runs[0], ensemble).items():
                 arrays[f"{slug}_temperature_{name}_K"] = series
-        values = {
-            "temperature_K": case.settings.temperature_K,
-            "elements": species_of(case.atoms),
-            "runs": rows,
-        }
-        return Result(values, arrays)
+        return Result(
+            {"temperature_K": kelvin, "elements": species_of(atoms), "runs": rows}, arrays
+        )
 
     def render(self, result: Result) -> Section:
         """Words, a table and a figure."""
-        v, section = result.values, Section()
-        names = ["all", *v["elements"]]
-        rows = [
-            [
-                r["thermostat"],
-                r["forces"].replace("M", "M = "),
-                f"{r['picoseconds']:.1f}",
-                *(
-                    with_error(r["excess_K"][n], r["excess_K_error"][n], 1, sign=True)
-                    for n in names
-                ),
-            ]
-            for r in v["runs"]
-        ]
-        section.tables.append(
-            Table(
-                ["thermostat", "forces", "ps", *(f"excess {n}, K" for n in names)],
-                rows,
-            )
+        v = result.values
+        caption = "Mean kinetic temperature of each element less that of the bath, with two standard errors."
+        return Section(
+            paragraphs=[_words(v), LITERATURE],
+            tables=[_table(v)],
+            figures=[(caption, _figure(v))],
+            warnings=[
+                f"{r['thermostat']}, {r['forces']} stopped: {r['stopped']}."
+                for r in v["runs"]
+                if r["stopped"]
+            ],
         )
-        section.paragraphs += [_words(v), LITERATURE]
-        for r in v["runs"]:
-            if r["stopped"]:
-                section.warnings.append(
-                    f"{r['thermostat']}, {r['forces']} stopped: {r['stopped']}."
-                )
-        section.figures.append(
-            (
-                "Mean kinetic temperature of each element less that of the bath, with two standard errors.",
-                self._figure(v),
-            )
-        )
-        return section
 
-    @staticmethod
-    def _figure(v: dict[str, Any]):
-        baths = list(dict.fromkeys(r["thermostat"] for r in v["runs"]))
-        names = ["all", *v["elements"]]
-        figure, (axes,) = panels(1)
-        figure.set_size_inches(max(5.6, 2.4 * len(baths)), 3.4)
-        markers = "os^dvP"
-        for b, bath in enumerate(baths):
-            runs = [r for r in v["runs"] if r["thermostat"] == bath]
-            for k, r in enumerate(runs):
-                for n, name in enumerate(names):
-                    x = b + 0.8 * ((k + (n + 0.5) / len(names)) / len(runs) - 0.5)
-                    error = 2.0 * (r["excess_K_error"][name] or 0.0)
-                    axes.errorbar(
-                        x,
-                        r["excess_K"][name],
-                        error,
-                        fmt=markers[n % len(markers)],
-                        color=style_of(r["forces"])["color"],
-                        ms=4,
-                        capsize=2,
-                        label=f"{style_of(r['forces'])['label']}, {name}" if b == 0 else None,
-                    )
-        axes.axhline(0.0, color="0.7", lw=0.8, zorder=0)
-        axes.set_xticks(range(len(baths)), baths)
-        axes.set_ylabel("temperature above the bath, K")
-        axes.set_yscale("symlog", linthresh=20.0)
-        axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return figure
+
+def compared_strides(case: Case, earlier: Results) -> tuple[int, ...]:
+    """Strides to compare with C and NC: the largest that conserves energy, and 8, the paper's."""
+    best = earlier["stride"].values["largest_inner_steps"] if "stride" in earlier else 4
+    if best == 1:
+        best = min(case.settings.strides)
+    return (best,) if case.settings.quick else tuple(sorted({best, 8}))
+
+
+def trajectories_with_frames(case: Case, ensembles: Ensembles, earlier: Results) -> Simulations:
+    """Return the trajectories that keep positions and velocities: other diagnostics look at them too."""
+    wanted = ConstantTemperature().simulations(case, ensembles, earlier)
+    return {name: s for name, s in wanted.items() if s.frame_every_fs > 0.0}
 
 
 def equipartition_gap(run: dict[str, Any], elements: list[str]) -> tuple[float, float]:
@@ -202,11 +152,48 @@ def _words(v: dict[str, Any]) -> str:
         verdict = (
             "equal within their errors" if gap < 2.0 * error else "not equal: equipartition fails"
         )
-        parts.append(f"{style_of(r['forces'])['label']}: {with_error(gap, error, 1)} K, {verdict}")
+        parts.append(f"{label_of(r['forces'])}: {with_error(gap, error, 1)} K, {verdict}")
     if not parts:
         return "Temperature above that of the bath, by thermostat."
-    return (
-        "Largest difference between the temperatures of two elements under SVR. "
-        + "; ".join(parts)
-        + "."
-    )
+    return f"Largest difference between the temperatures of two elements under SVR. {'; '.join(parts)}."
+
+
+def _table(v: dict[str, Any]) -> Table:
+    names = ["all", *v["elements"]]
+    rows = []
+    for r in v["runs"]:
+        excess = zip(
+            *([r[key][n] for n in names] for key in ("excess_K", "excess_K_error")), strict=True
+        )
+        row = [r["thermostat"], label_of(r["forces"]), f"{r['picoseconds']:.1f}"]
+        rows.append([*row, *(with_error(*e, 1, sign=True) for e in excess)])
+    return Table(["thermostat", "forces", "ps", *(f"excess {n}, K" for n in names)], rows)
+
+
+def _figure(v: dict[str, Any]) -> Figure:
+    baths = list(dict.fromkeys(r["thermostat"] for r in v["runs"]))
+    names = ["all", *v["elements"]]
+    figure, (axes,) = panels(1)
+    figure.set_size_inches(max(5.6, 2.4 * len(baths)), 3.4)
+    markers = "os^dvP"
+    for b, bath in enumerate(baths):
+        runs = [r for r in v["runs"] if r["thermostat"] == bath]
+        for k, r in enumerate(runs):
+            style = style_of(r["forces"])
+            for n, name in enumerate(names):
+                axes.errorbar(
+                    b + 0.8 * ((k + (n + 0.5) / len(names)) / len(runs) - 0.5),
+                    r["excess_K"][name],
+                    2.0 * (r["excess_K_error"][name] or 0.0),
+                    fmt=markers[n % len(markers)],
+                    color=style["color"],
+                    ms=4,
+                    capsize=2,
+                    label=f"{style['label']}, {name}" if b == 0 else None,
+                )
+    axes.axhline(0.0, color="0.7", lw=0.8, zorder=0)
+    axes.set_xticks(range(len(baths)), baths)
+    axes.set_ylabel("temperature above the bath, K")
+    axes.set_yscale("symlog", linthresh=20.0)
+    axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

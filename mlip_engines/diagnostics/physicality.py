@@ -15,27 +15,32 @@ Zheng, Fung, physics-informed pre-training, for the thresholds; Lindemann, Phys.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlip_engines.diagnostics.appearance import label_of
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.nvt import compared_strides
+from mlip_engines.diagnostics.diagnostic import (
+    Ensembles,
+    Results,
+    Simulations,
+    Trajectories,
+    TrajectoryDiagnostic,
+)
+from mlip_engines.diagnostics.nvt import compared_strides, trajectories_with_frames
 from mlip_engines.diagnostics.result import Result, Section, Table
-from mlip_engines.diagnostics.structure import trajectories_with_frames
 from mlip_engines.properties.lindemann import (
     lindemann_index,
     mean_over_partners,
     pair_distances,
 )
 from mlip_engines.properties.molecules import find_molecules, is_molecular
-from mlip_engines.simulations.simulation import Simulation, Trajectory
+from mlip_engines.simulations.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-    from mlip_engines.simulations.engine import Engine
 
 LOCAL_LIMIT, GLOBAL_LIMIT = 0.25, 0.2
 OVERLAP = 0.5  # of the smallest distance at the start
@@ -45,75 +50,19 @@ DURATION_PS = 1.0
 FRAMES = 50  # that are looked at
 
 
-def judge(
-    atoms: Atoms, trajectory: Trajectory, groups: list[NDArray[np.int_]] | None
-) -> dict[str, Any]:
-    """Look at a trajectory.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-    trajectory : Trajectory
-        With frames.
-    groups : list of arrays or None
-        Molecules; None for a structure that is not molecular.
-
-    Returns
-    -------
-    dict
-        ``smallest_distance_angstrom``, ``overlap``, ``local_lindemann``, ``global_lindemann``, ``unphysical``.
-    """
-    n = len(atoms)
-    frames = np.unique(np.linspace(0, len(trajectory.frame_time_ps) - 1, FRAMES).astype(int))
-    positions, cells = trajectory.positions[frames], trajectory.frame_cell[frames]
-    if not atoms.pbc.any():
-        cells = np.zeros_like(cells)
-    first, second = np.triu_indices(n, k=1)
-    distances = pair_distances(positions, cells, first, second)
-    index = lindemann_index(distances)
-    if groups is not None:
-        label = np.zeros(n, dtype=int)
-        for k, group in enumerate(groups):
-            label[group] = k
-        together = label[first] == label[second]
-    else:
-        together = np.ones(len(first), dtype=bool)
-    first, second, index = first[together], second[together], index[together]
-    per_atom = mean_over_partners(index, first, second, n)
-    local = float(per_atom.max()) if len(per_atom) else 0.0
-    whole = float(per_atom.mean()) if len(per_atom) else 0.0
-    overlap = bool((distances < OVERLAP * distances[0].min()).any())
-    return {
-        "smallest_distance_angstrom": float(distances.min()),
-        "overlap": overlap,
-        "local_lindemann": local,
-        "global_lindemann": whole,
-        "unphysical": overlap
-        or local > LOCAL_LIMIT
-        or whole > GLOBAL_LIMIT
-        or bool(trajectory.stopped),
-        "stopped": trajectory.stopped,
-    }
-
-
-class Physicality:
+class Physicality(TrajectoryDiagnostic):
     """Overlaps and Lindemann indices over starts and temperatures."""
 
-    name: ClassVar[str] = "physicality"
-    title: ClassVar[str] = "Physicality of trajectories"
-    needs_engine: ClassVar[bool] = True
-    after: ClassVar[tuple[str, ...]] = ("stride",)
+    name = "physicality"
+    title = "Physicality of trajectories"
+    after = ("stride",)
 
-    def simulations(
-        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
-    ) -> dict[str, Simulation]:
-        """Return trajectories from several starts and temperatures; in a quick look those of ``nvt``."""
+    def simulations(self, case: Case, ensembles: Ensembles, earlier: Results) -> Simulations:
+        """Several starts and temperatures; in a quick look the trajectories of ``nvt``."""
         if case.settings.quick:
             shared = trajectories_with_frames(case, ensembles, earlier)
-            t = case.settings.temperature_K
-            return {
-                f"{t:g}.{name.split('.')[1]}.{name.split('.')[2]}": s for name, s in shared.items()
-            }
+            kelvin = case.settings.temperature_K
+            return {f"{kelvin:g}.{name.split('.', 1)[1]}": s for name, s in shared.items()}
         wanted = {}
         for factor in HOTTER:
             kelvin = factor * case.settings.temperature_K
@@ -131,17 +80,7 @@ class Physicality:
                     )
         return wanted
 
-    def evaluations(self, case: Case) -> float:
-        """Return 0: the trajectories are counted apart."""
-        return 0.0
-
-    def measure(
-        self,
-        case: Case,
-        trajectories: dict[str, Trajectory],
-        earlier: dict[str, Result],
-        engine: Engine | None = None,
-    ) -> Result:
+    def measure(self, case: Case, trajectories: Trajectories) -> Result:
         """Judge each trajectory."""
         groups = find_molecules(case.atoms) if is_molecular(case.atoms) else None
         rows = []
@@ -149,58 +88,95 @@ class Physicality:
             kelvin, forces, start = key.rsplit(".", 2)
             if len(run.frame_time_ps) == 0:
                 continue
-            rows.append(
-                {
-                    "temperature_K": float(kelvin),
-                    "forces": forces,
-                    "start": int(start),
-                    **judge(case.atoms, run, groups),
-                }
-            )
+            row = {"temperature_K": float(kelvin), "forces": forces, "start": int(start)}
+            rows.append(row | judge(case.atoms, run, groups))
         return Result({"molecular": groups is not None, "runs": rows})
 
     def render(self, result: Result) -> Section:
         """Words and a table."""
-        v, section = result.values, Section()
-        rows = []
-        for r in v["runs"]:
-            rows.append(
-                [
-                    f"{r['temperature_K']:g}",
-                    r["forces"].replace("M", "M = "),
-                    str(r["start"] + 1),
-                    f"{r['smallest_distance_angstrom']:.2f}",
-                    "yes" if r["overlap"] else "no",
-                    f"{r['local_lindemann']:.3f}",
-                    f"{r['global_lindemann']:.3f}",
-                    r["stopped"] or "",
-                ]
-            )
-        section.tables.append(
-            Table(
-                [
-                    "T, K",
-                    "forces",
-                    "start",
-                    "smallest distance, Å",
-                    "overlap",
-                    "largest δ of an atom",
-                    "mean δ",
-                    "stopped",
-                ],
-                rows,
-            )
-        )
-        bad = sum(r["unphysical"] for r in v["runs"])
-        kind = "within molecules" if v["molecular"] else "between all atoms"
-        section.paragraphs.append(
-            f"{bad} of {len(v['runs'])} trajectories are unphysical: atoms closer than half the smallest distance at "
-            f"the start, or a Lindemann index δ {kind} above {LOCAL_LIMIT} for an atom or {GLOBAL_LIMIT} on average."
-        )
-        for r in v["runs"]:
-            if r["unphysical"] and r["forces"] != "NC":
-                section.warnings.append(
-                    f"{r['forces']} at {r['temperature_K']:g} K, start {r['start'] + 1}, is unphysical: smallest "
-                    f"distance {r['smallest_distance_angstrom']:.2f} Å, δ up to {r['local_lindemann']:.2f}."
-                )
-        return section
+        v = result.values
+        warnings = [
+            f"{r['forces']} at {r['temperature_K']:g} K, start {r['start'] + 1}, is unphysical: smallest "
+            f"distance {r['smallest_distance_angstrom']:.2f} Å, δ up to {r['local_lindemann']:.2f}."
+            for r in v["runs"]
+            if r["unphysical"] and r["forces"] != "NC"
+        ]
+        return Section([_words(v)], [_table(v["runs"])], warnings=warnings)
+
+
+def judge(
+    atoms: Atoms, trajectory: Trajectory, groups: list[NDArray[np.int_]] | None
+) -> dict[str, Any]:
+    """Compare distances in a trajectory with the limits.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    trajectory : Trajectory
+        With frames.
+    groups : list of arrays or None
+        Molecules; None for a structure that is not molecular.
+
+    Returns
+    -------
+    dict
+        ``smallest_distance_angstrom``, ``overlap``, ``local_lindemann``, ``global_lindemann``, ``unphysical``,
+        ``stopped``.
+    """
+    frames = np.unique(np.linspace(0, len(trajectory.frame_time_ps) - 1, FRAMES).astype(int))
+    positions, cells = trajectory.positions[frames], trajectory.frame_cell[frames]
+    if not atoms.pbc.any():
+        cells = np.zeros_like(cells)
+    first, second = np.triu_indices(len(atoms), k=1)
+    distances = pair_distances(positions, cells, first, second)
+    together = _together(len(atoms), groups)
+    use = together[first] == together[second]
+    index = lindemann_index(distances[:, use])
+    per_atom = mean_over_partners(index, first[use], second[use], len(atoms))
+    local = float(per_atom.max()) if len(per_atom) else 0.0
+    whole = float(per_atom.mean()) if len(per_atom) else 0.0
+    overlap = bool((distances < OVERLAP * distances[0].min()).any())
+    above = local > LOCAL_LIMIT or whole > GLOBAL_LIMIT
+    return {
+        "smallest_distance_angstrom": float(distances.min()),
+        "overlap": overlap,
+        "local_lindemann": local,
+        "global_lindemann": whole,
+        "unphysical": overlap or above or bool(trajectory.stopped),
+        "stopped": trajectory.stopped,
+    }
+
+
+def _together(n_atoms: int, groups: list[NDArray[np.int_]] | None) -> NDArray[np.int_]:
+    """Return a number for each atom, the same for atoms whose distances are to stay what they are."""
+    label = np.zeros(n_atoms, dtype=int)
+    for k, group in enumerate(groups or []):
+        label[group] = k
+    return label
+
+
+def _words(v: dict[str, Any]) -> str:
+    bad = sum(r["unphysical"] for r in v["runs"])
+    kind = "within molecules" if v["molecular"] else "between all atoms"
+    return (
+        f"{bad} of {len(v['runs'])} trajectories are unphysical: atoms closer than half the smallest distance at "
+        f"the start, or a Lindemann index δ {kind} above {LOCAL_LIMIT} for an atom or {GLOBAL_LIMIT} on average."
+    )
+
+
+def _table(runs: list[dict[str, Any]]) -> Table:
+    header = ["T, K", "forces", "start", "smallest distance, Å", "overlap", "largest δ of an atom"]
+    rows = [
+        [
+            f"{r['temperature_K']:g}",
+            label_of(r["forces"]),
+            str(r["start"] + 1),
+            f"{r['smallest_distance_angstrom']:.2f}",
+            "yes" if r["overlap"] else "no",
+            f"{r['local_lindemann']:.3f}",
+            f"{r['global_lindemann']:.3f}",
+            r["stopped"] or "",
+        ]
+        for r in runs
+    ]
+    return Table([*header, "mean δ", "stopped"], rows)

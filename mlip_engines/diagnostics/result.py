@@ -72,26 +72,18 @@ class Table:
 
 @dataclass
 class Section:
-    """A part of the report; plain text, no HTML."""
+    """A part of the report: plain text, no HTML.
+
+    Parameters
+    ----------
+    paragraphs : list of str
+    tables : list of Table
+    figures : list of (caption, matplotlib.figure.Figure)
+    warnings : list of str
+        Shown at the head of the report, with the name of the part.
+    """
 
     paragraphs: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    figures: list[tuple[str, Figure]] = field(default_factory=list)  # caption, figure
+    figures: list[tuple[str, Figure]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-def number(value: float | None, digits: int = 2, *, sign: bool = False) -> str:
-    """Format a number that may be missing."""
-    if value is None or not np.isfinite(value):
-        return "-"
-    return f"{value:{'+' if sign else ''}.{digits}f}"
-
-
-def with_error(
-    value: float | None, error: float | None, digits: int = 2, *, sign: bool = False
-) -> str:
-    """Format a value with its standard error, where there is one."""
-    text = number(value, digits, sign=sign)
-    if text == "-" or error is None or not np.isfinite(error):
-        return text
-    return f"{text} ± {error:.{digits}f}"

@@ -12,20 +12,122 @@ Ceriotti, ICML 2025 (arXiv:2412.11569).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlip_engines.diagnostics.appearance import label_of
 from mlip_engines.diagnostics.case import Case
-from mlip_engines.diagnostics.figures import panels
-from mlip_engines.diagnostics.nve import nve_simulation, summary
-from mlip_engines.diagnostics.result import Result, Section, Table, number, with_error
-from mlip_engines.simulations.simulation import Simulation, Trajectory
+from mlip_engines.diagnostics.diagnostic import (
+    Ensembles,
+    Results,
+    Simulations,
+    Trajectories,
+    TrajectoryDiagnostic,
+)
+from mlip_engines.diagnostics.nve import DRIFT, nve_simulation
+from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.diagnostics.runs import independent_runs
+from mlip_engines.report.figures import panels
+from mlip_engines.report.numbers import number, with_error
+from mlip_engines.simulations.drift import conservation
 
 if TYPE_CHECKING:
-    from mlip_engines.simulations.engine import Engine
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-DRIFT = "drift_meV_per_atom_per_ps"
+
+class Stride(TrajectoryDiagnostic):
+    """The largest stride, from the trajectories at constant energy."""
+
+    name = "stride"
+    title = "The stride it carries"
+
+    def simulations(self, case: Case, ensembles: Ensembles, earlier: Results) -> Simulations:
+        """Trajectories at constant energy, the same as those of ``nve``."""
+        return {
+            f"{forces.file_name}.{run}": nve_simulation(case, forces, run)
+            for run in range(case.settings.runs)
+            for forces in case.force_choices(case.settings.strides)
+            if forces.kind != "non_conservative"
+        }
+
+    def measure(self, case: Case, trajectories: Trajectories) -> Result:
+        """Compare each drift with the limit."""
+        limit = case.settings.drift_limit_meV_per_atom_per_ps
+        by_name = independent_runs(trajectories)
+        drifts: dict[str, Any] = {}
+        for forces in case.force_choices(case.settings.strides):
+            if (name := forces.file_name) not in by_name:
+                continue
+            found = conservation(case.atoms, by_name[name])
+            blown_up = bool(found.stopped)
+            drifts[name] = {
+                "inner_steps": forces.inner_steps,
+                DRIFT: float("nan") if blown_up else found.drift.value,
+                f"{DRIFT}_error": found.drift.error,
+                "blown_up": blown_up,
+            }
+        strides = {
+            v["inner_steps"]: (v[DRIFT], v[f"{DRIFT}_error"])
+            for name, v in drifts.items()
+            if name.startswith("M")
+        }
+        best, undecided = largest_stride(strides, limit)
+        return Result(
+            {
+                "limit_meV_per_atom_per_ps": limit,
+                "inner_step_fs": case.settings.inner_step_fs,
+                "largest_inner_steps": best,
+                "outer_step_fs": best * case.settings.inner_step_fs,
+                "undecided_inner_steps": undecided,
+                "strides": drifts,
+            }
+        )
+
+    def render(self, result: Result) -> Section:
+        """Words, a table and the resonance map."""
+        v = result.values
+        caption = (
+            "Size of the drift against the outer step. Peaks are resonances with vibrations of twice the outer "
+            "step or of the outer step itself. The dashed line is the limit."
+        )
+        section = Section([_words(v)], [_table(v)], [(caption, _figure(v))])
+        if v["undecided_inner_steps"]:
+            section.warnings.append(
+                f"M = {_listed(v)}: the error bar of the drift reaches across the limit. Longer runs (leave out "
+                "--quick, or use --picoseconds and --runs) would decide."
+            )
+        return section
+
+    def verdict(self, result: Result, beside: Results) -> str:
+        """What to use, at what drift and speed-up."""
+        v = result.values
+        best, limit = v["largest_inner_steps"], v["limit_meV_per_atom_per_ps"]
+        drift = recommended(result)
+        measured = with_error(drift.get(DRIFT), drift.get(f"{DRIFT}_error"), 3, sign=True)
+        if len(v["strides"]) == 1:
+            return (
+                "the model has no head for non-conservative forces, and so no stride. Its energy drifts by "
+                f"{measured} meV/atom/ps with a step of {v['inner_step_fs']:g} fs."
+            )
+        if best == 1:
+            return (
+                f"use conservative forces in every step ({v['inner_step_fs']:g} fs); their energy drifts by "
+                f"{measured} meV/atom/ps. No stride of r-RESPA that was tried stays below {limit:g}."
+            )
+        speed = speed_up(result, beside)
+        faster = f", {number(speed)} times as fast as conservative forces" if speed else ""
+        undecided = (
+            f" M = {_listed(v)} may do as well: longer runs would tell."
+            if v["undecided_inner_steps"]
+            else ""
+        )
+        return (
+            f"use r-RESPA with M = {best} (inner step {v['inner_step_fs']:g} fs, outer step "
+            f"{v['outer_step_fs']:g} fs). The energy drifts by {measured} meV/atom/ps (limit {limit:g}){faster}."
+            f"{undecided}"
+        )
 
 
 def largest_stride(strides: dict[int, tuple[float, float]], limit: float) -> tuple[int, list[int]]:
@@ -60,149 +162,84 @@ def largest_stride(strides: dict[int, tuple[float, float]], limit: float) -> tup
     return best, undecided
 
 
-class Stride:
-    """The largest stride, from the trajectories at constant energy."""
+def recommended(result: Result) -> dict[str, Any]:
+    """Return drift and steps of the stride that was found; those of C, if none was."""
+    return result.values["strides"].get(_recommended_name(result), {})
 
-    name: ClassVar[str] = "stride"
-    title: ClassVar[str] = "The stride it carries"
-    needs_engine: ClassVar[bool] = True
-    after: ClassVar[tuple[str, ...]] = ()
 
-    def simulations(
-        self, case: Case, ensembles: tuple[str, ...], earlier: dict[str, Result]
-    ) -> dict[str, Simulation]:
-        """Return trajectories at constant energy, the same as those of ``nve``."""
-        return {
-            f"{forces.file_name}.{run}": nve_simulation(case, forces, run)
-            for run in range(case.settings.runs)
-            for forces in case.force_choices(case.settings.strides)
-            if forces.kind != "non_conservative"
-        }
+def speed_up(result: Result, beside: Results) -> float | None:
+    """Return how much faster than C the stride that was found is; None if that was not measured."""
+    if "cost" not in beside:
+        return None
+    modes = beside["cost"].values["modes"]
+    return modes.get(_recommended_name(result), {}).get("speed_up_over_C")
 
-    def evaluations(self, case: Case) -> float:
-        """Return 0: the trajectories are counted apart."""
-        return 0.0
 
-    def measure(
-        self,
-        case: Case,
-        trajectories: dict[str, Trajectory],
-        earlier: dict[str, Result],
-        engine: Engine | None = None,
-    ) -> Result:
-        """Compare each drift with the limit."""
-        limit = case.settings.drift_limit_meV_per_atom_per_ps
-        drifts: dict[str, Any] = {}
-        for forces in case.force_choices(case.settings.strides):
-            keys = [k for k in trajectories if k.rsplit(".", 1)[0] == forces.file_name]
-            if not keys:
-                continue
-            found = summary(case.atoms, [trajectories[key] for key in keys])
-            blown_up = bool(found["stopped"])
-            drifts[forces.file_name] = {
-                "inner_steps": forces.inner_steps,
-                DRIFT: float("nan") if blown_up else found.get(DRIFT, float("nan")),
-                f"{DRIFT}_error": found.get(f"{DRIFT}_error", float("nan")),
-                "blown_up": blown_up,
-            }
-        strides = {
-            v["inner_steps"]: (v[DRIFT], v[f"{DRIFT}_error"])
-            for name, v in drifts.items()
-            if name.startswith("M")
-        }
-        best, undecided = largest_stride(strides, limit)
-        return Result(
-            {
-                "limit_meV_per_atom_per_ps": limit,
-                "inner_step_fs": case.settings.inner_step_fs,
-                "largest_inner_steps": best,
-                "outer_step_fs": best * case.settings.inner_step_fs,
-                "undecided_inner_steps": undecided,
-                "strides": drifts,
-            }
+def _recommended_name(result: Result) -> str:
+    best = result.values["largest_inner_steps"]
+    return "C" if best == 1 else f"M{best}"
+
+
+def _listed(v: dict[str, Any]) -> str:
+    return ", ".join(str(m) for m in v["undecided_inner_steps"])
+
+
+def _words(v: dict[str, Any]) -> str:
+    limit, best = v["limit_meV_per_atom_per_ps"], v["largest_inner_steps"]
+    if len(v["strides"]) == 1:
+        return "The model has no head for non-conservative forces: there is no stride to choose."
+    if best == 1:
+        return (
+            f"No stride keeps the drift below {limit:g} meV/atom/ps: use conservative forces in every step, "
+            "a shorter inner step, or a model whose two kinds of forces agree better."
         )
+    return (
+        f"M = {best} is the largest stride that, with all smaller ones, keeps the drift below {limit:g} "
+        f"meV/atom/ps: an outer step of {v['outer_step_fs']:g} fs over inner steps of {v['inner_step_fs']:g} fs."
+    )
 
-    def render(self, result: Result) -> Section:
-        """Words, a table and the resonance map."""
-        v = result.values
-        limit, best = v["limit_meV_per_atom_per_ps"], v["largest_inner_steps"]
-        section = Section()
-        if len(v["strides"]) == 1:
-            section.paragraphs.append(
-                "The model has no head for non-conservative forces: there is no stride to choose."
-            )
-        elif best == 1:
-            section.paragraphs.append(
-                f"No stride keeps the drift below {limit:g} meV/atom/ps: use conservative forces in every step, "
-                "a shorter inner step, or a model whose two kinds of forces agree better."
-            )
-        else:
-            section.paragraphs.append(
-                f"M = {best} is the largest stride that, with all smaller ones, keeps the drift below {limit:g} "
-                f"meV/atom/ps: an outer step of {v['outer_step_fs']:g} fs over inner steps of "
-                f"{v['inner_step_fs']:g} fs."
-            )
-        if v["undecided_inner_steps"]:
-            listed = ", ".join(str(m) for m in v["undecided_inner_steps"])
-            section.warnings.append(
-                f"M = {listed}: the error bar of the drift reaches across the limit. Longer runs (leave out "
-                "--quick, or use --picoseconds and --runs) would decide."
-            )
-        rows = []
-        for name, s in v["strides"].items():
-            drift = (
-                "blew up"
-                if s["blown_up"]
-                else with_error(s[DRIFT], s[f"{DRIFT}_error"], 3, sign=True)
-            )
-            rows.append(
-                [
-                    name.replace("M", "M = "),
-                    number(s["inner_steps"] * v["inner_step_fs"], 1),
-                    drift,
-                ]
-            )
-        section.tables.append(Table(["forces", "outer step, fs", "drift, meV/atom/ps"], rows))
-        section.figures.append(
-            (
-                "Size of the drift against the outer step. Peaks are resonances with vibrations of twice the outer "
-                "step or of the outer step itself. The dashed line is the limit.",
-                self._figure(v),
-            )
-        )
-        return section
 
-    @staticmethod
-    def _figure(v: dict[str, Any]):
-        figure, (axes,) = panels(1)
-        points = [
-            (s["inner_steps"] * v["inner_step_fs"], abs(s[DRIFT]), s[f"{DRIFT}_error"] or 0.0, name)
-            for name, s in v["strides"].items()
-            if s[DRIFT] is not None and np.isfinite(s[DRIFT])
-        ]
-        for outer, drift, error, name in points:
-            low = min(error, 0.9 * drift) if drift > 0 else 0.0
-            axes.errorbar(outer, drift, [[low], [error]], fmt="o", color="black", capsize=2, ms=4)
-            above = len(axes.texts) % 2 == 0  # labels of close points would overlap
-            axes.annotate(
-                name.replace("M", "M = "),
-                (outer, drift + error if above else drift - low),
-                xytext=(0, 4 if above else -4),
-                textcoords="offset points",
-                ha="center",
-                va="bottom" if above else "top",
-                fontsize=8,
-            )
-        if points:
-            axes.plot([p[0] for p in points], [p[1] for p in points], color="0.7", lw=0.8, zorder=0)
-        for name, s in v["strides"].items():
-            if s["blown_up"]:
-                outer = s["inner_steps"] * v["inner_step_fs"]
-                axes.axvline(outer, color="#cb181d", lw=1)
-                axes.annotate(
-                    f"{name} blew up", (outer, 0.5), xycoords=("data", "axes fraction"), rotation=90
-                )
-        axes.axhline(v["limit_meV_per_atom_per_ps"], color="0.4", ls="--")
-        axes.set(xlabel="outer step, fs", ylabel="|drift|, meV/atom/ps", yscale="log")
-        axes.margins(x=0.12, y=0.12)
-        return figure
+def _table(v: dict[str, Any]) -> Table:
+    rows = []
+    for name, s in v["strides"].items():
+        drift = with_error(s[DRIFT], s[f"{DRIFT}_error"], 3, sign=True)
+        outer = number(s["inner_steps"] * v["inner_step_fs"], 1)
+        rows.append([label_of(name), outer, "blew up" if s["blown_up"] else drift])
+    return Table(["forces", "outer step, fs", "drift, meV/atom/ps"], rows)
+
+
+def _figure(v: dict[str, Any]) -> Figure:
+    figure, (axes,) = panels(1)
+    line = []
+    for name, s in v["strides"].items():
+        outer = s["inner_steps"] * v["inner_step_fs"]
+        if s["blown_up"]:
+            axes.axvline(outer, color="#cb181d", lw=1)
+            place = {"xy": (outer, 0.5), "xycoords": ("data", "axes fraction")}
+            axes.annotate(f"{name} blew up", rotation=90, **place)
+        elif s[DRIFT] is not None and np.isfinite(s[DRIFT]):
+            line.append((outer, abs(s[DRIFT])))
+            _draw_drift(axes, *line[-1], s[f"{DRIFT}_error"] or 0.0, name, above=len(line) % 2 == 1)
+    if line:
+        axes.plot(*zip(*line, strict=True), color="0.7", lw=0.8, zorder=0)
+    axes.axhline(v["limit_meV_per_atom_per_ps"], color="0.4", ls="--")
+    axes.set(xlabel="outer step, fs", ylabel="|drift|, meV/atom/ps", yscale="log")
+    axes.margins(x=0.12, y=0.12)
+    return figure
+
+
+def _draw_drift(
+    axes: Axes, outer: float, drift: float, error: float, name: str, *, above: bool
+) -> None:
+    """Draw a drift with its error and its name, above or below it: labels of close points would overlap."""
+    low = min(error, 0.9 * drift) if drift > 0 else 0.0
+    axes.errorbar(outer, drift, [[low], [error]], fmt="o", color="black", capsize=2, ms=4)
+    axes.annotate(
+        label_of(name),
+        (outer, drift + error if above else drift - low),
+        xytext=(0, 4 if above else -4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if above else "top",
+        fontsize=8,
+    )

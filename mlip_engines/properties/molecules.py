@@ -47,3 +47,35 @@ def is_molecular(atoms: Atoms) -> bool:
     """Whether the structure is made of several molecules of more than one atom, at most 50 each."""
     sizes = [len(m) for m in find_molecules(atoms)]
     return len(sizes) > 1 and max(sizes) <= 50 and max(sizes) > 1
+
+
+def cluster_of(
+    atoms: Atoms, groups: list[NDArray[np.int_]], centre: int, n_molecules: int
+) -> Atoms:
+    """Return a molecule and those nearest to it, each in one piece, without cell or periodicity.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    groups : list of int arrays
+        Indices of each molecule, as of :func:`find_molecules`.
+    centre : int
+        Which molecule is in the middle.
+    n_molecules : int
+        In the cluster, the one in the middle included; by the distance of their first atoms.
+    """
+    first = [int(g[0]) for g in groups]
+    middle = first[centre]
+    vectors = atoms.get_distances(middle, first, mic=bool(atoms.pbc.any()), vector=True)
+    nearest = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")[:n_molecules]
+    parts = []
+    for k in nearest:
+        part = atoms[groups[k]]
+        part.positions = whole_molecule(atoms, groups[k]) - atoms.positions[first[k]] + vectors[k]
+        parts.append(part)
+    cluster = parts[0]
+    for part in parts[1:]:
+        cluster += part
+    cluster.pbc = False
+    cluster.cell = np.zeros((3, 3))
+    return cluster

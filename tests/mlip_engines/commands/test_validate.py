@@ -1,7 +1,6 @@
 """The command: from a model and a structure to a report, in one go or in several."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,11 +13,6 @@ import pytest
 from ase import Atoms, units
 
 from mlip_engines.commands.validate import main
-from mlip_engines.diagnostics.catalogue import DIAGNOSTICS, NOT_QUICK, chosen
-from mlip_engines.diagnostics.ranks import Alone, ranks, share
-from mlip_engines.diagnostics.result import Result, with_error
-from mlip_engines.diagnostics.verdict import commands, verdict
-from mlip_engines.launcher import without_launcher
 
 FAST = ["--quick", "--temperature", "40", "--inner-step", "4", "--picoseconds", "0.5"]
 
@@ -179,7 +173,7 @@ def test_an_interruption_ends_the_engine_and_keeps_what_is_finished(
     ("arguments", "words"),
     [
         (["--structure", "nothing.xyz"], "found no file nothing.xyz"),
-        (["--only", "temperature"], "expected names of nve"),
+        (["--only", "temperature"], "expected names of stride, nve"),
         (["--temperature", "-3"], "--temperature must be positive"),
         (["--strides", "1", "2"], "--strides must be 2 or more"),
         (["--picoseconds", "1", "0"], "--picoseconds must be positive"),
@@ -224,87 +218,6 @@ def test_a_slab_is_refused(argon_model, structure, tmp_path, capsys):
     ase.io.write(structure, atoms)
     assert main([str(argon_model), "--structure", str(structure), "-o", str(tmp_path / "out")]) == 1
     assert "in all directions or in none" in capsys.readouterr().err
-
-
-def test_a_question_brings_those_it_builds_on():
-    assert [d.name for d in chosen(["nvt"])] == ["stride", "nvt"]
-    assert {d.name for d in chosen(None)} == set(DIAGNOSTICS)
-    assert {d.name for d in chosen(None, quick=True)} == set(DIAGNOSTICS) - set(NOT_QUICK)
-
-
-def test_results_survive_the_disk(tmp_path):
-    result = Result(
-        {"a_eV": np.float64(1.5), "b": [np.nan, 2], "c": {"d": None}}, {"x": np.arange(3)}
-    )
-    result.save(tmp_path / "part")
-    read_back = Result.load(tmp_path / "part")
-    assert read_back.values == {"a_eV": 1.5, "b": [None, 2], "c": {"d": None}}
-    np.testing.assert_array_equal(read_back.arrays["x"], np.arange(3))
-
-
-def test_numbers_that_are_missing_are_dashes():
-    assert with_error(None, 0.1) == "-"
-    assert with_error(float("nan"), 0.1) == "-"
-    assert with_error(1.0, None, 1) == "1.0"
-    assert with_error(0.25, 0.5, 1, sign=True) == "+0.2 ± 0.5"
-
-
-def test_commands_for_both_engines():
-    found = {"largest_inner_steps": 4, "outer_step_fs": 2.0, "inner_step_fs": 0.5}
-    assert commands("lammps", found).splitlines()[0].startswith("timestep   0.002 ")
-    assert commands("openmm", found) == "integrator = RespaIntegrator(2 * unit.femtoseconds, 4)"
-    none = {"largest_inner_steps": 1, "outer_step_fs": 0.5, "inner_step_fs": 0.5}
-    assert "run_style  verlet" in commands("lammps", none)
-    assert "VerletIntegrator(0.5 * unit.femtoseconds)" in commands("openmm", none)
-
-
-def test_the_answer_for_a_model_without_head_is_conservative_forces():
-    strides = {"C": {"inner_steps": 1, "drift_meV_per_atom_per_ps": 0.01}}
-    values = {
-        "strides": strides,
-        "largest_inner_steps": 1,
-        "inner_step_fs": 0.5,
-        "outer_step_fs": 0.5,
-        "limit_meV_per_atom_per_ps": 0.3,
-        "undecided_inner_steps": [],
-    }
-    (words,) = verdict({"lammps/stride": Result(values)}, ["lammps"])["words"]
-    assert "no head for non-conservative forces" in words and "+0.010 meV/atom/ps" in words
-
-
-def test_one_process_is_alone(monkeypatch):
-    for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    assert isinstance(ranks(), Alone)
-    monkeypatch.setenv("PMI_SIZE", "1")
-    assert isinstance(ranks(), Alone)
-
-
-@pytest.mark.parametrize(
-    "launched",
-    [
-        {"PMI_SIZE": "2", "PMI_RANK": "1"},
-        {"PMIX_RANK": "1"},
-        {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"},
-    ],
-)
-def test_a_process_that_cannot_find_the_others_does_not_work_in_their_folder(launched, monkeypatch):
-    """A launcher of one MPI library, mpi4py of another: each process would be alone."""
-    for name in [n for n in os.environ if n not in without_launcher(os.environ)]:
-        monkeypatch.delenv(name)
-    for name, value in launched.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("mlip_engines.diagnostics.ranks.MpiRanks", Alone)
-    with pytest.raises(ImportError, match="they belong to two MPI libraries"):
-        ranks()
-
-
-def test_no_process_has_much_more_to_do_than_another():
-    costs = [12.0, 4.0, 8.0, 7.0, 5.5, 4.8]
-    ranks_of = share(costs, 2)
-    loads = [sum(c for c, r in zip(costs, ranks_of, strict=True) if r == k) for k in range(2)]
-    assert max(loads) - min(loads) < min(costs)
-    assert share([1.0, 2.0], 1) == [0, 0] and share([], 3) == []
 
 
 @pytest.mark.lammps

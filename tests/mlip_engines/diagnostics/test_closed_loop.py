@@ -11,7 +11,7 @@ from tests.exact_models import CURL
 def test_work_is_bounded_by_curl_times_area(linear_model, cluster):
     """Five atoms, all pairs: one of them feels the curl of four."""
     case = Case(load_model(linear_model), cluster, quick(loops=5))
-    values = ClosedLoop().measure(case, {}, {}).values
+    values = ClosedLoop().measure(case).values
     assert values["molecular"] is False
     bound = 1e3 * 4 * 2.0 * CURL * np.pi * 0.3**2  # meV, for a circle about the z axis
     assert 0.01 * bound < values["work_NC_rms_meV"] < bound

@@ -10,7 +10,7 @@ from tests.mlip_engines.properties.test_jacobian import CUTOFF_ERROR, EXPECTED
 
 def test_the_exact_value_and_the_words(linear_model, cluster):
     case = Case(load_model(linear_model), cluster, quick(probes=16))
-    result = JacobianAsymmetry().measure(case, {}, {})
+    result = JacobianAsymmetry().measure(case)
     v = result.values
     assert v["lambda_NC_exact"] == pytest.approx(EXPECTED, rel=CUTOFF_ERROR)
     # all blocks are multiples of one matrix, and each probe gives almost the exact ratio
@@ -27,5 +27,5 @@ def test_a_model_without_head_has_conservative_forces_only(tmp_path, cluster):
 
     network = HarmonicPair(20.0, with_non_conservative_head=False)
     model = load_model(write_model(tmp_path / "plain.pt", network, ["Ar"]))
-    values = JacobianAsymmetry().measure(Case(model, cluster, quick()), {}, {}).values
+    values = JacobianAsymmetry().measure(Case(model, cluster, quick())).values
     assert "lambda_NC" not in values and values["lambda_C"] < 1e-8

@@ -12,7 +12,7 @@ from mlip_engines.diagnostics.optimisation import CLUSTER, Optimisation, starts
 def test_success_is_counted(argon_model):
     pair = Atoms("Ar2", [[0.0, 0.0, 0.0], [3.9, 0.3, 0.2]])
     case = Case(load_model(argon_model), pair, quick(optimisation_steps=150))
-    result = Optimisation().measure(case, {}, {})
+    result = Optimisation().measure(case)
     runs = {(r["forces"], r["minimiser"]): r for r in result.values["runs"]}
     assert all(r["phase"] == "condensed" for r in runs.values())  # no molecules
     assert runs["C", "LBFGS"]["converged"] == runs["C", "LBFGS"]["structures"]

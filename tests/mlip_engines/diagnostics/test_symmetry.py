@@ -10,7 +10,7 @@ from mlip_engines.diagnostics.symmetry import Symmetry
 def test_energy_is_equivariant_and_a_swirl_is_not(argon_model, argon):
     argon = argon.copy()
     argon.positions += 0.1 * np.random.default_rng(4).normal(size=argon.positions.shape)
-    result = Symmetry().measure(Case(load_model(argon_model), argon, quick()), {}, {})
+    result = Symmetry().measure(Case(load_model(argon_model), argon, quick()))
     v = result.values
     assert v["energy_spread_meV_per_atom"] < 1e-9
     assert v["force_C_spread_meV_per_angstrom"] < 1e-9

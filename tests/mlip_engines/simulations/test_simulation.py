@@ -5,11 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from mlip_engines.diagnostics.case import Case, full, quick
-from mlip_engines.diagnostics.cost import relative_times, shared_cost
-from mlip_engines.diagnostics.nve import ConstantEnergy, summary
-from mlip_engines.diagnostics.stride import largest_stride
-from mlip_engines.properties.thermodynamics import excess_temperature
+from mlip_engines.diagnostics.nve import summary
 from mlip_engines.simulations.drift import energy_drift
 from mlip_engines.simulations.kinetics import degrees_of_freedom, temperatures
 from mlip_engines.simulations.simulation import (
@@ -90,8 +86,6 @@ def test_the_price_is_the_optimal_number_of_evaluations():
     assert m8.cost(30.0, 10.0) == pytest.approx(m8.n_steps * (30.0 + 70.0) / 1000.0)
     nc = Simulation(NON_CONSERVATIVE, 0.8, row_every_fs=8.0)
     assert nc.cost(30.0, 10.0) == pytest.approx(nc.n_steps * (10.0 + 30.0 / 16) / 1000.0)
-    assert shared_cost(8, 3.0) == pytest.approx((30.0 + 70.0) / 8 / 10.0)
-    assert shared_cost(1, 3.0) == 3.0
 
 
 def test_chunks_join_without_a_step_in_the_energy(tmp_path):
@@ -116,32 +110,6 @@ def test_degrees_of_freedom_are_those_of_the_system():
     assert freedom.sum() == pytest.approx(6.0)
     assert freedom[0] == pytest.approx(6.0 - 3.0 * 2 * 1.008 / 18.015, rel=1e-4)
     assert degrees_of_freedom(water, momentum_is_free=True).sum() == 9.0
-
-
-@pytest.mark.parametrize("ensemble", ["nve", "langevin"])
-def test_temperatures_of_maxwell_velocities_are_those_they_were_drawn_at(ensemble):
-    """Oscillators in a bath: independent velocities, with and without a centre of mass at rest."""
-    from ase import Atoms
-    from ase.build import molecule
-
-    atoms = Atoms()
-    for _ in range(4):
-        atoms += molecule("H2O")
-    masses, rng = atoms.get_masses(), np.random.default_rng(1)
-    v = rng.normal(size=(4000, 12, 3)) * np.sqrt(BOLTZMANN_EV_PER_KELVIN * 300.0 / masses)[:, None]
-    if ensemble == "nve":
-        v -= np.einsum("fni,n->fi", v, masses)[:, None] / masses.sum()
-    kinetic = 0.5 * masses * (v**2).sum(axis=2)
-    hydrogen = atoms.numbers == 1
-    run = trajectory(
-        np.arange(4000.0),
-        np.stack([kinetic[:, hydrogen].sum(1), kinetic[:, ~hydrogen].sum(1)], axis=1),
-        np.zeros(4000),
-    )
-    assert set(temperatures(atoms, run, ensemble)) == {"all", "H", "O"}
-    for value, error in excess_temperature(atoms, [run], ensemble, 300.0).values():
-        assert abs(value) < 4.0 * error
-        assert error < 3.0
 
 
 def test_drift_and_heating_of_a_known_line(argon):
@@ -192,33 +160,6 @@ def test_rates_of_an_explosion_are_those_of_what_led_to_it(argon):
     assert summary(argon, [trajectory(time, kinetic, energy)])["heating_K_per_ps"] > 60.0
 
 
-def test_the_largest_stride_is_the_end_of_an_unbroken_row():
-    strides = {2: (0.01, 0.01), 4: (-0.1, 0.05), 6: (0.9, 0.1), 8: (0.05, 0.01)}
-    assert largest_stride(strides, 0.3) == (4, [])  # 8 is an island behind a resonance
-    assert largest_stride({2: (0.01, 0.5)}, 0.3) == (1, [2])  # not known well enough
-    # what comes after a clear failure is no question any more
-    assert largest_stride({2: (0.1, 0.1), 3: (0.4, 0.2), 4: (9.0, 0.1), 8: (0.1, 0.9)}, 0.3) == (
-        2,
-        [3],
-    )
-    assert largest_stride({2: (0.0, np.nan)}, 0.3) == (2, [])
-    assert largest_stride({2: (np.nan, 0.1), 4: (0.0, 0.0)}, 0.3) == (1, [])
-    assert largest_stride({}, 0.3) == (1, [])
-
-
-def test_a_load_that_comes_and_goes_does_not_change_the_ratios():
-    slow = np.array([1.0, 3.0, 1.0, 2.0])  # what else the machine does in each turn
-    turns = {
-        "C": list(30.0 * slow),
-        "NC": list(10.0 * slow),
-        "M4": [15.0, float("nan"), 15.0, 33.0],
-    }
-    found = relative_times(turns, "NC")
-    assert found["C"] == pytest.approx((3.0, 0.0)) and found["NC"] == pytest.approx((1.0, 0.0))
-    assert found["M4"][0] == pytest.approx(1.5) and found["M4"][1] > 0.0
-    assert np.isnan(relative_times({"NC": [1.0], "M16": [float("nan")]}, "NC")["M16"][0])
-
-
 def test_a_high_pass_thermostat_leaves_slow_motions_alone():
     a = high_pass_matrix(100.0, 200.0)
     assert np.linalg.eigvalsh(a + a.T).min() > -1e-9  # canonical sampling is possible
@@ -227,15 +168,3 @@ def test_a_high_pass_thermostat_leaves_slow_motions_alone():
         friction = (a[0, 0] - a[0, 1] * a[1, 0] / (a[1, 1] + 1j * omega)).real
         assert friction == pytest.approx(100.0 * omega**2 / (omega**2 + 200.0**2), abs=1e-9)
     np.testing.assert_array_equal(white_noise_matrix(5.0), [[5.0, 0.0], [0.0, 5.0]])
-
-
-def test_a_model_without_head_is_run_conservatively_only(tmp_path, argon):
-    from mlip_engines import load_model
-    from mlip_train.potentials.analytic import LennardJones
-    from tests.exact_models import write_model
-
-    plain = LennardJones(6.0, with_non_conservative_head=False)
-    model = load_model(write_model(tmp_path / "plain.pt", plain, ["Ar"]))
-    for settings in (quick(), full()):
-        wanted = ConstantEnergy().simulations(Case(model, argon, settings), ("nve", "rescaled"), {})
-        assert {s.forces for s in wanted.values()} == {CONSERVATIVE}

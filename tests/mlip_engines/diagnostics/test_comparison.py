@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlip_engines.diagnostics.structure import grouped, largest_difference, mean_of_blocks
+from mlip_engines.diagnostics.comparison import grouped, largest_difference, mean_of_blocks
 
 
 def test_runs_that_stopped_are_left_out_and_without_conservative_ones_nothing_is_compared():
