@@ -60,7 +60,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--index",
         default=":",
-        help="which structures of the file, in the notation of ASE (default: all)",
+        help="which structures of the file, in the notation of ASE; write --index=-5: for the last five (default: all)",
     )
     parser.add_argument(
         "--batch", metavar="N", type=int, default=4, help="structures per evaluation (default: 4)"
