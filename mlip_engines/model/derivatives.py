@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 
-def energy_gradient(energy: Tensor, edge_vectors: Tensor) -> Tensor:
+def energy_gradient(
+    energy: Tensor, edge_vectors: Tensor, create_graph: bool = False, retain_graph: bool = False
+) -> Tensor:
     """Gradient of a scalar energy with respect to the edge vectors.
 
     Parameters
@@ -17,6 +19,10 @@ def energy_gradient(energy: Tensor, edge_vectors: Tensor) -> Tensor:
     energy : () tensor, eV
     edge_vectors : (E, 3) tensor, Å
         Must require grad.
+    create_graph : bool
+        Whether the gradient can itself be differentiated, as training on forces needs it.
+    retain_graph : bool
+        Whether the energy can be differentiated once more, as training on energies needs it.
 
     Returns
     -------
@@ -25,7 +31,13 @@ def energy_gradient(energy: Tensor, edge_vectors: Tensor) -> Tensor:
     """
     if not energy.requires_grad:
         return torch.zeros_like(edge_vectors)
-    gradient = torch.autograd.grad([energy], [edge_vectors], allow_unused=True)[0]
+    gradient = torch.autograd.grad(
+        [energy],
+        [edge_vectors],
+        retain_graph=retain_graph or create_graph,
+        create_graph=create_graph,
+        allow_unused=True,
+    )[0]
     if gradient is None:
         return torch.zeros_like(edge_vectors)
     return gradient

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
-import torch
 from ase import Atoms
+from torch import Tensor
 from tqdm import tqdm
 
-from mlip_engines.model.graph import batch_graphs, graph_to_device
+from mlip_engines.labels.batch import Labels, labels_of
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.neighbors import neighbor_graph
-from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
+from mlip_engines.model.prediction import Prediction, predict_together
 from mlip_engines.units import MEV_PER_EV
+
+Comparison: TypeAlias = dict[str, tuple[Tensor, Tensor]]  # quantity: reference and prediction
+
+# xx yy zz yz xz xy: each component of a symmetric tensor counts once.
+_ROWS, _COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
 
 
 @dataclass(frozen=True)
@@ -69,89 +74,95 @@ def evaluate_model(
         raise ValueError(f"batch size must be at least 1, got {batch_size}")
     for atoms in structures:
         model.check_elements(set(atoms.get_chemical_symbols()))
-    differences: dict[str, list[np.ndarray]] = {}
     with tqdm(total=len(structures), unit="structure", disable=not progress) as bar:
-        for start in range(0, len(structures), batch_size):
-            batch = structures[start : start + batch_size]
-            for name, values in _differences(model, batch).items():
-                differences.setdefault(name, []).append(values.ravel())
-            bar.update(len(batch))
-    errors = {}
-    for name, parts in differences.items():
-        values = np.concatenate(parts)
-        errors[f"{name}_mae"] = float(np.abs(values).mean())
-        errors[f"{name}_rmse"] = float(np.sqrt((values**2).mean()))
-    if "c_minus_nc_rmse" in errors:
-        errors["rms_c_minus_nc"] = errors.pop("c_minus_nc_rmse")
-        del errors["c_minus_nc_mae"]
-    n_stresses = sum(_has_stress(atoms) for atoms in structures)
+
+        def batches() -> Iterator[Comparison]:
+            for start in range(0, len(structures), batch_size):
+                batch = structures[start : start + batch_size]
+                labels = labels_of(batch)
+                graphs = [neighbor_graph(atoms, model.metadata.cutoff) for atoms in batch]
+                with_virials = bool(labels.has_stress.any())
+                yield compare(labels, predict_together(model, graphs, with_virials=with_virials))
+                bar.update(len(batch))
+
+        errors = named_as_metadata(mean_errors(batches()))
+    n_stresses = sum(atoms.pbc.all() and "stress" in atoms.calc.results for atoms in structures)
     n_atoms = sum(len(atoms) for atoms in structures)
-    return ModelErrors(len(structures), n_atoms, n_stresses=n_stresses, **errors)
+    return ModelErrors(len(structures), n_atoms, n_stresses=int(n_stresses), **errors)
 
 
-def _has_stress(atoms: Atoms) -> bool:
-    return bool(atoms.pbc.all()) and "stress" in atoms.calc.results
+def compare(labels: Labels, prediction: Prediction) -> Comparison:
+    """Return reference and prediction, (n,) each on the CPU in float64, by quantity.
 
-
-def _differences(model: LoadedModel, structures: Sequence[Atoms]) -> dict[str, np.ndarray]:
-    """Predicted minus labelled, eV per atom, eV/Å and eV/Å^3, for structures evaluated together."""
-    with_head = model.metadata.has_non_conservative_forces
-    graphs = [neighbor_graph(atoms, model.metadata.cutoff) for atoms in structures]
-    graph, structure = batch_graphs(graphs)
-    device = next(model.module.buffers()).device
-    stressed = [k for k, atoms in enumerate(structures) if _has_stress(atoms)]
-    with_virials = len(stressed) > 0
-    output = model.evaluate(
-        graph_to_device(graph, device),
-        with_non_conservative=with_head,
-        with_atomic_virials=with_virials,
-    )
-    output = {name: value.cpu() for name, value in output.items()}
-    n_atoms = torch.tensor([len(atoms) for atoms in structures])
-    energies = torch.zeros(len(structures), dtype=torch.float64)
-    energies = energies.index_add(0, structure, output["atomic_energies"])  # (S,)
-    labels = [float(atoms.calc.results["energy"]) for atoms in structures]
-    labelled_forces = torch.from_numpy(
-        np.concatenate([atoms.calc.results["forces"] for atoms in structures])
-    )  # (N, 3)
-    conservative = output["forces"]
-    result = {
-        "energy": (energies - torch.tensor(labels, dtype=torch.float64)) / n_atoms,
-        "conservative": conservative - labelled_forces,
+    Quantities are ``energy`` (eV per atom), ``conservative`` and ``non_conservative`` forces (eV/Å), ``stress`` and
+    ``non_conservative_stress`` (eV/Å^3) of structures with this label, and ``c_minus_nc``, with the conservative
+    forces as the reference of the head. What was not predicted is left out.
+    """
+    n_atoms, known = labels.n_atoms, labels.has_stress
+    c, nc = prediction.conservative, prediction.non_conservative
+    pairs = {
+        "energy": (labels.energies / n_atoms, prediction.energies / n_atoms),
+        "conservative": (labels.forces, c),
+        "non_conservative": (labels.forces, nc),
+        "c_minus_nc": (c, nc),
     }
-    if with_head:
-        head = output["non_conservative_forces"]
-        # The model removes the net force of the batch: do it for each structure.
-        net = torch.zeros((len(structures), 3), dtype=head.dtype).index_add(0, structure, head)
-        head = head - (net / n_atoms[:, None])[structure]  # (N, 3)
-        result["non_conservative"] = head - labelled_forces
-        result["c_minus_nc"] = conservative - head
-    differences = {name: value.numpy() for name, value in result.items()}
-    if with_virials:
-        virials = torch.zeros((len(structures), 3, 3), dtype=torch.float64)
-        virials = virials.index_add(0, structure, output["atomic_virials"])  # (S, 3, 3)
-        differences["stress"] = _stress_differences(
-            [structures[k] for k in stressed], virials[stressed]
-        )
-    if with_virials and model.metadata.has_non_conservative_stress:
-        # The head gives one virial for all structures together: ask it for each.
-        alone = [model.non_conservative(graph_to_device(graphs[k], device)) for k in stressed]
-        virials = torch.stack([values["non_conservative_virial"].cpu() for values in alone])
-        differences["non_conservative_stress"] = _stress_differences(
-            [structures[k] for k in stressed], virials
-        )
-    return differences
+    virials = {
+        "stress": prediction.virials,
+        "non_conservative_stress": prediction.non_conservative_virials,
+    }
+    for name, predicted in virials.items():
+        if predicted is not None:
+            volumes = labels.volumes[known, None]  # (S, 1)
+            pairs[name] = tuple(
+                -each[known][:, _ROWS, _COLUMNS].double() / volumes  # (S, 6)
+                for each in (labels.virials, predicted)
+            )
+    return {
+        name: tuple(side.detach().double().flatten().cpu() for side in pair)
+        for name, pair in pairs.items()
+        if all(side is not None for side in pair)
+    }
 
 
-def _stress_differences(structures: Sequence[Atoms], virials: torch.Tensor) -> np.ndarray:
-    """Return predicted minus labelled stress (S, 6), eV/Å^3, from virials (S, 3, 3), eV."""
-    return np.array(
-        [
-            stress_to_ase_voigt(stress_from_virial(virial.numpy(), atoms.get_volume()))
-            - np.asarray(atoms.calc.results["stress"])
-            for atoms, virial in zip(structures, virials, strict=True)
-        ]
-    )
+def mean_errors(comparisons: Iterable[Comparison]) -> dict[str, float]:
+    """Return mean absolute and root mean square error of each quantity, ``NAME_mae`` and ``NAME_rmse``.
+
+    Parameters
+    ----------
+    comparisons : iterable of dict
+        As of :func:`compare`, one for each batch of structures.
+
+    Returns
+    -------
+    dict of str to float
+        In the units of :func:`compare`, over all components of all batches.
+    """
+    absolute: dict[str, float] = {}
+    square: dict[str, float] = {}
+    count: dict[str, int] = {}
+    for pairs in comparisons:
+        for name, (reference, predicted) in pairs.items():
+            error = predicted - reference
+            absolute[name] = absolute.get(name, 0.0) + float(error.abs().sum())
+            square[name] = square.get(name, 0.0) + float(error.square().sum())
+            count[name] = count.get(name, 0) + error.numel()
+    errors = {}
+    for name, n in count.items():
+        if n > 0:
+            errors[f"{name}_mae"] = absolute[name] / n
+            errors[f"{name}_rmse"] = (square[name] / n) ** 0.5
+    return errors
+
+
+def named_as_metadata(errors: dict[str, float]) -> dict[str, float]:
+    """Return errors by the names that metadata and :class:`ModelErrors` have for them.
+
+    Of the difference between the two kinds of forces, which is no error, only the root mean square is kept.
+    """
+    named = {name: value for name, value in errors.items() if "c_minus_nc" not in name}
+    if "c_minus_nc_rmse" in errors:
+        named["rms_c_minus_nc"] = errors["c_minus_nc_rmse"]
+    return named
 
 
 def format_errors(errors: ModelErrors) -> str:

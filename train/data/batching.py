@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mlip_engines.model.graph import Graph
+from mlip_engines.labels.batch import Labels
+from mlip_engines.model.graph import Graph, graph_to_device
 from mlip_train.data.dataset import PERTURBATION_SKIN, TrainingStructure
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Several structures as one disconnected graph."""
+    """Several structures as one disconnected graph, and their labels; perturbed copies have none."""
 
-    atomic_numbers: Tensor  # (N,) int64
-    edge_index: Tensor  # (2, E) int64
-    edge_vectors: Tensor  # (E, 3) Å
-    reverse_edge: Tensor  # (E,) int64
-    owned: Tensor  # (N,) bool
-    structure: Tensor  # (N,) int64, the structure of each atom
-    n_atoms: Tensor  # (S,) int64
-    energies: Tensor  # (S,) eV, labels without the baseline, float64; 0 where there are none
-    forces: Tensor  # (N, 3) eV/Å, labels; 0 where there are none
-    virials: Tensor  # (S, 3, 3) eV, labels, -V times the stress; 0 where there are none, float64
-    volumes: Tensor  # (S,) Å^3, float64; 0 without periodicity in all three directions
-    labelled: Tensor  # (S,) bool, energy and forces; False for perturbed structures too
-    has_stress: Tensor  # (S,) bool, likewise
+    graph: Graph  # with the structure of each atom; edge vectors in the dtype of the network
+    labels: Labels  # energies without the baseline
     # Å; if positive, the second half of the structures is the first half, perturbed
     perturbation: float
 
-    @property
-    def graph(self) -> Graph:
-        """The argument of a network."""
-        return Graph(
-            self.atomic_numbers,
-            self.edge_index,
-            self.edge_vectors,
-            self.reverse_edge,
-            self.owned,
-            structure_index=self.structure,
-        )
-
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with all its tensors on a device; where training leaves the CPU, it does so here."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(
-            **{
-                name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-                for name, value in values.items()
-            }
-        )
+        return Batch(graph_to_device(self.graph, device), self.labels.to(device), self.perturbation)
 
 
 def collate(
@@ -113,13 +85,15 @@ def collate(
         zero = torch.zeros((3, 3), dtype=torch.float64)
         virials.append(-volumes[-1] * item.stress.double() if has_stress[-1] else zero)
     n_atoms = torch.tensor([len(item.positions) for item in structures])
-    return Batch(
+    graph = Graph(
         atomic_numbers=torch.cat([item.atomic_numbers for item in structures]),
         edge_index=torch.cat(edges, dim=1),
         edge_vectors=torch.cat(vectors).to(dtype),
         reverse_edge=torch.cat(reverse),
         owned=torch.ones(offset, dtype=torch.bool),
-        structure=torch.repeat_interleave(torch.arange(len(structures)), n_atoms),
+        structure_index=torch.repeat_interleave(torch.arange(len(structures)), n_atoms),
+    )
+    labels = Labels(
         n_atoms=n_atoms,
         energies=torch.tensor(energies, dtype=torch.float64),
         forces=torch.cat(forces).to(dtype),
@@ -127,5 +101,5 @@ def collate(
         volumes=torch.tensor(volumes, dtype=torch.float64),
         labelled=torch.tensor(labelled),
         has_stress=torch.tensor(has_stress),
-        perturbation=perturbation if displacements is not None else 0.0,
-    ).to(device)
+    )
+    return Batch(graph, labels, perturbation if displacements is not None else 0.0).to(device)

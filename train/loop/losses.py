@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mlip_engines.model.prediction import Prediction
 from mlip_train.data.batching import Batch
-from mlip_train.loop.prediction import Prediction
 from mlip_train.loss_weights import LossWeights
 
 
@@ -25,7 +25,8 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     ``mse`` is in its square.
     """
     terms: dict[str, Tensor] = {}
-    n_atoms = batch.n_atoms.to(batch.virials.dtype)[:, None, None]  # (S, 1, 1)
+    labels = batch.labels
+    n_atoms = labels.n_atoms.to(labels.virials.dtype)[:, None, None]  # (S, 1, 1)
 
     def add(name: str, threshold: float, difference: Callable[[], Tensor]) -> None:
         weight = getattr(weights, name)
@@ -33,23 +34,23 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
             function = weights.functions.get(name, "huber")
             terms[name] = weight * _mean(function, difference(), threshold)
 
-    if batch.labelled.any():
-        labelled = batch.labelled
-        atoms = labelled[batch.structure]  # (N,)
+    if labels.labelled.any():
+        labelled = labels.labelled
+        atoms = labelled[batch.graph.structure_index]  # (N,)
         add(
             "energy",
             weights.huber_energy,
-            lambda: ((prediction.energies.double() - batch.energies) / batch.n_atoms)[labelled],
+            lambda: ((prediction.energies.double() - labels.energies) / labels.n_atoms)[labelled],
         )
-        forces = batch.forces
+        forces = labels.forces
         add("conservative", weights.huber, lambda: (prediction.conservative - forces)[atoms])
         add(
             "non_conservative",
             weights.huber,
             lambda: (prediction.non_conservative - forces)[atoms],
         )
-    if batch.has_stress.any():
-        known, virials = batch.has_stress, batch.virials
+    if labels.has_stress.any():
+        known, virials = labels.has_stress, labels.virials
         add(
             "stress",
             weights.huber_virial,

@@ -7,6 +7,8 @@ from typing import Any
 
 from ase.data import atomic_numbers as number_of
 
+from mlip_engines.properties.errors import named_as_metadata
+from mlip_engines.units import MEV_PER_EV
 from mlip_train.loop.sources import Sources
 from mlip_train.recipe import Recipe
 
@@ -60,7 +62,4 @@ def record_of(
 
 def errors_in_ev(errors: dict[str, float]) -> dict[str, float]:
     """Rename test errors the way metadata name them, in eV per atom, eV/Å and eV/Å^3 per component."""
-    result = {name: 1e-3 * value for name, value in errors.items() if "c_minus_nc" not in name}
-    if "c_minus_nc_rmse" in errors:
-        result["rms_c_minus_nc"] = 1e-3 * errors["c_minus_nc_rmse"]
-    return result
+    return {name: value / MEV_PER_EV for name, value in named_as_metadata(errors).items()}

@@ -83,7 +83,12 @@ def test_a_run_turns_each_structure_with_its_labels_and_keeps_its_shape(tmp_path
     seen = []
 
     def recorded(network, batch, *arguments, **options):
-        seen.append((batch.edge_vectors.detach().clone(), batch.forces[batch.edge_index[0]]))
+        seen.append(
+            (
+                batch.graph.edge_vectors.detach().clone(),
+                batch.labels.forces[batch.graph.edge_index[0]],
+            )
+        )
         return predict(network, batch, *arguments, **options)
 
     monkeypatch.setattr("mlip_train.loop.trainer.predict", recorded)

@@ -153,7 +153,7 @@ def test_stress_terms_are_those_of_virials_per_atom_and_leave_out_who_has_no_lab
     stress = [0.01, 0.02, -0.03, 0.004, -0.005, 0.006]
     frames = [labelled("triclinic", stress), labelled("orthogonal"), labelled("molecule")]
     batch, prediction = answer(network, frames, create_graph=True)
-    assert batch.has_stress.tolist() == [True, False, False]
+    assert batch.labels.has_stress.tolist() == [True, False, False]
     weights = LossWeights(
         energy=0.0,
         stress=2.0,

@@ -116,11 +116,11 @@ def test_match_slope_is_the_directional_derivative_of_c_minus_nc():
 
 def test_perturbed_copies_have_no_labels():
     network, batch = network_and_batch([0.05 * torch.ones(8, 3).double()] * 2)
-    assert batch.labelled.tolist() == [True, True, False, False]
+    assert batch.labels.labelled.tolist() == [True, True, False, False]
     weights = LossWeights(energy=1.0, conservative=1.0)
     _, before = run(network, batch, weights)
-    batch.forces[16:] += 100.0
-    batch.energies[2:] += 100.0
+    batch.labels.forces[16:] += 100.0
+    batch.labels.energies[2:] += 100.0
     _, after = run(network, batch, weights)
     assert torch.equal(before["total"], after["total"])
 
@@ -152,9 +152,9 @@ def test_displaced_edges_are_those_of_the_displaced_structure(name):
     atoms.positions += move.numpy()
     graph = neighbor_graph(atoms, 3.0)
     expected = sorted(map(tuple, torch.cat((graph.edge_index.T, graph.edge_vectors), 1).tolist()))
-    copy = batch.edge_index[0] >= len(atoms)  # after the structure itself
-    index = batch.edge_index.T[copy] - len(atoms)
-    found = sorted(map(tuple, torch.cat((index, batch.edge_vectors[copy]), 1).tolist()))
+    copy = batch.graph.edge_index[0] >= len(atoms)  # after the structure itself
+    index = batch.graph.edge_index.T[copy] - len(atoms)
+    found = sorted(map(tuple, torch.cat((index, batch.graph.edge_vectors[copy]), 1).tolist()))
     np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT)
-    opposite = batch.edge_vectors[batch.reverse_edge]
-    torch.testing.assert_close(opposite, -batch.edge_vectors, rtol=0, atol=EXACT)
+    opposite = batch.graph.edge_vectors[batch.graph.reverse_edge]
+    torch.testing.assert_close(opposite, -batch.graph.edge_vectors, rtol=0, atol=EXACT)
