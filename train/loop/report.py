@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from mlip_engines.report import elements
+from mlip_engines.report.figures import png
+from mlip_engines.report.page import page
 from mlip_train.data.dataset import TrainingStructure
 from mlip_train.loop.metrics import compared
 from mlip_train.recipe import Recipe
@@ -27,13 +27,6 @@ QUANTITIES = {
     "non_conservative_stress": ("non-conservative stress", "eV/Å³", "labels"),
 }
 LARGEST_PLOT = 20_000  # points
-
-_STYLE = (
-    "body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}tr{border-bottom:1px solid #ccc}"
-    "pre{background:#f4f4f4;padding:1em;overflow-x:auto}img{max-width:100%}"
-)
 
 
 def write_report(
@@ -61,29 +54,27 @@ def write_report(
         What the parity plots are made of, as of :func:`mlip_train.loop.metrics.compared`.
     """
     environment = json.loads((directory / "environment.json").read_text())
-    parts = [
-        f"<h1>{html.escape(recipe.name)}</h1>",
-        f"<h2>Errors on {len(structures)} test structures</h2>",
-        _error_table(errors),
-        "<h2>Learning curves</h2><p>Errors on the validation split, of the averaged weights.</p>",
-        _image(learning_curves(history), "errors against time"),
+    body = [
+        elements.heading(recipe.name, level=1),
+        elements.heading(f"Errors on {len(structures)} test structures"),
+        elements.table(*_errors(errors)),
+        elements.heading("Learning curves"),
+        elements.paragraph("Errors on the validation split, of the averaged weights."),
+        elements.figure(png(learning_curves(history)), "Errors against time."),
     ]
     if len(structures):
-        parts += [
-            "<h2>Parity</h2><p>Predictions for the test split against what they are compared with.</p>",
-            _image(_parity(network, structures, baseline, scale), "predictions against references"),
+        figure = _parity(network, structures, baseline, scale)
+        body += [
+            elements.heading("Parity"),
+            elements.paragraph(
+                "Predictions for the test split against what they are compared with."
+            ),
+            elements.figure(png(figure), "Predictions against references."),
         ]
-    parts += [
-        "<h2>Recipe</h2>",
-        f"<pre>{html.escape(json.dumps(recipe.as_dict(), indent=2))}</pre>",
-        "<h2>Environment</h2><p>One entry for each start.</p>",
-        f"<pre>{html.escape(json.dumps(environment, indent=2))}</pre>",
-    ]
-    page = (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(recipe.name)}</title>'
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
-    )
-    (directory / "report.html").write_text(page, encoding="utf-8")
+    body += [elements.heading("Recipe"), elements.listing(recipe.as_dict())]
+    body += [elements.heading("Environment"), elements.paragraph("One entry for each start.")]
+    body.append(elements.listing(environment))
+    (directory / "report.html").write_text(page(recipe.name, body), encoding="utf-8")
 
 
 def learning_curves(history: list[dict[str, str]]) -> Figure:
@@ -144,18 +135,11 @@ def _parity(
     return figure
 
 
-def _error_table(errors: dict[str, float]) -> str:
+def _errors(errors: dict[str, float]) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a table."""
     rows = [
-        f"<tr><td>{title}, m{unit}</td><td>{errors[f'{name}_mae']:.3f}</td><td>{errors[f'{name}_rmse']:.3f}</td></tr>"
+        [f"{title}, m{unit}", f"{errors[f'{name}_mae']:.3f}", f"{errors[f'{name}_rmse']:.3f}"]
         for name, (title, unit, _) in QUANTITIES.items()
         if f"{name}_mae" in errors
     ]
-    head = "<tr><th>per component</th><th>MAE</th><th>RMSE</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
-
-
-def _image(figure: Figure, text: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{data}">'
+    return ["per component", "MAE", "RMSE"], rows
