@@ -131,6 +131,7 @@ def _parity(
         axes.plot(ends, ends, color="0.6", linewidth=0.8)
         axes.plot(x, y, ".", markersize=2, rasterized=True)
         axes.set(title=title, xlabel=f"{reference}, {unit}", ylabel=f"prediction, {unit}")
+        axes.locator_params(axis="x", nbins=4)  # long numbers would touch
     figure.tight_layout()
     return figure
 
