@@ -118,6 +118,7 @@ def _subjects(
             dtype,
             metadata.has_non_conservative_forces,
             numbers,
+            metadata.structure_inputs,
         )
         return subject, subject
     if species is None:
@@ -131,8 +132,9 @@ def _subjects(
         wrapped = ExportedModel(network, {}, 1.0).eval()
         precise = ExportedModel(copy.deepcopy(network).to(torch.float64), {}, 1.0).eval()
     head = "non_conservative_forces" in network.heads
+    structure_inputs = list(getattr(network, "structure_inputs", []))
     reach = network.cutoff, network.message_passing_layers
     return (
-        Subject(wrapped, *reach, wrapped.dtype, head, numbers),
-        Subject(precise, *reach, precise.dtype, head, numbers),
+        Subject(wrapped, *reach, wrapped.dtype, head, numbers, structure_inputs),
+        Subject(precise, *reach, precise.dtype, head, numbers, structure_inputs),
     )

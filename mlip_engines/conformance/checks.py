@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,11 @@ from mlip_engines.conformance.probes import (
     single_atom,
     without_longest_edges,
 )
-from mlip_engines.model.contract import HEADS, ModelContractError
+from mlip_engines.model.contract import (
+    ModelContractError,
+    check_heads,
+    check_structure_inputs,
+)
 from mlip_engines.model.evaluation import evaluate, non_conservative
 from mlip_engines.model.graph import Graph, batch_graphs
 
@@ -40,6 +44,10 @@ _JUMP = {torch.float64: 1e-6, torch.float32: 1e-4}
 _NC_VIRIAL = "non_conservative_virial"  # where there is a head for stress
 
 
+# An ion: values that a network may not take for granted.
+_STRUCTURE = {"total_charge": 1.0, "spin_multiplicity": 2.0}
+
+
 @dataclass(frozen=True)
 class Subject:
     """A module with the methods of a model file, and what is needed to probe it."""
@@ -50,6 +58,7 @@ class Subject:
     dtype: torch.dtype
     has_head: bool
     numbers: list[int]
+    structure_inputs: list[str] = field(default_factory=list)
 
     @property
     def equal(self) -> float:
@@ -62,12 +71,24 @@ class Subject:
         """Evaluate with the head, if there is one and nothing else is said."""
         head = self.has_head if head is None else head
         return evaluate(
-            self.module, graph, with_non_conservative=head, with_atomic_virials=atomic_virials
+            self.module,
+            self.with_structure(graph),
+            with_non_conservative=head,
+            with_atomic_virials=atomic_virials,
         )
 
     def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         """Evaluate the heads alone."""
-        return non_conservative(self.module, graph)
+        return non_conservative(self.module, self.with_structure(graph))
+
+    def with_structure(self, graph: Graph) -> Graph:
+        """Return the graph with a charge and a spin where the model depends on them and the graph has none."""
+        missing = {
+            name: torch.tensor(_STRUCTURE[name])
+            for name in self.structure_inputs
+            if getattr(graph, name) is None
+        }
+        return graph._replace(**missing)
 
     def energy(self, graph: Graph) -> float:
         """Energy, eV."""
@@ -111,10 +132,13 @@ def check_attributes(network: nn.Module) -> None:
     if not isinstance(layers, int) or layers < 1:
         raise ModelContractError(f"expected 'message_passing_layers' of at least 1, got {layers!r}")
     heads = getattr(network, "heads", None)
-    if not isinstance(heads, list) or "energy" not in heads or not set(heads) <= set(HEADS):
-        raise ModelContractError(
-            f"expected a list 'heads' with 'energy', from {list(HEADS)}; got {heads!r}"
-        )
+    if not isinstance(heads, list):
+        raise ModelContractError(f"expected a list 'heads' of names, got {heads!r}")
+    check_heads(heads, "'heads' of the network")
+    inputs = getattr(network, "structure_inputs", [])
+    if not isinstance(inputs, list):
+        raise ModelContractError(f"expected a list 'structure_inputs' of names, got {inputs!r}")
+    check_structure_inputs(inputs, "'structure_inputs' of the network")
 
 
 def check_network_outputs(network: nn.Module, subject: Subject) -> None:
@@ -122,6 +146,7 @@ def check_network_outputs(network: nn.Module, subject: Subject) -> None:
     for name, probe in subject.probes().items():
         graph = probe.graph()
         graph = graph._replace(edge_vectors=graph.edge_vectors.to(subject.dtype))
+        graph = subject.with_structure(graph)
         output = network(graph, subject.has_head)
         shapes: dict[str, tuple[int, ...]] = {"atomic_energies": (graph.n_atoms,)}
         if subject.has_head:
@@ -145,6 +170,7 @@ def check_scripted(subject: Subject) -> None:
         scripted = torch.jit.script(copy.deepcopy(subject.module))
     for probe in subject.probes().values():
         graph = probe.graph()
+        graph = subject.with_structure(graph)
         found = evaluate(
             scripted, graph, with_non_conservative=subject.has_head, with_atomic_virials=True
         )
@@ -186,9 +212,9 @@ def _check_inputs_kept(subject: Subject) -> None:
         subject.evaluate(graph, atomic_virials=True)
         if subject.has_head:
             subject.non_conservative(graph)
-        for field, old, new in zip(Graph._fields, before, graph, strict=True):
+        for name_of_field, old, new in zip(Graph._fields, before, graph, strict=True):
             if old is not None and not torch.equal(old, new):
-                raise ModelContractError(f"{name}: the model changed its argument {field}")
+                raise ModelContractError(f"{name}: the model changed its argument {name_of_field}")
 
 
 def _check_head_alone(subject: Subject) -> None:
@@ -225,7 +251,15 @@ def _check_net_force(subject: Subject) -> None:
 
 
 def _check_batch(subject: Subject) -> None:
-    graphs = [probe.graph() for probe in subject.probes().values()]
+    graphs = [
+        probe.graph()._replace(
+            **{
+                name: torch.tensor(_STRUCTURE[name] + k)  # another for each structure
+                for name in subject.structure_inputs
+            }
+        )
+        for k, probe in enumerate(subject.probes().values())
+    ]
     batch, structure = batch_graphs(graphs)
     together = subject.evaluate(batch)
     singles = [subject.evaluate(graph) for graph in graphs]

@@ -1,20 +1,23 @@
-"""Contract, version 1: what a network sees, what it returns, and what its file says about it.
+"""The contract: what a network sees, what it returns, and what its file says about it.
 
-A network sees a local graph and nothing else. Units are eV and Å throughout.
+A network sees a local graph, a :class:`mlip_engines.model.graph.Graph`, and nothing else. Units are eV and Å.
 
-====================  ==============  =====  ==========================================================
-argument              shape           unit   meaning
-====================  ==============  =====  ==========================================================
-``atomic_numbers``    (N,) int64             one entry per atom of the graph
-``edge_index``        (2, E) int64           row 0 the centre i, row 1 the neighbour j; both directions
-                                             are present, sorted by centre (row 0 never decreases)
-``edge_vectors``      (E, 3)          Å      r_j + shift - r_i, each shorter than the cutoff
-``reverse_edge``      (E,) int64             index of the edge j -> i with the opposite shift; E or more if
-                                             another process evaluates it (:mod:`mlip_engines.operators`)
-``owned``             (N,) bool              atoms whose energy counts (all, without domain decomposition)
-====================  ==============  =====  ==========================================================
+=====================  ==============  =====  ==========================================================
+field of the graph     shape           unit   meaning
+=====================  ==============  =====  ==========================================================
+``atomic_numbers``     (N,) int64             one entry per atom of the graph
+``edge_index``         (2, E) int64           row 0 the centre i, row 1 the neighbour j; both directions
+                                              are present, sorted by centre (row 0 never decreases)
+``edge_vectors``       (E, 3)          Å      r_j + shift - r_i, each shorter than the cutoff
+``reverse_edge``       (E,) int64             index of the edge j -> i with the opposite shift; E or more if
+                                              another process evaluates it (:mod:`mlip_engines.operators`)
+``owned``              (N,) bool              atoms whose energy counts (all, without domain decomposition)
+``total_charge``       () or (B,)      e      charge of each structure; None unless the network declares it
+``spin_multiplicity``  () or (B,)             2 S + 1 of each structure; None unless the network declares it
+``structure_index``    (N,) int64             which of the B structures each atom belongs to; None: all to one
+=====================  ==============  =====  ==========================================================
 
-``Network.forward(..., with_non_conservative)`` returns a dictionary with
+``Network.forward(graph, with_non_conservative)`` returns a dictionary with
 
 ===============================  =========  ========  ====================================================
 ``atomic_energies``              (N,)       eV        without the composition baseline
@@ -27,13 +30,25 @@ A network sees no cell and knows no volume, so the head for stress gives atomic 
 atoms and symmetrised in the file, which returns ``non_conservative_virial`` (3, 3) in eV; whoever knows the volume V
 divides: the stress is -virial/V.
 
-``Network.non_conservative(...)`` returns only the non-conservative keys and builds no energy. Energies and forces go
+``Network.non_conservative(graph)`` returns only the non-conservative keys and builds no energy. Energies and forces go
 smoothly to their edge-free values as an edge reaches the cutoff. No edges at all and a single atom are ordinary input.
 A network with ``feature_exchange = True`` evaluates only the atoms that :mod:`mlip_engines.operators` asks for; with
 ``edge_exchange = True`` as well it takes features of reverse edges from there.
 
+A network may have **other heads**, under names of its own. What it returns under such a name is passed on by the file;
+engines do not read it.
+
+A network that depends on the structure as a whole declares so in ``structure_inputs``, a list of names from
+:data:`STRUCTURE_INPUTS`. An engine that was not told the value refuses to evaluate the model, and one that was told a
+value refuses a model that does not depend on it.
+
 The exported file wraps a network (:mod:`mlip_engines.model.exported`): it adds the baseline, differentiates, and
 removes the net non-conservative force, all in float64. Its metadata are the fields of :class:`ModelMetadata`.
+
+**Versions.** A file of version 1 needs nothing but a graph of atoms and edges, the heads in :data:`ENGINE_HEADS`, and
+torch's operators and ours. A file of version 2 has structure inputs, other heads, or operators of another library
+(``extensions``); its methods take the structure inputs as a last argument. Readers accept both. They ignore fields of
+the metadata that they do not know, so a field may be added without a new version where older readers stay right.
 """
 
 from __future__ import annotations
@@ -47,10 +62,24 @@ if TYPE_CHECKING:
 
     from mlip_engines.model.graph import Graph
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSIONS = (1, 2)
+ENGINE_HEADS = ("energy", "non_conservative_forces", "non_conservative_stress")
+"""Heads that engines use; a network may have others."""
+
 STRUCTURE_INPUTS = ("total_charge", "spin_multiplicity")
-HEADS = ("energy", "non_conservative_forces", "non_conservative_stress")
+"""What a network may depend on of the structure as a whole."""
+
 DTYPES = ("float32", "float64")
+ENERGY_UNIT, LENGTH_UNIT = "eV", "Angstrom"
+OWN_OPERATORS = "mlip"
+"""The operator library of this package, the one that files of version 1 may call."""
+
+
+# Keys of the output of a file that a head of another meaning must not take.
+_OUTPUTS = {
+    *("atomic_energies", "forces", "virial", "atomic_virials", "centroid_virials"),
+    *("non_conservative_virial", "non_conservative_virials"),
+}
 
 
 class ModelContractError(ValueError):
@@ -63,6 +92,7 @@ class AtomicNetwork(Protocol):
     cutoff: float
     message_passing_layers: int
     heads: list[str]
+    # Optional: non_conservative_layers, feature_exchange, edge_exchange, structure_inputs.
 
     def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate the energy and, if asked, the non-conservative heads."""
@@ -85,9 +115,12 @@ class ModelMetadata:
     non_conservative_layers: int = 0  # edges that these heads see; 0: message_passing_layers
     feature_exchange: bool = False  # the network evaluates the atoms it is asked for only
     edge_exchange: bool = False  # and asks mlip_engines.operators for features of reverse edges
-    contract_version: int = CONTRACT_VERSION
-    energy_unit: str = "eV"
-    length_unit: str = "Angstrom"
+    structure_inputs: list[str] = field(default_factory=list)  # from STRUCTURE_INPUTS
+    # Libraries of operators that the file calls, by the names under torch.ops
+    extensions: list[str] = field(default_factory=lambda: [OWN_OPERATORS])
+    contract_version: int = 1
+    energy_unit: str = ENERGY_UNIT
+    length_unit: str = LENGTH_UNIT
     reference_energies: dict[str, float] = field(default_factory=dict)  # eV per atom of an element
     training: dict[str, Any] = field(default_factory=dict)  # data, their hash, split, recipe
     errors: dict[str, float] = field(default_factory=dict)  # on the test split, eV and eV/Å
@@ -124,9 +157,10 @@ class ModelMetadata:
                 f"{where}: expected a JSON object, got {type(values).__name__}"
             )
         version = values.get("contract_version")
-        if version != CONTRACT_VERSION:
+        if version not in CONTRACT_VERSIONS:
+            known_versions = " or ".join(map(str, CONTRACT_VERSIONS))
             raise ModelContractError(
-                f"{where}: expected contract version {CONTRACT_VERSION}, got {version}; "
+                f"{where}: expected contract version {known_versions}, got {version}; "
                 "export the checkpoint again with this version of mlip-export, or install the "
                 "version of mlip-engines that wrote the file"
             )
@@ -152,17 +186,19 @@ class ModelMetadata:
                 f"{where}: interaction range must be at least the cutoff {self.cutoff}, "
                 f"got {self.interaction_range}"
             )
-        unknown = sorted(set(self.heads) - set(HEADS))
-        if unknown or "energy" not in self.heads:
+        if (self.energy_unit, self.length_unit) != (ENERGY_UNIT, LENGTH_UNIT):
             raise ModelContractError(
-                f"{where}: heads must include 'energy' and be among {HEADS}, got {self.heads}"
+                f"{where}: expected energies in {ENERGY_UNIT} and lengths in {LENGTH_UNIT}, the file has "
+                f"{self.energy_unit} and {self.length_unit}; convert the network and export it again"
             )
+        check_heads(self.heads, where)
+        check_structure_inputs(self.structure_inputs, where)
         if self.edge_exchange and not self.feature_exchange:
             raise ModelContractError(
                 f"{where}: a network that exchanges features of edges (edge_exchange) must also evaluate only the "
                 "atoms it is asked for (feature_exchange)"
             )
-        if "non_conservative_stress" in self.heads and not self.has_non_conservative_forces:
+        if self.has_non_conservative_stress and not self.has_non_conservative_forces:
             raise ModelContractError(
                 f"{where}: a head for non-conservative stress needs one for forces beside it, got {self.heads}"
             )
@@ -178,3 +214,40 @@ class ModelMetadata:
     def has_non_conservative_stress(self) -> bool:
         """Whether the model predicts a virial beside the conservative one."""
         return "non_conservative_stress" in self.heads
+
+    @property
+    def other_heads(self) -> list[str]:
+        """Heads that no engine uses; what they give is in the output of the file."""
+        return [head for head in self.heads if head not in ENGINE_HEADS]
+
+    @property
+    def least_version(self) -> int:
+        """The lowest contract version whose readers evaluate this file correctly."""
+        is_new = self.structure_inputs or self.other_heads
+        return 2 if is_new or set(self.extensions) - {OWN_OPERATORS} else 1
+
+
+def check_heads(heads: list[str], where: str) -> None:
+    """Raise :class:`ModelContractError` unless heads are names, each once, with the energy among them."""
+    if "energy" not in heads:
+        raise ModelContractError(f"{where}: heads must include 'energy', got {heads}")
+    bad = [head for head in heads if not isinstance(head, str) or not head.isidentifier()]
+    if bad or len(set(heads)) < len(heads):
+        raise ModelContractError(
+            f"{where}: heads must be different names of letters, digits and underscores, got {heads}"
+        )
+    taken = sorted(set(heads) & _OUTPUTS)
+    if taken:
+        raise ModelContractError(
+            f"{where}: {', '.join(taken)} is what the file itself returns; give the head another name"
+        )
+
+
+def check_structure_inputs(names: list[str], where: str) -> None:
+    """Raise :class:`ModelContractError` if a structure input is one that engines cannot give."""
+    unknown = [name for name in names if name not in STRUCTURE_INPUTS]
+    if unknown:
+        raise ModelContractError(
+            f"{where}: the model depends on {', '.join(map(str, unknown))}, which this version of mlip-engines cannot "
+            f"give it (known: {', '.join(STRUCTURE_INPUTS)}); install a newer mlip-engines"
+        )

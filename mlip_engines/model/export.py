@@ -15,6 +15,7 @@ from mlip_engines.model.archive import METADATA_RECORD, checksum, replace_metada
 from mlip_engines.model.contract import ModelContractError, ModelMetadata
 from mlip_engines.model.evaluation import evaluate
 from mlip_engines.model.exported import ExportedModel
+from mlip_engines.model.extensions import used_extensions
 from mlip_engines.model.graph import Graph, reverse_edges
 from mlip_engines.model.load import load_model
 
@@ -59,6 +60,7 @@ def export_model(
         non_conservative_layers=int(getattr(network, "non_conservative_layers", 0)),
         feature_exchange=bool(getattr(network, "feature_exchange", False)),
         edge_exchange=bool(getattr(network, "edge_exchange", False)),
+        structure_inputs=list(getattr(network, "structure_inputs", [])),
     )
     metadata.check(metadata.name)
     network = network.eval()
@@ -69,9 +71,11 @@ def export_model(
     ).eval()
     _check_against_network(metadata, model)
     with warnings.catch_warnings():
-        # torch deprecates TorchScript from 2.10 on; it is the format of contract version 1.
+        # torch deprecates TorchScript from 2.10 on; it is the format of the contract.
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         scripted = torch.jit.script(model)
+    metadata = dataclasses.replace(metadata, extensions=used_extensions(scripted))
+    metadata = dataclasses.replace(metadata, contract_version=metadata.least_version)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".partial")
     try:
@@ -142,10 +146,14 @@ def _probe_graph(metadata: ModelMetadata) -> Graph:
     distance = torch.linalg.vector_norm(separation, dim=2)
     edge_index = torch.nonzero((distance < metadata.cutoff) & (distance > 0)).T.contiguous()
     numbers = torch.tensor([number_of[s] for s in metadata.species])
+    # A charge and a spin that are not what a network may take for granted.
+    given = {"total_charge": 1.0, "spin_multiplicity": 2.0}
+    structure = {name: torch.tensor(given[name]) for name in metadata.structure_inputs}
     return Graph(
         numbers[torch.arange(n_atoms) % len(numbers)],
         edge_index,
         separation[edge_index[0], edge_index[1]],  # (E, 3)
         reverse_edges(edge_index, torch.zeros((edge_index.size(1), 3), dtype=torch.int64)),
         torch.ones(n_atoms, dtype=torch.bool),
+        **structure,
     )

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from mlip_engines.model.contract import ENGINE_HEADS
 from mlip_engines.model.derivatives import (
     atomic_virials_from_edges,
     centroid_virials_from_edges,
@@ -32,6 +33,7 @@ class ExportedModel(nn.Module):
     """
 
     structure_inputs: list[str]
+    other_heads: list[str]
 
     def __init__(self, network: nn.Module, reference_energies: dict[int, float], scale: float):
         super().__init__()
@@ -40,6 +42,7 @@ class ExportedModel(nn.Module):
         self.has_non_conservative = "non_conservative_forces" in network.heads
         self.has_centroid_virials = network.message_passing_layers == 1
         self.structure_inputs = list(getattr(network, "structure_inputs", []))
+        self.other_heads = [head for head in network.heads if head not in ENGINE_HEADS]
         self.dtype = next(
             (p.dtype for p in [*network.parameters(), *network.buffers()] if p.is_floating_point()),
             torch.float64,
@@ -69,7 +72,8 @@ class ExportedModel(nn.Module):
             ``energy`` () eV, ``atomic_energies`` (N,) eV, ``forces`` (N, 3) eV/Å, ``virial`` (3, 3) eV;
             on request ``non_conservative_forces`` (N, 3) eV/Å with no net force, ``non_conservative_virial``
             (3, 3) eV where the head for stress exists, and ``atomic_virials`` (N, 3, 3) eV, with
-            ``centroid_virials`` (N, 3, 3) eV for networks of one layer. All float64.
+            ``centroid_virials`` (N, 3, 3) eV for networks of one layer. All float64. What heads of other names give
+            is there as the network returned it, neither scaled nor in float64.
         """
         if with_non_conservative and not self.has_non_conservative:
             raise RuntimeError(
@@ -103,6 +107,9 @@ class ExportedModel(nn.Module):
                 )
         if with_non_conservative:
             self._collect_non_conservative(predicted, owned, output)
+        for name in self.other_heads:
+            if name in predicted:
+                output[name] = predicted[name].detach()
         return output
 
     @torch.jit.export

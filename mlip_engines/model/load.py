@@ -108,15 +108,17 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     FileNotFoundError
         If there is no such model.
     ModelContractError
-        If the file is no model, is damaged, or is of another contract version.
+        If the file is no model, is damaged, is of another contract version, or calls operators that are not
+        installed.
     """
     import torch
 
-    import mlip_engines.operators  # noqa: F401  a file may call them
+    from mlip_engines.model.extensions import load_extensions
 
     path = find_model(name)
     metadata = read_metadata(path)
     verify_checksum(path, metadata)
+    load_extensions(metadata.extensions, str(path))
     try:
         module = torch.jit.load(str(path), map_location=device)
     except RuntimeError as e:

@@ -75,8 +75,8 @@ def test_torchscript_file_without_metadata(attempt, tmp_path):
 
 def test_other_contract_version(attempt, tmp_path):
     metadata = read_metadata(tmp_path / "curl.pt")
-    replace_metadata(tmp_path / "curl.pt", dataclasses.replace(metadata, contract_version=2))
-    assert "expected contract version 1, the file has 2" in attempt()
+    replace_metadata(tmp_path / "curl.pt", dataclasses.replace(metadata, contract_version=3))
+    assert "expected contract version 1, the file has 3" in attempt()
 
 
 def test_missing_metadata_entry(attempt, tmp_path):

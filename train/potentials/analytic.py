@@ -38,10 +38,14 @@ class PairNetwork(nn.Module):
         """Derivative of the energy of one pair, eV/Å."""
         return torch.zeros_like(distance)
 
+    def cut_pair_energy(self, distance: Tensor) -> Tensor:
+        """Energy of one pair with its cutoff, eV."""
+        return self.pair_energy(distance) * smooth_cutoff(distance, self.cutoff)
+
     def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate the energy of each atom and, if asked, the head."""
         distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
-        energy = 0.5 * self.pair_energy(distance) * smooth_cutoff(distance, self.cutoff)  # (E,)
+        energy = 0.5 * self.cut_pair_energy(distance)  # (E,)
         atomic_energies = torch.zeros(
             graph.owned.size(0), dtype=energy.dtype, device=energy.device
         ).index_add(0, graph.edge_index[0], energy)
@@ -53,7 +57,11 @@ class PairNetwork(nn.Module):
 
     @torch.jit.export
     def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
-        """Evaluate the head: F_i = sum_e [(u f)' r_e / r + c f (z x r_e)]."""
+        """Evaluate the head only."""
+        return {"non_conservative_forces": self.pair_head(graph)}
+
+    def pair_head(self, graph: Graph) -> Tensor:
+        """Forces (N, 3) of the head, eV/Å: F_i = sum_e [(u f)' r_e / r + c f (z x r_e)]."""
         distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
         x = (distance / self.cutoff).clamp(max=1.0)
         factor = smooth_cutoff(distance, self.cutoff)
@@ -66,10 +74,9 @@ class PairNetwork(nn.Module):
         )  # (E, 3)
         terms = (slope / distance)[:, None] * graph.edge_vectors
         terms = terms + (self.curl * factor)[:, None] * swirl  # (E, 3)
-        forces = torch.zeros(
+        return torch.zeros(
             (graph.owned.size(0), 3), dtype=terms.dtype, device=terms.device
         ).index_add(0, graph.edge_index[0], terms)
-        return {"non_conservative_forces": forces}
 
 
 class HarmonicPair(PairNetwork):

@@ -374,7 +374,10 @@ def test_a_net_force_is_caught():
         ("cutoff", -4.0),
         ("message_passing_layers", 0),
         ("heads", ["non_conservative_forces"]),
-        ("heads", ["energy", "charges"]),
+        ("heads", ["energy", "virial"]),
+        ("heads", "energy"),
+        ("structure_inputs", ["electric_field"]),
+        ("structure_inputs", "total_charge"),
     ],
 )
 def test_wrong_attributes_are_named(attribute, value):

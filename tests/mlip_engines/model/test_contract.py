@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mlip_engines.model.contract import CONTRACT_VERSION, ModelContractError, ModelMetadata
+from mlip_engines.model.contract import ModelContractError, ModelMetadata
 
 FIELDS = {
     "name": "argon",
@@ -18,7 +18,7 @@ FIELDS = {
 
 
 def as_json(**changes) -> str:
-    return json.dumps({**FIELDS, "contract_version": CONTRACT_VERSION, **changes})
+    return json.dumps({**FIELDS, "contract_version": 1, **changes})
 
 
 def test_metadata_survive_a_round_trip_through_json():
@@ -36,6 +36,8 @@ def test_json_has_the_documented_keys():
         "non_conservative_layers",
         "feature_exchange",
         "edge_exchange",
+        "structure_inputs",
+        "extensions",
         "contract_version",
         "energy_unit",
         "length_unit",
@@ -59,13 +61,18 @@ def test_fields_of_a_later_minor_addition_are_ignored():
         ("{", "expected metadata in JSON"),
         ("[]", "expected a JSON object, got list"),
         (as_json(edge_exchange=True), "must also evaluate only the atoms it is asked for"),
-        (as_json(contract_version=2), "expected contract version 1, got 2"),
-        (json.dumps(FIELDS), "expected contract version 1, got None"),
+        (as_json(contract_version=3), "expected contract version 1 or 2, got 3"),
+        (json.dumps(FIELDS), "expected contract version 1 or 2, got None"),
         (json.dumps({"contract_version": 1, "name": "x"}), "metadata lack cutoff, dtype"),
         (as_json(dtype="float16"), "dtype must be one of .*got 'float16'"),
         (as_json(cutoff=0.0), "cutoff must be positive, got 0"),
         (as_json(interaction_range=4.0), "interaction range must be at least the cutoff"),
-        (as_json(heads=["energy", "dipole"]), "heads must include 'energy' and be among"),
+        (as_json(heads=["energy", "virial"]), "virial is what the file itself returns"),
+        (as_json(heads=["energy", "energy"]), "heads must be different names"),
+        (as_json(heads=["energy", "a b"]), "heads must be different names"),
+        (as_json(energy_unit="kcal/mol"), "the file has kcal/mol and Angstrom"),
+        (as_json(length_unit="bohr"), "the file has eV and bohr"),
+        (as_json(structure_inputs=["electric_field"]), "depends on electric_field, which"),
         (as_json(heads=["non_conservative_forces"]), "heads must include 'energy'"),
         (as_json(heads=["energy", "non_conservative_stress"]), "needs one for forces"),
         (as_json(species=[]), "at least one species"),
@@ -80,3 +87,30 @@ def test_bad_metadata_are_refused(text, message):
 def test_head_is_recognised():
     assert ModelMetadata(**FIELDS).has_non_conservative_forces
     assert not ModelMetadata(**{**FIELDS, "heads": ["energy"]}).has_non_conservative_forces
+
+
+@pytest.mark.parametrize(
+    ("changes", "version"),
+    [
+        ({}, 1),
+        ({"extensions": []}, 1),
+        ({"extensions": ["mlip"]}, 1),
+        ({"extensions": ["mlip", "cueq"]}, 2),
+        ({"heads": ["energy", "dipoles"]}, 2),
+        ({"structure_inputs": ["total_charge"]}, 2),
+    ],
+)
+def test_the_version_is_the_least_that_reads_the_file(changes, version):
+    assert ModelMetadata(**{**FIELDS, **changes}).least_version == version
+
+
+def test_a_head_of_another_name_is_kept():
+    metadata = ModelMetadata.from_json(as_json(contract_version=2, heads=["energy", "dipoles"]))
+    assert metadata.other_heads == ["dipoles"]
+    assert not metadata.has_non_conservative_forces
+
+
+def test_files_of_before_extensions_may_call_the_operators_of_this_package():
+    values = json.loads(as_json())
+    assert "extensions" not in values
+    assert ModelMetadata.from_json(json.dumps(values)).extensions == ["mlip"]

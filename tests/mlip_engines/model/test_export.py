@@ -4,10 +4,14 @@ import dataclasses
 
 import pytest
 import torch
+from ase.data import chemical_symbols
 from torch import Tensor
 
+from mlip_engines import MlipCalculator
 from mlip_engines.model.contract import ModelContractError
-from mlip_engines.model.export import export_model
+from mlip_engines.model.export import _probe_graph, export_model
+from mlip_engines.model.extensions import used_extensions
+from mlip_engines.model.graph import Graph
 from mlip_engines.model.load import load_model
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.potentials.analytic import LennardJones
@@ -99,3 +103,89 @@ def test_a_file_that_computes_something_else_is_not_written(tmp_path):
         export_model(broken, metadata_of(broken, "lj", "float64"), path)
     assert path.read_bytes() == b"the previous model"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("n_species", [26, 90])
+def test_many_species_are_compared_on_distinct_atoms(n_species, tmp_path):
+    """More than 25 atoms: torch.cdist would go through matrix products, and see some of them at themselves."""
+    species = chemical_symbols[1 : n_species + 1]
+    metadata = dataclasses.replace(metadata_of(network(), "lj", "float64"), species=species)
+    written = export_model(network(), metadata, tmp_path / "lj.pt")
+    graph = _probe_graph(written)
+    assert graph.n_atoms == n_species
+    assert float(graph.edge_vectors.norm(dim=1).min()) > 0.2 * PARAMETERS["cutoff"]
+    assert torch.equal(graph.edge_vectors[graph.reverse_edge], -graph.edge_vectors)
+    assert set(graph.atomic_numbers.tolist()) == set(range(1, n_species + 1))
+
+
+class WithDipoles(LennardJones):
+    """Has a head that no engine knows: the sum of the vectors to the neighbours."""
+
+    def __init__(self):
+        super().__init__(**PARAMETERS)
+        self.heads = [*self.heads, "dipoles"]
+
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1)  # (E,)
+        zero = torch.zeros(graph.owned.size(0), dtype=distance.dtype)
+        output = {
+            "atomic_energies": zero.index_add(
+                0, graph.edge_index[0], 0.5 * self.cut_pair_energy(distance)
+            ),
+            "dipoles": torch.zeros((graph.owned.size(0), 3), dtype=distance.dtype).index_add(
+                0, graph.edge_index[0], graph.edge_vectors
+            ),
+        }
+        if with_non_conservative:
+            output["non_conservative_forces"] = self.pair_head(graph)
+        return output
+
+
+def test_other_heads_are_passed_on_and_engines_use_those_they_know(tmp_path):
+    network = WithDipoles().double()
+    written = export_model(network, metadata_of(network, "lj", "float64"), tmp_path / "lj.pt")
+    assert written.contract_version == 2
+    atoms = STRUCTURES["molecule"]()
+    graph = neighbor_graph(atoms, PARAMETERS["cutoff"])
+    model = load_model(tmp_path / "lj.pt")
+    expected = torch.zeros((len(atoms), 3), dtype=torch.float64)
+    expected = expected.index_add(0, graph.edge_index[0], graph.edge_vectors)
+    torch.testing.assert_close(model.evaluate(graph)["dipoles"], expected)
+    plain = LennardJones(**PARAMETERS).double()
+    export_model(plain, metadata_of(plain, "lj", "float64"), tmp_path / "plain.pt")
+    atoms.calc = MlipCalculator(model)
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    atoms.calc = MlipCalculator(tmp_path / "plain.pt")
+    assert energy == pytest.approx(atoms.get_potential_energy(), abs=TOLERANCE["float64"].energy)
+    assert abs(forces - atoms.get_forces()).max() < TOLERANCE["float64"].force
+
+
+class CallsMissingOperators(LennardJones):
+    def pair_energy(self, distance: Tensor) -> Tensor:
+        return torch.ops.mlip_test.half(distance)
+
+
+def test_operators_of_another_library_are_found_and_asked_for(tmp_path):
+    library = torch.library.Library("mlip_test", "DEF")
+    library.define("half(Tensor x) -> Tensor")
+    library.impl("half", lambda x: 0.5 * x, "CompositeImplicitAutograd")
+    path = tmp_path / "lj.pt"
+    network = CallsMissingOperators(**PARAMETERS).double()
+    written = export_model(network, metadata_of(network, "lj", "float64"), path)
+    assert (written.extensions, written.contract_version) == (["mlip_test"], 2)
+    load_model(path)
+    library._destroy()
+    with pytest.raises(ModelContractError, match=r"lj.pt: the model needs the operators mlip_test"):
+        load_model(path)
+
+
+def test_a_file_that_calls_no_operators_needs_none(tmp_path):
+    written = export_model(network(), metadata_of(network(), "lj", "float64"), tmp_path / "lj.pt")
+    assert (written.extensions, written.contract_version) == ([], 1)
+
+
+def test_shipped_models_are_version_1_and_call_our_operators():
+    for name in ("water", "water-fast", "copper"):
+        model = load_model(name)
+        assert model.metadata.contract_version == 1
+        assert used_extensions(model.module) == ["mlip"]

@@ -109,7 +109,7 @@ def test_another_contract_version_is_refused(model_file):
         "extra/metadata.json",
         lambda content: content.replace(b'"contract_version": 1', b'"contract_version": 99'),
     )
-    with pytest.raises(ModelContractError, match="expected contract version 1, got 99"):
+    with pytest.raises(ModelContractError, match="expected contract version 1 or 2, got 99"):
         load_model(model_file)
 
 
