@@ -18,14 +18,20 @@ from tests.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
 @pytest.fixture
 def run(tmp_path):
+    """Return the arguments of a run that has not begun, and its folder."""
     data, recipe = write_argon(tmp_path / "argon.xyz"), write_recipe(tmp_path / "recipe.yaml")
     return [str(recipe), "--data", str(data)], tmp_path
 
 
+@pytest.fixture
+def finished(argon_run):
+    """Return the arguments of the same run, and its folder with ``run/``."""
+    return [str(argon_run / "recipe.yaml"), "--data", str(argon_run / "argon.xyz")], argon_run
+
+
 @pytest.mark.training
-def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(run):
-    arguments, tmp_path = run
-    assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
+def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(finished):
+    _, tmp_path = finished
     rows = list(csv.DictReader((tmp_path / "run/metrics.csv").read_text().splitlines()))
     assert [row["stage"] for row in rows] == ["non_conservative"] * 2 + ["conservative"] * 2
     split = json.loads((tmp_path / "run/split.json").read_text())
@@ -49,10 +55,8 @@ def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(run):
 
 
 @pytest.mark.training
-def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
-    arguments, tmp_path = run
-    assert train([*arguments, "-o", str(tmp_path / "whole")]) == 0
-
+def test_an_interrupted_run_resumes_to_the_same_numbers(finished, monkeypatch):
+    arguments, tmp_path = finished
     original, count = Trainer._step, []
 
     def interrupted(self, *step):
@@ -67,24 +71,23 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(run, monkeypatch):
         train([*arguments, "-o", str(tmp_path / "parts")])
     monkeypatch.undo()
     assert train([*arguments, "-o", str(tmp_path / "parts"), "--resume"]) == 0
-    whole = read_checkpoint(tmp_path / "whole/checkpoint.pt")["average"]
+    whole = read_checkpoint(tmp_path / "run/checkpoint.pt")["average"]
     parts = read_checkpoint(tmp_path / "parts/checkpoint.pt")["average"]
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
 
 
 @pytest.mark.training
-def test_a_run_does_not_resume_with_other_data(run, capsys):
-    arguments, tmp_path = run
-    assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
+def test_a_run_does_not_resume_with_other_data(finished, capsys):
+    arguments, tmp_path = finished
     write_argon(tmp_path / "argon.xyz", 13)
     assert train([*arguments, "-o", str(tmp_path / "run"), "--resume"]) == 1
     assert "data_sha256" in capsys.readouterr().err
 
 
 @pytest.mark.training
-def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
-    arguments, tmp_path = run
+def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(finished):
+    arguments, tmp_path = finished
     stage = """
   - name: match
     epochs: 2
@@ -92,10 +95,9 @@ def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     weights: {energy: 0.0, match: 1.0}
     trained: [force_layers, force_head]
 """
-    train([*arguments, "-o", str(tmp_path / "without")])
     write_recipe(tmp_path / "recipe.yaml", RECIPE + stage)
     train([*arguments, "-o", str(tmp_path / "with")])
-    before = read_checkpoint(tmp_path / "without/checkpoint.pt")["average"]
+    before = read_checkpoint(tmp_path / "run/checkpoint.pt")["average"]
     after = read_checkpoint(tmp_path / "with/checkpoint.pt")["average"]
     for name in before:
         if not name.startswith(("force_layers", "force_head")):
@@ -103,16 +105,15 @@ def test_a_stage_that_trains_the_head_alone_leaves_the_energy_as_it_is(run):
     assert not torch.equal(
         before["force_head.0.vectors.weight"], after["force_head.0.vectors.weight"]
     )
-    errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("without", "with")]
+    errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("run", "with")]
     assert errors[1]["c_minus_nc_rmse"] < errors[0]["c_minus_nc_rmse"]
     assert errors[1]["conservative_mae"] == errors[0]["conservative_mae"]
 
 
 @pytest.mark.training
-def test_the_heads_are_matched_on_structures_without_labels_from_another_run(run, capsys):
-    arguments, tmp_path = run
-    assert train([*arguments, "-o", str(tmp_path / "first")]) == 0
-    first = tmp_path / "first/checkpoint.pt"
+def test_the_heads_are_matched_on_structures_without_labels_from_another_run(finished, capsys):
+    arguments, tmp_path = finished
+    first = tmp_path / "run/checkpoint.pt"
     frames = argon_frames(6, seed=5)
     for atoms in frames:
         atoms.calc = None
@@ -135,7 +136,7 @@ def test_the_heads_are_matched_on_structures_without_labels_from_another_run(run
     assert train(second) == 1
     assert "--unlabelled" in capsys.readouterr().err
     assert train([*second, "--unlabelled", str(unlabelled)]) == 0
-    errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("first", "second")]
+    errors = [json.loads((tmp_path / d / "test.json").read_text()) for d in ("run", "second")]
     assert errors[1]["conservative_mae"] == errors[0]["conservative_mae"]
     assert errors[1]["c_minus_nc_rmse"] < errors[0]["c_minus_nc_rmse"]
     record = read_checkpoint(tmp_path / "second/checkpoint.pt")["metadata"]["training"]
@@ -185,8 +186,7 @@ def test_a_label_that_is_no_number_is_named_with_its_frame(run, capsys):
 
 
 @pytest.mark.training
-def test_a_folder_with_a_run_is_not_overwritten(run, capsys):
-    arguments, tmp_path = run
-    assert train([*arguments, "-o", str(tmp_path / "run")]) == 0
+def test_a_folder_with_a_run_is_not_overwritten(finished, capsys):
+    arguments, tmp_path = finished
     assert train([*arguments, "-o", str(tmp_path / "run")]) == 1
     assert "--resume" in capsys.readouterr().err

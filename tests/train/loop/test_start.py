@@ -25,11 +25,9 @@ def fine_tune(tmp_path):
 
 
 @pytest.mark.training
-def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, fine_tune, capsys):
-    data = write_argon(tmp_path / "argon.xyz")
-    recipe = write_recipe(tmp_path / "recipe.yaml")
-    assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "first")]) == 0
-    checkpoint, model = tmp_path / "first/checkpoint.pt", tmp_path / "model.pt"
+def test_a_model_file_is_as_good_a_start_as_its_checkpoint(argon_run, tmp_path, fine_tune, capsys):
+    data, checkpoint = argon_run / "argon.xyz", argon_run / "run/checkpoint.pt"
+    model = tmp_path / "model.pt"
     assert export([str(checkpoint), "-o", str(model)]) == 0
     averages, few = [], str(write_argon(tmp_path / "few.xyz", 23))
     for name, origin in (("a", checkpoint), ("b", model)):
@@ -47,18 +45,17 @@ def test_a_model_file_is_as_good_a_start_as_its_checkpoint(tmp_path, fine_tune, 
 
 
 @pytest.mark.training
-def test_reference_energies_are_fitted_anew_where_the_recipe_says_so(tmp_path, fine_tune):
-    data = write_argon(tmp_path / "argon.xyz")
-    recipe = write_recipe(tmp_path / "recipe.yaml")
-    assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "first")]) == 0
+def test_reference_energies_are_fitted_anew_where_the_recipe_says_so(
+    argon_run, tmp_path, fine_tune
+):
     frames = argon_frames(25, seed=3)
     for atoms in frames:
         atoms.calc.results["energy"] += 8 * 100.0  # another zero of energy
     ase.io.write(tmp_path / "other.xyz", frames, format="extxyz")
-    checkpoint = tmp_path / "first/checkpoint.pt"
+    checkpoint = argon_run / "run/checkpoint.pt"
     arguments = ["--data", str(tmp_path / "other.xyz"), "--from", str(checkpoint), "-o"]
     assert train([fine_tune, *arguments, str(tmp_path / "second")]) == 0
-    before, after = (read_checkpoint(tmp_path / n / "checkpoint.pt") for n in ("first", "second"))
+    before, after = map(read_checkpoint, (checkpoint, tmp_path / "second/checkpoint.pt"))
     shift = after["reference_energies"]["Ar"] - before["reference_energies"]["Ar"]
     assert shift == pytest.approx(100.0, abs=0.1)
     assert json.loads((tmp_path / "second/test.json").read_text())["energy_mae"] < 10.0  # meV/atom
@@ -76,12 +73,11 @@ def two_elements(path, n_frames):
 
 @pytest.mark.training
 def test_data_of_fewer_elements_keep_the_network_and_others_are_refused(
-    tmp_path, fine_tune, capsys
+    argon_run, tmp_path, fine_tune, capsys
 ):
-    recipe = write_recipe(tmp_path / "recipe.yaml")
     mixed, argon = two_elements(tmp_path / "mixed.xyz", 25), write_argon(tmp_path / "argon.xyz", 25)
-    for data, name in ((mixed, "mixed"), (argon, "argon")):
-        assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / name)]) == 0
+    recipe = str(argon_run / "recipe.yaml")
+    assert train([recipe, "--data", str(mixed), "-o", str(tmp_path / "mixed")]) == 0
     arguments = [fine_tune, "--data", str(argon), "--from", str(tmp_path / "mixed/checkpoint.pt")]
     assert train([*arguments, "-o", str(tmp_path / "fewer")]) == 0
     before, after = (read_checkpoint(tmp_path / n / "checkpoint.pt") for n in ("mixed", "fewer"))
@@ -91,6 +87,6 @@ def test_data_of_fewer_elements_keep_the_network_and_others_are_refused(
     assert export([str(tmp_path / "fewer/checkpoint.pt"), "-o", str(tmp_path / "model.pt")]) == 0
     assert read_metadata(tmp_path / "model.pt").species == ["Ar", "Kr"]
     capsys.readouterr()
-    arguments = [fine_tune, "--data", str(mixed), "--from", str(tmp_path / "argon/checkpoint.pt")]
+    arguments = [fine_tune, "--data", str(mixed), "--from", str(argon_run / "run/checkpoint.pt")]
     assert train([*arguments, "-o", str(tmp_path / "more")]) == 1
     assert "['Kr']" in capsys.readouterr().err
