@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CXX_SOURCES := $(foreach folder,lammps_plugin mlip_engines/operators,$(wildcard $(folder)/*.cpp $(folder)/*.h))
+CXX_SOURCES := $(foreach folder,lammps_plugin mlip_engines/operators/cpu mlip_engines/operators/interface,$(wildcard $(folder)/*.cpp $(folder)/*.h))
 MODEL ?= water
 # Tests run side by side, each on one thread. nproc would follow OMP_NUM_THREADS.
 JOBS ?= $(shell n=$$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))

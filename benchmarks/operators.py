@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--inductor", action="store_true", help="compare with Inductor too")
     options = parser.parse_args()
     if not operators.are_compiled():
-        raise SystemExit("expected compiled operators, found none; run: mlip-lammps build")
+        raise SystemExit("expected compiled operators, found none; run: mlip-operators build")
     torch.set_num_threads(1)
     torch.manual_seed(0)
     atoms = read(WATER, format="lammps-data", atom_style="atomic", Z_of_type={1: 8, 2: 1})
@@ -65,7 +65,7 @@ def main() -> None:
         ]
 
     def choose(way: str) -> None:
-        mlip_train.networks.painn.equivariant_message, operators.neighbor_sum = WAYS[way]
+        mlip_train.networks.painn.equivariant_message, operators.messages.neighbor_sum = WAYS[way]
 
     def measure(works: dict[str, Callable[[], object]]) -> str:
         times: dict[str, list[float]] = {name: [] for name in works}

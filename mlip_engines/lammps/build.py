@@ -1,4 +1,4 @@
-"""Compiling the LAMMPS plugin, and the command ``mlip-lammps``.
+"""Compiling the LAMMPS plugin.
 
 A plugin is compiled into a draft folder and tried there with the LAMMPS it is for; only one that works takes the
 place of another.
@@ -6,20 +6,18 @@ place of another.
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from mlip_engines.compiled import cmake, operators, target
+from mlip_engines.compiled.target import BuildError
 from mlip_engines.lammps import plugin
 from mlip_engines.lammps.installation import find_installation
-from mlip_engines.lammps.plugin import PluginError
 
 
 def build_plugin(
@@ -28,14 +26,16 @@ def build_plugin(
     lammps_source: Path | None = None,
     lmp: str | None = None,
     definitions: Sequence[str] = (),
-    report: Callable[[str], None] = lambda line: None,
+    report: cmake.Report = cmake.silent,
 ) -> Path:
     """Compile the plugin for the installed LAMMPS and torch, unless that is done already.
+
+    The operators that it links to are compiled first, if they are not there yet.
 
     Parameters
     ----------
     force : bool
-        Compile even if there is a plugin.
+        Compile both even if they are there.
     lammps_source : Path
         Compile for the LAMMPS of this source tree, or that was installed to this folder, instead.
     lmp : str
@@ -55,65 +55,70 @@ def build_plugin(
 
     Raises
     ------
-    PluginError
+    BuildError
         If something is missing or the compilation fails; the message says what to install, or
         where the log is.
     """
-    force = force or bool(definitions)
     installation = None if lammps_source is None else find_installation(lammps_source, lmp)
-    if installation is not None:
-        definitions = [*installation.definitions, *definitions]
-    target = plugin.plugin_target(installation)
-    existing = plugin.find_plugin(target)
-    if existing is not None and not force:
+    lammps = None if installation is None else (installation.short_version, installation.place)
+    wanted = plugin.plugin_target(lammps)
+    is_wanted_anew = force or bool(definitions)
+    if not is_wanted_anew and (existing := plugin.find_plugin(wanted)):
         report(f"up to date: {existing}")
         return existing
-    generator = _check_build_tools()
-    root = _writable_root()
-    report(
-        f"compiling pair_style mlip for LAMMPS {target.lammps_version} and torch "
-        f"{target.torch_version}, about a minute"
-    )
-    started = time.perf_counter()
-    work = Path(tempfile.mkdtemp(prefix="mlip-plugin-"))
-    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=root))
-    log = work / "build.log"
-    configure = [
-        "cmake",
-        "-S",
-        str(plugin.source_directory()),
-        "-B",
-        str(work / "build"),
-        "-G",
-        generator,
-    ]
-    configure += [f"-DPython_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Release"]
-    configure += [f"-DCMAKE_INSTALL_PREFIX={draft}", *(f"-D{each}" for each in definitions)]
-    try:
-        _run(configure, log, report)
-        _run(["cmake", "--build", str(work / "build"), "--parallel", "2"], log, report)
-        _run(["cmake", "--install", str(work / "build")], log, lambda line: None)
-        draft.chmod(0o755)
+    library = operators.build_operators(force=force, report=report) / operators.LIBRARY_NAME
+    existing = target.find(wanted)
+    if not is_wanted_anew and existing is not None and os.access(existing, os.W_OK):
+        link_operators(existing, library)
+        report(f"linked to the operators: {existing}")
+        return existing
+    cmake.check_build_tools()
+    settings = [f"MLIP_OPERATORS_DIR={operators.operators_directory()}"]
+    settings += [f"MLIP_OPERATORS_LIBRARY={library}"]
+    settings += [] if installation is None else installation.definitions
+
+    def complete(draft: Path) -> None:
+        link_operators(draft, library)
         if installation is None:
             check_plugin(draft)
         elif installation.executable is not None:
             check_plugin(draft, [installation.executable])
-        folder = root / target.folder_name
-        if folder.exists():
-            folder.rename(draft.with_name(draft.name + "-old"))
-        draft.rename(folder)
-    finally:
-        for leftover in (draft, draft.with_name(draft.name + "-old")):
-            shutil.rmtree(leftover, ignore_errors=True)
-    shutil.rmtree(work)  # kept, with the log, if anything failed
+
+    with cmake.lock():
+        existing = plugin.find_plugin(wanted)  # another process may have been waited for
+        if existing is not None and not is_wanted_anew:
+            return existing
+        report(
+            f"compiling pair_style mlip for LAMMPS {wanted.versions['lammps']} and torch "
+            f"{wanted.versions['torch']}, about half a minute"
+        )
+        started = time.perf_counter()
+        folder = cmake.compile_libraries(
+            plugin.source_directory(),
+            wanted,
+            definitions=[*settings, *definitions],
+            complete=complete,
+            report=report,
+        )
     if installation is not None and installation.executable is None:
         report("not tried: give --lmp FILE to do so")
     report(f"ready after {time.perf_counter() - started:.0f} s: {folder}")
     return folder
 
 
+def link_operators(folder: Path, library: Path) -> None:
+    """Put a link to the operators beside a plugin, in place of an older one.
+
+    One file serves Python and LAMMPS, also within one process, and neither is compiled again for the other.
+    """
+    link = folder / operators.LIBRARY_NAME
+    draft = link.with_name(f"{link.name}-{os.getpid()}")
+    draft.symlink_to(library)
+    draft.replace(link)  # in one step: a running LAMMPS may be about to open it
+
+
 def check_plugin(folder: Path, lmp: Sequence[str] | None = None) -> None:
-    """Raise :class:`PluginError` unless LAMMPS knows the pair style and libtorch can be loaded.
+    """Raise :class:`BuildError` unless LAMMPS knows the pair style and libtorch can be loaded.
 
     Parameters
     ----------
@@ -125,7 +130,7 @@ def check_plugin(folder: Path, lmp: Sequence[str] | None = None) -> None:
     load = f"import ctypes; ctypes.CDLL({str(folder / plugin.TORCH_LIBRARY_NAME)!r})"
     done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True)
     if done.returncode != 0:
-        raise PluginError(f"libtorch cannot be loaded: {_last_line(done.stderr)}")
+        raise BuildError(f"libtorch cannot be loaded: {_last_line(done.stderr)}")
     # LAMMPS may have loaded another one by itself
     script = (
         f"plugin clear\nplugin load {folder / plugin.PLUGIN_NAME}\nunits metal\npair_style mlip\n"
@@ -141,59 +146,9 @@ def check_plugin(folder: Path, lmp: Sequence[str] | None = None) -> None:
             env={**os.environ, "LAMMPS_PLUGIN_PATH": ""},
         )
     if done.returncode != 0:
-        raise PluginError(
+        raise BuildError(
             f"LAMMPS cannot use the plugin in {folder}: {_last_line(done.stdout + done.stderr)}"
         )
-
-
-def compiler() -> str | None:
-    """Return the C++ compiler that cmake will take, None if there is none."""
-    names = [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
-    return next((found for name in names if name and (found := shutil.which(name))), None)
-
-
-def _check_build_tools() -> str:
-    if shutil.which("cmake") is None:
-        raise PluginError(
-            "expected cmake, found none; run: apt-get install cmake (or pip install cmake)"
-        )
-    if compiler() is None:
-        raise PluginError("expected a C++ compiler, found none; run: apt-get install g++")
-    if shutil.which("ninja"):
-        return "Ninja"
-    if shutil.which("make"):
-        return "Unix Makefiles"
-    raise PluginError("expected make or ninja, found neither; run: apt-get install make")
-
-
-def _writable_root() -> Path:
-    roots = plugin.plugin_roots()
-    for root in roots:
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(root, os.W_OK):
-            return root
-    raise PluginError(f"expected a writable folder for the plugin, none of {roots} is one")
-
-
-def _run(command: list[str], log: Path, report: Callable[[str], None]) -> None:
-    with (
-        log.open("a") as stream,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as process,
-    ):
-        for line in process.stdout:
-            stream.write(line)
-            if re.match(r"\[ *\d+(%|/\d+)\]", line):
-                report("  " + line.rstrip())
-    if process.returncode != 0:
-        lines = log.read_text().splitlines()
-        errors = [line for line in lines if re.search(r"\b(fatal )?error:", line)]
-        shown = "\n  ".join(errors[:5] or lines[-12:])
-        raise PluginError(f"{' '.join(command[:2])} failed; the whole log is {log}\n  {shown}")
 
 
 def _last_line(text: str) -> str:
@@ -206,63 +161,17 @@ def _last_line(text: str) -> str:
 
 def describe_plugin() -> list[str]:
     """Return lines that say which plugin is needed and which exist."""
-    target = plugin.plugin_target()
-    folder = plugin.find_plugin(target)
-    lines = [f"LAMMPS   {target.lammps_version}", f"torch    {target.torch_version}"]
-    lines.append(f"sources  {plugin.source_directory()}")
-    lines.append(f"models   {plugin.models_directory()}")
-    lines.append(f"plugin   {folder or f'none for these; run: {plugin.BUILD_COMMAND}'}")
-    lines += [f"unused   {other}" for other in plugin.other_plugins(target)]
-    return lines
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run ``mlip-lammps``; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="mlip-lammps", description="The LAMMPS plugin.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="compile it for the installed LAMMPS and torch")
-    build.add_argument("--force", action="store_true", help="compile it even if it is up to date")
-    build.add_argument(
-        "--lammps-source",
-        type=Path,
-        metavar="DIR",
-        help="compile it for a LAMMPS of your own: its source tree, or where it was installed",
-    )
-    build.add_argument(
-        "--lmp",
-        metavar="FILE",
-        help="with --lammps-source: its executable, to ask for version, integers and MPI, and to try it with",
-    )
-    build.add_argument(
-        "--define",
-        "-D",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting of lammps_plugin/CMakeLists.txt, e.g. MPI_INCLUDE_DIR=...",
-    )
-    commands.add_parser("info", help="say which plugin is needed and which exist")
-    options = parser.parse_args(arguments)
-    if options.command == "build" and options.lmp and not options.lammps_source:
-        build.error("--lmp belongs to a LAMMPS of your own: give --lammps-source too")
-    try:
-        if options.command == "build":
-            folder = build_plugin(
-                force=options.force,
-                lammps_source=options.lammps_source,
-                definitions=options.define,
-                lmp=options.lmp,
-                report=lambda line: print(line, flush=True),
-            )
-            if options.lammps_source:
-                print(f"export LAMMPS_PLUGIN_PATH={folder}")
-        else:
-            print("\n".join(describe_plugin()))
-    except PluginError as error:
-        sys.stderr.write(f"mlip-lammps: {error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    wanted = plugin.plugin_target()
+    folder = plugin.find_plugin(wanted)
+    needed = operators.operators_target()
+    missing = f"none: {plugin.why_missing(wanted)}; run: {plugin.BUILD_COMMAND}"
+    no_operators = f"none: {target.why_missing(needed)}; run: {operators.BUILD_COMMAND}"
+    lines = [
+        f"LAMMPS     {wanted.versions['lammps']}",
+        f"torch      {wanted.versions['torch']}",
+        f"sources    {plugin.source_directory()}",
+        f"models     {plugin.models_directory()}",
+        f"operators  {target.find(needed) or no_operators}",
+        f"plugin     {folder or missing}",
+    ]
+    return lines + [f"unused     {other}" for other in target.others(wanted)]

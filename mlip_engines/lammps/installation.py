@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlip_engines.lammps.plugin import PluginError
+from mlip_engines.compiled.target import BuildError
 
 _SIZES = ("SMALLBIG", "BIGBIG", "SMALLSMALL")  # how LAMMPS calls the choices of its integers
 _TIMEOUT = 60  # s
@@ -48,6 +48,11 @@ class LammpsInstallation:
         return self.version.replace(" ", "")
 
     @property
+    def place(self) -> str:
+        """All that decides about a plugin besides the version."""
+        return "\0".join(self.definitions)
+
+    @property
     def definitions(self) -> list[str]:
         """Settings of ``lammps_plugin/CMakeLists.txt``."""
         settings = {
@@ -72,14 +77,14 @@ def find_installation(folder: Path, executable: str | None = None) -> LammpsInst
 
     Raises
     ------
-    PluginError
+    BuildError
         If there are no headers, or their version is not known; if the executable does not start, is of
         another version than the source tree, or cannot load plugins.
     """
     candidates = (folder, folder / "src", folder / "include" / "lammps")
     headers = next((c.resolve() for c in candidates if (c / "pair.h").is_file()), None)
     if headers is None:
-        raise PluginError(
+        raise BuildError(
             "expected the source tree of a LAMMPS, or the folder to which one was installed with its headers "
             f"(include/lammps), found no pair.h in {folder}"
         )
@@ -89,17 +94,17 @@ def find_installation(folder: Path, executable: str | None = None) -> LammpsInst
         executable = next((str(path) for path in installed if path.is_file()), None)
     if executable is None:
         if source_version is None:
-            raise PluginError(
+            raise BuildError(
                 f"the headers in {headers} do not say the version of LAMMPS; name its executable: --lmp FILE"
             )
         return LammpsInstallation(headers, source_version)
     found = shutil.which(executable)
     if found is None:
-        raise PluginError(f"expected an executable of LAMMPS, {executable} is none")
+        raise BuildError(f"expected an executable of LAMMPS, {executable} is none")
     executable = str(Path(found).absolute())  # it will be started in another folder
     version, sizes, mpi = _ask(executable)
     if source_version not in (None, version):
-        raise PluginError(
+        raise BuildError(
             f"expected source and executable of one LAMMPS, got {source_version} in {headers} and {version} "
             f"from {executable}"
         )
@@ -112,7 +117,7 @@ def _version_of_source(headers: Path) -> str | None:
         return None
     found = re.search(r'LAMMPS_VERSION\s+"([^"]+)"', path.read_text())
     if not found:
-        raise PluginError(f'expected LAMMPS_VERSION "day month year" in {path}')
+        raise BuildError(f'expected LAMMPS_VERSION "day month year" in {path}')
     return found[1]
 
 
@@ -123,19 +128,19 @@ def _ask(executable: str) -> tuple[str, str, str | None]:
             [executable, "-h"], capture_output=True, text=True, timeout=_TIMEOUT, errors="replace"
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PluginError(f"{executable} does not start: {error}") from error
+        raise BuildError(f"{executable} does not start: {error}") from error
     text = done.stdout
     version = re.search(r"Massively Parallel Simulator - (\d+ [A-Z][a-z]+ \d{4})", text)
     sizes = re.search(rf"-DLAMMPS_({'|'.join(_SIZES)})\b", text)
     if not version or not sizes:
         said = (done.stdout + done.stderr).strip().splitlines()
-        raise PluginError(
+        raise BuildError(
             f"expected an executable of LAMMPS, which with -h says its version and its compile time flags, got "
             f"from {executable} -h: {said[-1] if said else 'nothing'}"
         )
     packages = re.search(r"Installed packages:\s+(.*?)\n\n", text, flags=re.DOTALL)
     if packages and "PLUGIN" not in packages[1].split():
-        raise PluginError(
+        raise BuildError(
             f"{executable} cannot load plugins; compile LAMMPS with its package PLUGIN "
             "(cmake -D PKG_PLUGIN=on -D BUILD_SHARED_LIBS=on)"
         )

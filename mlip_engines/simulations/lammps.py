@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from mlip_engines.lammps.plugin import PluginError, find_plugin, lammps_command, plugin_target
+from mlip_engines.compiled.target import BuildError
+from mlip_engines.lammps.plugin import find_plugin, lammps_command, plugin_target
 from mlip_engines.simulations.child_process import Conversation, child_process
 from mlip_engines.simulations.engine import EngineError, complete_turns, initial_state
 from mlip_engines.simulations.kinetics import species_of
@@ -60,7 +61,7 @@ class LammpsEngine:
         try:
             if find_plugin(plugin_target()) is None:
                 raise EngineError("LAMMPS has no plugin for this model yet; run: mlip-lammps build")
-        except PluginError as e:
+        except BuildError as e:
             raise EngineError(f"LAMMPS cannot be used: {e}") from e
         self.model = Path(model).resolve()
 
