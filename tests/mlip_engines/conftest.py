@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlip_engines.lammps import plugin as lammps
+from mlip_engines.compiled import target
 from mlip_engines.launcher import without_launcher
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
@@ -58,8 +58,9 @@ def model_files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture
 def no_plugin(monkeypatch, tmp_path):
-    """Look for plugins in a folder that has none."""
-    monkeypatch.setattr(lammps, "plugin_roots", lambda: [tmp_path / "plugins"])
+    """Look for compiled libraries in a folder that has none."""
+    monkeypatch.setattr(target, "roots", lambda: [tmp_path / "plugins"])
+    (tmp_path / "plugins").mkdir()
     launched = set(os.environ) - set(without_launcher(os.environ))
     for name in {"LAMMPS_POTENTIALS", *launched}:
         monkeypatch.delenv(name, raising=False)

@@ -10,6 +10,7 @@ import pytest
     "module",
     [
         "mlip_engines",
+        "mlip_engines.commands.operators",
         "mlip_engines.lammps.plugin",
         "mlip_engines.model.contract",
         "mlip_engines.model.load",

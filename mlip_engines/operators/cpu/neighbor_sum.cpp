@@ -10,8 +10,8 @@
 #include "neighbor_sum_kernel.h"
 
 #include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
-#include <torch/torch.h>
 
 #include <memory>
 

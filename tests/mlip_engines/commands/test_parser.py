@@ -11,10 +11,9 @@ SCRIPTS = {
     for entry in importlib.metadata.distribution("mlip-engines").entry_points
     if entry.group == "console_scripts"
 }
-WITHOUT = {"mlip-lammps", "mlip-doctor"}  # they move to commands/ first
 
 
-@pytest.fixture(params=sorted(SCRIPTS.keys() - WITHOUT))
+@pytest.fixture(params=sorted(SCRIPTS))
 def script(request):
     return SCRIPTS[request.param]
 

@@ -1,5 +1,6 @@
 """Finding the plugin, and what is said where there is none."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -56,7 +57,7 @@ def test_missing_plugin_is_said_by_the_first_rank_only(no_plugin, monkeypatch, c
 @pytest.mark.lammps
 def test_plugin_of_other_sources_is_not_used(no_plugin, plugin, monkeypatch, capsys):
     target = lammps.plugin_target()
-    shutil.copytree(plugin, no_plugin / target.folder_name)
+    shutil.copytree(plugin, no_plugin / target.folder_name, symlinks=True)
     assert lammps.find_plugin(target) == no_plugin / target.folder_name
     sources = no_plugin / "sources"
     shutil.copytree(lammps.source_directory(), sources)
@@ -71,9 +72,9 @@ def test_plugin_of_other_sources_is_not_used(no_plugin, plugin, monkeypatch, cap
 
 @pytest.mark.lammps
 def test_missing_torch_is_said(no_plugin, monkeypatch, capsys):
-    find_spec = lammps.importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        lammps.importlib.util, "find_spec", lambda n: None if n == "torch" else find_spec(n)
+        importlib.util, "find_spec", lambda n: None if n == "torch" else find_spec(n)
     )
     lammps.plugin_directory()
     assert "torch is not installed" in capsys.readouterr().err

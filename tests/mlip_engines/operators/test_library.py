@@ -27,9 +27,14 @@ from tolerances import TOLERANCE
 
 COMPOSED = """
 import sys
-import mlip_engines.lammps.plugin as lammps
-lammps.find_plugin = lambda target: None
-from mlip_engines import MlipCalculator, operators
+import warnings
+from mlip_engines.compiled import target
+target.find = lambda target: None
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    from mlip_engines import operators
+assert "several times slower without them; run: mlip-operators build" in str(said[0].message)
+from mlip_engines import MlipCalculator
 from ase.build import molecule
 assert not operators.are_compiled()
 atoms = molecule("H2O")
