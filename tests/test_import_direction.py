@@ -23,6 +23,7 @@ ROOMS = {
     "mlip_engines": (
         "__init__",
         "commands",
+        "doctor",
         "diagnostics",
         "report",
         "properties",
@@ -36,6 +37,7 @@ ROOMS = {
         "model",
         "lammps",
         "operators",
+        "compiled",
         "shipped_models",
         "launcher",
         "quantities",
@@ -57,7 +59,6 @@ ROOMS = {
 # Arrows that are still to go. An entry without a violation fails, so that this can only shrink.
 UNTIL_MOVED = {
     ("mlip_engines.commands.export", "mlip_train.loop.checkpoint"),
-    ("mlip_engines.operators", "mlip_engines.lammps.plugin"),
 }
 # Packages that the core imports together with a file only in these files and folders, which are about them.
 CONFINED = {
