@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 
 from mlip_engines.readers import read_structures
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import TrainingStructure, prepare
+from mlip_train.data.structure import TrainingStructure, prepare
 from mlip_train.loop.checkpoint import load_network
 from mlip_train.loop.history import read_history
 from mlip_train.loop.prediction import predict

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mlip_train.data.dataset import TrainingStructure
+from mlip_train.data.structure import TrainingStructure
 
 
 def random_orthogonal(generator: torch.Generator) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mlip_engines.labels.batch import Labels
 from mlip_engines.model.graph import Graph, graph_to_device
-from mlip_train.data.dataset import PERTURBATION_SKIN, TrainingStructure
+from mlip_train.data.structure import PERTURBATION_SKIN, TrainingStructure
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def collate(
     dtype : torch.dtype
         Of edge vectors and force labels.
     displacements : list of (N, 3) tensors, Å
-        Each at most half of :data:`mlip_train.data.dataset.PERTURBATION_SKIN` long.
+        Each at most half of :data:`mlip_train.data.structure.PERTURBATION_SKIN` long.
     perturbation : float, Å
         Standard deviation of the displacements.
     device : torch.device or str

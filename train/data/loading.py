@@ -10,7 +10,7 @@ from ase import Atoms
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from mlip_train.data.dataset import TrainingStructure, prepare
+from mlip_train.data.structure import TrainingStructure, prepare
 
 
 class Selection(Sequence[Atoms]):

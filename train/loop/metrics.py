@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mlip_engines.properties.errors import Comparison, compare, mean_errors
 from mlip_engines.units import MEV_PER_EV
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import TrainingStructure
+from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.prediction import predict
 
 

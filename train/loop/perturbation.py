@@ -7,7 +7,7 @@ from ase.data import atomic_masses
 from torch import Tensor, nn
 
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import TrainingStructure
+from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.prediction import predict
 
 MASSES = torch.tensor(atomic_masses)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mlip_engines.report import elements
 from mlip_engines.report.figures import png
 from mlip_engines.report.page import page
-from mlip_train.data.dataset import TrainingStructure
+from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.metrics import compared
 from mlip_train.recipe import Recipe
 

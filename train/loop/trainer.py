@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import TrainingStructure
 from mlip_train.data.loading import PreparedStructures
 from mlip_train.data.sampling import batches_of_epoch
+from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.checkpoint import save_checkpoint
 from mlip_train.loop.history import write_history
 from mlip_train.loop.losses import loss

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mlip_train.data.augmentation import random_orthogonal, turned
-from mlip_train.data.dataset import TrainingStructure
 from mlip_train.data.sampling import BatchLimits
+from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.perturbation import random_displacements, stiff_displacements
 from mlip_train.recipe import Recipe, Stage
 

@@ -13,9 +13,6 @@ from ase.calculators.lj import LennardJones
 from ase.io.formats import ioformats
 
 from mlip_engines.readers import has_own_units, read_structures
-from mlip_train.command import main as train
-from mlip_train.data.fingerprint import file_hash
-from mlip_train.loop.checkpoint import read_checkpoint
 from tests.dataset_files import (
     random_structures,
     write_ase,
@@ -25,7 +22,6 @@ from tests.dataset_files import (
     write_n2p2,
     write_n2p2_atomic,
 )
-from tests.labelled import RECIPE, argon_frames, write_recipe
 
 WRITERS = {
     "frames.extxyz": write_extxyz,
@@ -251,52 +247,3 @@ def test_paths_that_cannot_be_read_are_refused_with_a_reason(tmp_path):
     path = write_extxyz(tmp_path / "frames.xyz", random_structures(1))
     with pytest.raises(ValueError, match="atomic.*metal.*real"):
         read(path, units="real")
-
-
-def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path):
-    (tmp_path / "a").write_text("1")
-    (tmp_path / "b").write_text("2")
-    before = file_hash(tmp_path)
-    (tmp_path / "b").write_text("3")
-    changed = file_hash(tmp_path)
-    (tmp_path / "b").rename(tmp_path / "c")
-    assert len({before, changed, file_hash(tmp_path)}) == 3 and len(before) == 64
-
-
-def potassium():
-    """As far apart as in the metal: noble gases do not count where distances are judged."""
-    frames = argon_frames(12)
-    for atoms in frames:
-        atoms.symbols[:] = "K"
-        atoms.calc.atoms.symbols[:] = "K"
-    return frames
-
-
-@pytest.mark.training
-def test_units_that_nobody_has_said_are_refused_where_distances_contradict(tmp_path, capsys):
-    path = write_n2p2_atomic(tmp_path / "input.data", potassium())
-    recipe = write_recipe(tmp_path / "recipe.yaml")
-    arguments = [str(recipe), "--data", str(path), "-o"]
-    assert train([*arguments, str(tmp_path / "default")]) == 1
-    assert "--units" in capsys.readouterr().err
-    assert train([*arguments, str(tmp_path / "atomic"), "--units", "atomic"]) == 0
-    plain = write_extxyz(tmp_path / "frames.xyz", potassium())
-    assert train([*arguments[:2], str(plain), "-o", str(tmp_path / "plain")]) == 0
-    energies = [
-        read_checkpoint(tmp_path / name / "checkpoint.pt")["reference_energies"]["K"]
-        for name in ("atomic", "plain")
-    ]
-    assert energies[0] == pytest.approx(energies[1], abs=1e-10)
-    capsys.readouterr()
-    arguments[2] = str(plain)
-    assert train([*arguments, str(tmp_path / "own"), "--units", "atomic"]) == 1
-    assert "units of its own" in capsys.readouterr().err
-
-
-@pytest.mark.training
-def test_a_folder_of_deepmd_trains_and_is_recorded(tmp_path):
-    path = write_deepmd(tmp_path / "data", argon_frames(12))
-    recipe = write_recipe(tmp_path / "recipe.yaml", RECIPE)
-    assert train([str(recipe), "--data", str(path), "-o", str(tmp_path / "run")]) == 0
-    record = read_checkpoint(tmp_path / "run/checkpoint.pt")["metadata"]["training"]
-    assert record["data_sha256"] == file_hash(path) and record["n_train"] == 8

@@ -8,7 +8,7 @@ from scipy.stats import binomtest, kstest
 from mlip_train.command import main as train
 from mlip_train.data.augmentation import random_orthogonal, turned
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import prepare
+from mlip_train.data.structure import prepare
 from mlip_train.loop.losses import loss
 from mlip_train.loop.prediction import predict
 from mlip_train.loss_weights import LossWeights

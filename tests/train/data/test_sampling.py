@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mlip_train.command import main as train
-from mlip_train.data.dataset import prepare
 from mlip_train.data.sampling import BatchLimits, batches_of_epoch
+from mlip_train.data.structure import prepare
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.variation import vary
 from mlip_train.recipe import Recipe, Stage

@@ -1,21 +1,16 @@
 """What each term of the loss moves, and what it must not move."""
 
-import numpy as np
 import pytest
 import torch
-from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlip_engines.labels.composition import fit_composition, force_scale
-from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import prepare
+from mlip_train.data.structure import prepare
 from mlip_train.loop.losses import loss
 from mlip_train.loop.prediction import predict
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks.painn import PaiNN
-from structures import STRUCTURES
 from tests.labelled import argon_frames
-from tolerances import EXACT, TOLERANCE
+from tolerances import TOLERANCE
 
 CUTOFF = 5.0
 
@@ -123,38 +118,3 @@ def test_perturbed_copies_have_no_labels():
     batch.labels.energies[2:] += 100.0
     _, after = run(network, batch, weights)
     assert torch.equal(before["total"], after["total"])
-
-
-def test_composition_is_recovered_from_exact_totals():
-    frames = argon_frames(4)
-    for k, atoms in enumerate(frames):
-        atoms.numbers[: k + 1] = 10
-        energy = -2.5 * (8 - k - 1) - 1.25 * (k + 1)
-        atoms.calc.results["energy"] = energy
-        atoms.calc.atoms = atoms.copy()
-    fitted = fit_composition(frames)
-    assert abs(fitted["Ar"] + 2.5) < 1e-10 and abs(fitted["Ne"] + 1.25) < 1e-10
-
-
-def test_force_scale_is_the_rms_component():
-    frames = argon_frames(3)
-    components = torch.cat([torch.tensor(a.get_forces()).flatten() for a in frames])
-    assert abs(force_scale(frames) - float(components.pow(2).mean().sqrt())) < 1e-12
-
-
-@pytest.mark.parametrize("name", ["triclinic", "slab", "molecules", "cell_smaller_than_cutoff"])
-def test_displaced_edges_are_those_of_the_displaced_structure(name):
-    atoms = STRUCTURES[name]()
-    calculated = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
-    atoms.calc = SinglePointCalculator(atoms, **calculated)
-    move = 0.1 * torch.tensor(np.random.default_rng(0).uniform(-1, 1, atoms.positions.shape))
-    batch = collate([prepare(atoms, 3.0)], torch.zeros(119), 3.0, torch.float64, [move])
-    atoms.positions += move.numpy()
-    graph = neighbor_graph(atoms, 3.0)
-    expected = sorted(map(tuple, torch.cat((graph.edge_index.T, graph.edge_vectors), 1).tolist()))
-    copy = batch.graph.edge_index[0] >= len(atoms)  # after the structure itself
-    index = batch.graph.edge_index.T[copy] - len(atoms)
-    found = sorted(map(tuple, torch.cat((index, batch.graph.edge_vectors[copy]), 1).tolist()))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=EXACT)
-    opposite = batch.graph.edge_vectors[batch.graph.reverse_edge]
-    torch.testing.assert_close(opposite, -batch.graph.edge_vectors, rtol=0, atol=EXACT)

@@ -3,7 +3,7 @@
 import torch
 
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import prepare
+from mlip_train.data.structure import prepare
 from mlip_train.loop.perturbation import MASSES, random_displacements, stiff_displacements
 from mlip_train.loop.prediction import predict
 from mlip_train.networks.painn import PaiNN

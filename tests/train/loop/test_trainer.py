@@ -18,7 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlip_train.command import main as train
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import prepare
+from mlip_train.data.structure import prepare
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.losses import loss
 from mlip_train.loop.metrics import evaluate
@@ -27,7 +27,7 @@ from mlip_train.loop.sharpness import climb, descend
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import build_network
 from tests.labelled import RECIPE, write_argon, write_recipe
-from tests.train.data.test_stress import NETWORKS, STRESS_RECIPE
+from tests.small_networks import NETWORKS, STRESS_RECIPE
 from tolerances import TOLERANCE
 
 ROOT = Path(__file__).parents[3]

@@ -5,14 +5,14 @@ import torch
 
 from mlip_train.command import main as train
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import prepare
+from mlip_train.data.structure import prepare
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.prediction import predict
 from mlip_train.machine.precision import PRECISIONS, choose_device, matmul_precision
 from mlip_train.networks import build_network
 from structures import STRUCTURES
 from tests.labelled import RECIPE, write_argon, write_recipe
-from tests.train.data.test_stress import CUTOFF, NETWORKS
+from tests.small_networks import CUTOFF, NETWORKS
 
 BFLOAT16 = 2.0**-8  # the last digit
 

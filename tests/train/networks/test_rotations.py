@@ -10,7 +10,7 @@ from mlip_engines.model.graph import Graph
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.networks import build_network
 from structures import STRUCTURES
-from tests.train.data.test_stress import CUTOFF, NETWORKS
+from tests.small_networks import CUTOFF, NETWORKS
 
 OUTPUTS = ("atomic_energies", "non_conservative_forces", "non_conservative_virials")
 LIMIT = 1e-5  # relative to the largest component

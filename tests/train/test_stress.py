@@ -22,20 +22,16 @@ from mlip_engines.readers import read_structures
 from mlip_train.command import main as train
 from mlip_train.data.augmentation import random_orthogonal, turned
 from mlip_train.data.batching import collate
-from mlip_train.data.dataset import prepare
+from mlip_train.data.structure import prepare
 from mlip_train.loop.losses import loss
 from mlip_train.loop.prediction import predict
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import build_network
 from structures import STRUCTURES
-from tests.labelled import RECIPE, argon_frames, write_recipe
+from tests.labelled import argon_frames, write_recipe
+from tests.small_networks import CUTOFF, NETWORKS, STRESS_RECIPE
 from tolerances import EXACT, FINITE_DIFFERENCE_STEP, FINITE_DIFFERENCE_VIRIAL, TOLERANCE
 
-CUTOFF = 4.0
-NETWORKS = {
-    "painn": {"n_features": 8, "n_basis": 5, "n_layers": 2, "non_conservative_layer": 1},
-    "pet": {"n_edge_features": 8, "n_heads": 2, "n_layers": 2, "non_conservative_layer": 1},
-}
 LIMIT = TOLERANCE["float64"]
 
 
@@ -213,17 +209,6 @@ def test_a_virial_in_extended_xyz_is_minus_the_volume_times_the_stress(tmp_path)
         ase.io.write(path, written, format="extxyz")
         (found,) = read_structures(path, progress=False)
         np.testing.assert_allclose(found.get_stress(), expected, rtol=0, atol=LIMIT.stress)
-
-
-STRESS_RECIPE = RECIPE.replace(
-    "non_conservative_layer: 1", "non_conservative_layer: 1, non_conservative_stress: true"
-)
-STRESS_RECIPE = STRESS_RECIPE.replace(
-    "non_conservative: 1.0}", "non_conservative: 1.0, non_conservative_stress: 1.0}"
-)
-STRESS_RECIPE = STRESS_RECIPE.replace(
-    "match: 0.5}", "match: 0.5, stress: 1.0, non_conservative_stress: 0.01}"
-)
 
 
 def frames_of_several_volumes(n_frames, with_stress=True):
