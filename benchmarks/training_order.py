@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from mlip_engines.readers import read_structures
 from mlip_train.data.batching import collate
 from mlip_train.data.structure import TrainingStructure, prepare
-from mlip_train.loop.checkpoint import load_network
+from mlip_train.loop.checkpoint import open_checkpoint
 from mlip_train.loop.history import read_history
 from mlip_train.loop.prediction import predict
 from mlip_train.loop.run import train
@@ -119,7 +119,7 @@ def seconds_per_epoch(folder: Path) -> float:
 
 def evaluation_times(folder: Path, item: TrainingStructure, repeats: int = 20) -> dict[str, float]:
     """Return ms of one conservative and one non-conservative evaluation, medians of interleaved repeats."""
-    network = load_network(folder / "checkpoint.pt")[0].eval()
+    network = open_checkpoint(folder / "checkpoint.pt").network.eval()
     batch = collate([item], torch.zeros(119), network.cutoff, torch.float32)
     times: dict[str, list[float]] = {"C": [], "NC": []}
     for _ in range(repeats):

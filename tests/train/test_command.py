@@ -11,7 +11,7 @@ from mlip_engines import MlipCalculator, read_metadata
 from mlip_engines.commands.export import main as export
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.command import main as train
-from mlip_train.loop.checkpoint import load_network, read_checkpoint
+from mlip_train.loop.checkpoint import open_checkpoint, read_checkpoint
 from mlip_train.loop.trainer import Trainer
 from tests.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
@@ -44,7 +44,8 @@ def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(finis
     test_errors = json.loads((tmp_path / "run/test.json").read_text())
     assert metadata.errors["rms_c_minus_nc"] == pytest.approx(1e-3 * test_errors["c_minus_nc_rmse"])
 
-    network, _, reference, scale = load_network(checkpoint)
+    opened = open_checkpoint(checkpoint)
+    network, reference, scale = opened.network, opened.reference_energies, opened.scale
     atoms = argon_frames(1, seed=9)[0]
     graph = neighbor_graph(atoms, network.cutoff)
     with torch.no_grad():

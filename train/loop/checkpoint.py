@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
+from mlip_engines.checkpoints import Exportable, NotThisKind
 from mlip_train.networks import build_network
 
 FORMAT = 1
@@ -29,7 +29,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    NotThisKind
         If it is no checkpoint of mlip-train.
     """
     path = Path(path)
@@ -38,17 +38,28 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:
-        raise ValueError(f"{path}: expected a checkpoint of mlip-train, cannot read it: {e}") from e
+        raise NotThisKind(
+            f"{path}: expected a checkpoint of mlip-train, cannot read it: {e}"
+        ) from e
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"{path}: expected a checkpoint of mlip-train in format {FORMAT}")
+        raise NotThisKind(f"{path}: expected a checkpoint of mlip-train in format {FORMAT}")
     return state
 
 
-def load_network(
-    path: str | Path,
-) -> tuple[nn.Module, dict[str, Any], dict[str, float], float]:
-    """Return the averaged network, metadata fields, reference energies (eV) and scale of a checkpoint."""
+def open_checkpoint(path: str | Path) -> Exportable:
+    """Return the averaged network of a checkpoint and what is known of it, for mlip-export.
+
+    Raises
+    ------
+    FileNotFoundError, NotThisKind
+        As :func:`read_checkpoint`.
+    """
     state = read_checkpoint(path)
     network = build_network(state["network"])
     network.load_state_dict(state["average"])
-    return network, dict(state["metadata"]), dict(state["reference_energies"]), state["scale"]
+    return Exportable(
+        network,
+        reference_energies=dict(state["reference_energies"]),
+        scale=state["scale"],
+        **state["metadata"],
+    )

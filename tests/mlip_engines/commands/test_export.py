@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-import mlip_train.loop.checkpoint
-from mlip_engines import MlipCalculator, read_metadata
+from mlip_engines import MlipCalculator, checkpoints, read_metadata
+from mlip_engines.checkpoints import Exportable
 from mlip_engines.commands.export import main
 from mlip_train.potentials.analytic import LennardJones
 from structures import STRUCTURES
@@ -29,11 +29,14 @@ def checkpoint(monkeypatch, tmp_path):
     """A checkpoint as mlip-train returns it, of an exact network in float32."""
     fields = {"name": "argon", "species": ["H", "O"], "errors": {"rms_c_minus_nc": 0.01}}
 
-    def load_network(path):
-        return LennardJones(**PARAMETERS), fields, REFERENCE_ENERGIES, 2.0
+    def read(path):
+        network = LennardJones(**PARAMETERS)
+        return Exportable(network, reference_energies=REFERENCE_ENERGIES, scale=2.0, **fields)
 
-    monkeypatch.setattr(mlip_train.loop.checkpoint, "load_network", load_network)
-    return tmp_path / "checkpoint.pt"
+    monkeypatch.setattr(checkpoints, "checkpoint_readers", lambda: {"test": read})
+    path = tmp_path / "checkpoint.pt"
+    path.touch()
+    return path
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -85,6 +88,8 @@ def test_info_does_not_run_the_model(model_files, monkeypatch, capsys):
         (["checkpoint.pt"], "expected CHECKPOINT -o MODEL"),
         (["nowhere.pt", "-o", "model.pt"], "found nothing at nowhere.pt"),
         ([__file__, "-o", "model.pt"], "expected a checkpoint of mlip-train"),
+        (["a.pt", "-o", "b.pt", "--species", "H"], "--species goes with --from"),
+        (["a.pt", "-o", "b.pt", "--from", "nobody"], "expected --from to be one of python"),
         (["--info", "nowhere.pt"], "got 'nowhere.pt'"),
         (["--info", __file__], "a file that is no archive"),
         (["--info", "a.pt", "-o", "b.pt"], "--info takes a model and nothing else"),

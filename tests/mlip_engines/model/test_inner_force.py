@@ -8,8 +8,14 @@ import pytest
 import torch
 from ase import Atoms
 
-import mlip_train.loop.checkpoint
-from mlip_engines import MlipCalculator, ModelContractError, check_conformance, read_metadata
+from mlip_engines import (
+    MlipCalculator,
+    ModelContractError,
+    check_conformance,
+    checkpoints,
+    read_metadata,
+)
+from mlip_engines.checkpoints import Exportable
 from mlip_engines.commands.export import main
 from mlip_engines.model.inner_force import WithInnerForce
 from mlip_engines.model.neighbors import neighbor_graph
@@ -56,11 +62,11 @@ def test_no_atom_is_felt_over_more_edges_than_the_file_says():
 
 
 @pytest.fixture
-def checkpoints(monkeypatch, tmp_path):
+def folder(monkeypatch, tmp_path):
     """Checkpoints of two exact networks, as mlip-train returns them."""
     errors = {"energy_mae": 0.001, "non_conservative_mae": 0.01, "rms_c_minus_nc": 0.01}
 
-    def load_network(path):
+    def read(path):
         name = Path(path).name
         if name == "outer":
             fields = {
@@ -69,12 +75,17 @@ def checkpoints(monkeypatch, tmp_path):
                 "errors": errors,
                 "training": {"recipe": "large"},
             }
-            return LennardJones(**PARAMETERS, curl=CURL), fields, REFERENCE_ENERGIES, OUTER_SCALE
+            network = LennardJones(**PARAMETERS, curl=CURL)
+            return Exportable(
+                network, reference_energies=REFERENCE_ENERGIES, scale=OUTER_SCALE, **fields
+            )
         species = ["H", "O"] if name == "inner" else ["H"]
         fields = {"name": "small", "species": species, "training": {"recipe": "small"}}
-        return LennardJones(**SHORTER), fields, {"H": 0.0, "O": 0.0}, INNER_SCALE
+        return Exportable(LennardJones(**SHORTER), scale=INNER_SCALE, **fields)
 
-    monkeypatch.setattr(mlip_train.loop.checkpoint, "load_network", load_network)
+    monkeypatch.setattr(checkpoints, "checkpoint_readers", lambda: {"test": read})
+    for name in ("outer", "inner", "hydrogen"):
+        (tmp_path / name).touch()
     return tmp_path
 
 
@@ -82,9 +93,8 @@ def checkpoints(monkeypatch, tmp_path):
     "name", ["orthogonal", "triclinic", "molecules", "cell_smaller_than_cutoff", "single_atom"]
 )
 def test_a_file_of_two_has_the_energy_of_the_first_and_the_head_of_the_second(
-    name, checkpoints, monkeypatch
+    name, folder, monkeypatch
 ):
-    folder = checkpoints
     arguments = ["--dtype", "float64"]
     assert main([str(folder / "outer"), "-o", str(folder / "first.pt"), *arguments]) == 0
     assert main([str(folder / "inner"), "-o", str(folder / "second.pt"), *arguments]) == 0
@@ -108,8 +118,7 @@ def test_a_file_of_two_has_the_energy_of_the_first_and_the_head_of_the_second(
     np.testing.assert_allclose(alone.get_forces(), head, atol=LIMIT.force)
 
 
-def test_metadata_name_both_trainings_and_drop_errors_of_the_replaced_head(checkpoints, capsys):
-    folder = checkpoints
+def test_metadata_name_both_trainings_and_drop_errors_of_the_replaced_head(folder, capsys):
     arguments = ["--inner", str(folder / "inner"), "-o", str(folder / "both.pt")]
     assert main([str(folder / "outer"), *arguments]) == 0
     metadata = read_metadata(folder / "both.pt")
@@ -122,8 +131,7 @@ def test_metadata_name_both_trainings_and_drop_errors_of_the_replaced_head(check
     assert json.loads(capsys.readouterr().out)["training"]["inner"] == {"recipe": "small"}
 
 
-def test_an_inner_network_that_lacks_an_element_is_refused(checkpoints, capsys):
-    folder = checkpoints
+def test_an_inner_network_that_lacks_an_element_is_refused(folder, capsys):
     arguments = ["--inner", str(folder / "hydrogen"), "-o", str(folder / "both.pt")]
     assert main([str(folder / "outer"), *arguments]) == 1
     assert "does not know O" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from mlip_engines.conformance.probes import reorder_edges
 from mlip_engines.model.graph import Graph
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.command import main as train
-from mlip_train.loop.checkpoint import load_network
+from mlip_train.loop.checkpoint import open_checkpoint
 from mlip_train.networks import build_network
 from mlip_train.networks.pet import PET, Attention, Combination, SmoothCutoff
 from mlip_train.recipe import read_recipe
@@ -337,7 +337,7 @@ def test_training_learns_one_structure_by_heart(tmp_path):
     assert train([str(recipe), "--data", str(data), "-o", str(run)]) == 0
     before, after = csv.DictReader((run / "metrics.csv").read_text().splitlines())
     assert float(after["loss"]) < 0.1 * float(before["loss"])
-    network, _, _, _ = load_network(run / "checkpoint.pt")
+    network = open_checkpoint(run / "checkpoint.pt").network
     assert isinstance(network, PET)
 
 

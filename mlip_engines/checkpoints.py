@@ -1,0 +1,260 @@
+"""The door from trained networks to model files: what can be exported, and who reads it from which file.
+
+A package whose training writes checkpoints registers a reader in the entry-point group ``mlip_engines.checkpoints``.
+The entry's name is that of the kind of checkpoint. It points to a function that takes a path and returns an
+:class:`Exportable`, or raises :class:`NotThisKind` if the file is of another kind. Networks of ``mlip-train`` come in
+by this door as well.
+
+For files that only a package of somebody else can read, see :mod:`mlip_engines.adapters`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlip_engines.model.contract import DTYPES, ModelContractError, ModelMetadata
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+    from torch import nn
+
+GROUP = "mlip_engines.checkpoints"
+
+# How much a model file may differ from the package that the network comes from, relative to the largest value or 1.
+_REFERENCE_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
+
+
+class NotThisKind(ValueError):
+    """A file is no checkpoint of the kind that a reader knows; the message says what it expected."""
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A network with everything that its model file says about it.
+
+    ``network`` follows :mod:`mlip_engines.model.contract`. If there is a ``reference``, an ASE calculator of the
+    package that the network comes from, the written file is compared with it before it counts as exported.
+    """
+
+    network: nn.Module
+    species: list[str]  # chemical symbols
+    name: str = ""
+    reference_energies: dict[str, float] = field(default_factory=dict)  # eV, added per atom
+    scale: float = 1.0  # factor on what the network returns, to eV and eV/Å
+    training: dict[str, Any] = field(default_factory=dict)  # data, their hash, split, recipe
+    errors: dict[str, float] = field(default_factory=dict)  # on the test split, eV and eV/Å
+    licence: str = ""
+    citation: str = ""
+    reference: Calculator | None = None
+
+
+def checkpoint_readers() -> dict[str, Callable[[Path], Exportable]]:
+    """Return the installed readers by the kind of checkpoint they read."""
+    found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    return {entry.name: entry.load() for entry in found}
+
+
+def open_checkpoint(path: str | Path) -> Exportable:
+    """Read a checkpoint with the first installed reader that knows its kind.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If no reader knows the file, or the one that does cannot read it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"expected a checkpoint, found nothing at {path}")
+    refusals = []
+    for kind, read in checkpoint_readers().items():
+        try:
+            return read(path)
+        except NotThisKind as e:
+            refusals.append(f"{kind}: {e}")
+    if not refusals:
+        raise ValueError(
+            f"{path}: no reader of checkpoints is installed, not even that of mlip-train; install this package again "
+            "(pip install mlip-engines), or name the package that the file comes from with --from"
+        )
+    raise ValueError(
+        f"{path}: none of the installed readers knows this file; for a file of another package use --from.\n  "
+        + "\n  ".join(refusals)
+    )
+
+
+def export_checkpoint(
+    checkpoint: str | Path,
+    output: str | Path,
+    dtype: str = "float32",
+    *,
+    inner: str | Path | None = None,
+    name: str | None = None,
+) -> ModelMetadata:
+    """Turn a checkpoint, of any kind that is installed, into a model file.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+    output, dtype, inner, name
+        As for :func:`export_network`.
+
+    Returns
+    -------
+    ModelMetadata
+        As written, checksum included.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such checkpoint.
+    ValueError
+        If it is no checkpoint, the two networks do not fit each other, or the file does not compute what they do.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    return export_network(open_checkpoint(checkpoint), output, dtype, inner=inner, name=name)
+
+
+def export_network(
+    exportable: Exportable,
+    output: str | Path,
+    dtype: str = "float32",
+    *,
+    inner: str | Path | None = None,
+    name: str | None = None,
+) -> ModelMetadata:
+    """Write the model file of a network.
+
+    Parameters
+    ----------
+    exportable : Exportable
+    output : str or Path
+        Replaced only when everything has worked.
+    dtype : {"float32", "float64"}
+        In which the network computes; sums and derivatives are float64 in either.
+    inner : str or Path, optional
+        Checkpoint of a second network, whose non-conservative forces take the place of the first one's.
+    name : str, optional
+        Of the model; by default that of the exportable.
+
+    Returns
+    -------
+    ModelMetadata
+        As written, checksum included.
+
+    Raises
+    ------
+    ValueError
+        If the two networks do not fit each other.
+    ModelContractError
+        If the network breaks the contract, or the file gives other numbers than the network or its reference.
+    """
+    import torch
+
+    from mlip_engines.model.export import export_model
+
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    network = exportable.network.to(getattr(torch, dtype))
+    exportable = replace(exportable, network=network)
+    if inner is not None:
+        exportable = _with_inner_force(exportable, inner, dtype)
+        network = exportable.network
+    output = Path(output)
+    metadata = ModelMetadata(
+        name=name or exportable.name or output.stem,
+        species=list(exportable.species),
+        cutoff=network.cutoff,
+        message_passing_layers=network.message_passing_layers,
+        interaction_range=network.cutoff * network.message_passing_layers,
+        heads=list(network.heads),
+        dtype=dtype,
+        training=exportable.training,
+        errors=exportable.errors,
+        licence=exportable.licence,
+        citation=exportable.citation,
+    )
+    unchecked = output.with_name(output.name + ".unchecked")
+    try:
+        metadata = export_model(
+            network,
+            metadata,
+            unchecked,
+            reference_energies=exportable.reference_energies,
+            scale=exportable.scale,
+        )
+        if exportable.reference is not None:
+            _compare_with_reference(unchecked, metadata, exportable.reference)
+        os.replace(unchecked, output)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return metadata
+
+
+def _with_inner_force(exportable: Exportable, inner: str | Path, dtype: str) -> Exportable:
+    """Return the network with another's non-conservative forces, and what is known of both."""
+    import torch
+
+    from mlip_engines.model.inner_force import WithInnerForce
+
+    small = open_checkpoint(inner)
+    missing = sorted(set(exportable.species) - set(small.species))
+    if missing:
+        raise ValueError(
+            f"{inner}: the inner network does not know {', '.join(missing)}; train it on all of "
+            f"{', '.join(exportable.species)}"
+        )
+    network = small.network.to(getattr(torch, dtype))
+    # Errors of the replaced head, and its distance from C, say nothing about this model.
+    kept = {
+        key: value
+        for key, value in exportable.errors.items()
+        if "non_conservative" not in key and "c_minus_nc" not in key
+    }
+    return replace(
+        exportable,
+        network=WithInnerForce(exportable.network, network, small.scale / exportable.scale),
+        training={**exportable.training, "inner": small.training},
+        errors=kept,
+    )
+
+
+def _compare_with_reference(path: Path, metadata: ModelMetadata, reference: Calculator) -> None:
+    """Raise ModelContractError unless a file and the calculator of the package it comes from agree."""
+    import numpy as np
+    from ase import Atoms
+    from ase.data import atomic_numbers
+
+    from mlip_engines.calculator import MlipCalculator
+    from mlip_engines.conformance.probes import cluster, crowded_cell
+
+    limit = _REFERENCE_TOLERANCE[metadata.dtype]
+    ion = {"total_charge": 1, "spin_multiplicity": 2}
+    numbers = [atomic_numbers[symbol] for symbol in metadata.species]
+    for build in (
+        cluster,
+        crowded_cell,
+    ):  # in vacuum; with images nearer than the cutoff
+        probe = build(metadata.cutoff, numbers)
+        cell = None if probe.cell is None else probe.cell.numpy()
+        atoms = Atoms(probe.numbers, probe.positions.numpy(), cell=cell, pbc=cell is not None)
+        atoms.info.update({name: ion[name] for name in metadata.structure_inputs})
+        found = atoms.copy()
+        found.calc, atoms.calc = MlipCalculator(path), reference
+        for quantity, value, other in (
+            ("energy", atoms.get_potential_energy(), found.get_potential_energy()),
+            ("forces", atoms.get_forces(), found.get_forces()),
+        ):
+            difference = float(np.abs(np.asarray(value) - other).max())
+            if not difference <= limit * max(1.0, float(np.abs(value).max())):
+                raise ModelContractError(
+                    f"{metadata.name}: {quantity} of the model file differ by {difference:.2e} from those of "
+                    f"{type(reference).__name__}, allowed are {limit:.0e} relative; the file was not written"
+                )
