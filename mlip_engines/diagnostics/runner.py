@@ -246,7 +246,8 @@ class Runner:
         path = self.folder.series(engine.name, simulation)
         path.parent.mkdir(parents=True, exist_ok=True)
         trajectory.save(path)
-        shutil.rmtree(work)
+        if work.exists():  # an engine that keeps nothing need not make it
+            shutil.rmtree(work)
         progress(text, price - reported)
 
     def _price(self, simulation: Simulation) -> float:

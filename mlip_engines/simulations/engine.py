@@ -54,7 +54,8 @@ class Engine(Protocol):
         atoms : ase.Atoms
             Periodic in all directions or in none. Its velocities are the initial ones if the seed is 0.
         folder : Path
-            For what a stopped run needs to go on, and for logs.
+            For logs, and for what a stopped run needs to continue. It may not exist yet: the engine makes it if it
+            keeps anything.
         progress : callable
             Is given the number of outer steps that are done.
 

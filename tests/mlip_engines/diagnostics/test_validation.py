@@ -27,7 +27,6 @@ class ToyEngine:
         self.name, self.ran = name, []
 
     def run(self, simulation, atoms, folder, progress=lambda steps: None):
-        folder.mkdir(parents=True)
         self.ran.append(simulation.duration_ps)
         progress(simulation.n_steps)
         return trajectory([0.0, simulation.duration_ps], [1.0, 1.0], [0.0, 3.0])
