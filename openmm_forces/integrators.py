@@ -57,7 +57,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.addPerDofVariable("unconstrained", 0)
         self._add_update_of_context_state()
         self._add_boundary_kick()
-        self.addComputeGlobal(PARAMETER, "1")
+        self._ask_for(1)
         for step in range(self.inner_steps):
             self._add_move()
             if step < self.inner_steps - 1:
@@ -66,13 +66,17 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self._add_boundary_kick()
         self.addConstrainVelocities()
         self._add_end_of_step()
-        self.addComputeGlobal(PARAMETER, "0")
+        self._ask_for(0)
+
+    def _ask_for(self, quantity: int) -> None:
+        """Set what the forces are from here on."""
+        self.addComputeGlobal(PARAMETER, f"{quantity}")
 
     def _add_update_of_context_state(self) -> None:
         self.addUpdateContextState()
 
     def _add_boundary_kick(self) -> None:
-        self.addComputeGlobal(PARAMETER, f"{4 + self.inner_steps}")
+        self._ask_for(4 + self.inner_steps)
         self.addComputePerDof("v", f"v + 0.5*dt/{self.inner_steps}*f/m")
 
     def _add_move(self) -> None:

