@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.documents import DOCUMENTS, NAMES, ROOT
+from tests.test_import_direction import ROOMS
 
 
 def links_of(document: Path) -> list[tuple[str, str, str]]:
@@ -51,3 +52,11 @@ def test_the_index_lists_every_page():
     listed = {(ROOT / "docs" / path).resolve() for _, path, _ in links_of(ROOT / "docs/README.md")}
     pages = {path for path in (ROOT / "docs").rglob("*.md") if path.name != "README.md"}
     assert pages - listed == set()
+
+
+def test_the_map_of_the_code_has_every_room():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    _, rooms = text.split("from top to bottom")[:2]
+    cells = re.findall(r"(?m)^\| ((?:`\w+`(?:, )?)+) \|", rooms.split("\n## ")[0])
+    found = re.findall(r"`(\w+)`", " ".join(cells))
+    assert found == [room for room in ROOMS["mlip_engines"] if room != "__init__"]
