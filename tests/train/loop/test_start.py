@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from mlip_engines.commands.export import main as export
-from mlip_engines.model.load import read_metadata
+from mlip_engines.model.load import models_directory, read_metadata
 from mlip_train.command import main as train
 from mlip_train.loop.checkpoint import read_checkpoint
+from mlip_train.loop.start import read_start
+from mlip_train.networks import build_network
 from tests.labelled import argon_frames, write_argon, write_recipe
 
 ROOT = Path(__file__).parents[3]
@@ -22,6 +24,16 @@ def fine_tune(tmp_path):
     text = (ROOT / "train/recipes/fine_tune.yaml").read_text()
     assert "epochs: 20" in text
     return str(write_recipe(tmp_path / "fine_tune.yaml", text.replace("epochs: 20", "epochs: 2")))
+
+
+@pytest.mark.parametrize("path", sorted(models_directory().glob("*.pt")), ids=lambda p: p.stem)
+def test_a_run_can_start_from_every_shipped_model(path):
+    """Their files are older than this version: weights must still fit the network that the recipe builds today."""
+    start = read_start(path)
+    network = build_network(start.network)
+    network.load_state_dict(start.weights)
+    assert set(start.reference_energies) == set(read_metadata(path).species)
+    assert start.scale > 0.0
 
 
 @pytest.mark.training
