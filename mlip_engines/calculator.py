@@ -12,7 +12,8 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 
 from mlip_engines.model.graph import graph_to_device
 from mlip_engines.model.load import LoadedModel, load_model
-from mlip_engines.model.neighbors import neighbor_graph
+from mlip_engines.model.neighbors import as_tensors, neighbor_graph
+from mlip_engines.model.structure_inputs import structure_inputs_from_info
 from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
 
 FORCES = ("conservative", "non_conservative")
@@ -45,14 +46,20 @@ class MlipCalculator(Calculator):
         on their own they heat a simulation, and a minimiser may not converge.
     device : str or torch.device
         Ignored when the model is already loaded.
+    total_charge : float, optional
+        Charge of the structure in elementary charges, for models that depend on it. By default that of the structure,
+        ``atoms.info["total_charge"]`` or ``atoms.info["charge"]``.
+    spin_multiplicity : int, optional
+        2 S + 1, likewise; by default ``atoms.info["spin_multiplicity"]`` or ``atoms.info["spin"]``.
 
     Raises
     ------
     FileNotFoundError, ModelContractError
         As :func:`mlip_engines.model.load.load_model`.
     ValueError
-        If ``forces`` is neither of the two, or the model has no such head. When evaluated: if an
-        atom is of an element that the model does not know, or a coordinate is not finite.
+        If ``forces`` is neither of the two, the model has no such head, or it does not depend on a charge or a spin
+        that is given. When evaluated: if an atom is of an element that the model does not know, a coordinate is not
+        finite, or the model depends on a charge or a spin that neither the calculator nor the structure gives.
 
     Examples
     --------
@@ -77,6 +84,8 @@ class MlipCalculator(Calculator):
         *,
         forces: str = "conservative",
         device: str | torch.device = "cpu",
+        total_charge: float | None = None,
+        spin_multiplicity: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -91,8 +100,25 @@ class MlipCalculator(Calculator):
             )
         if has_head:
             self.implemented_properties = [*self.implemented_properties, "non_conservative_forces"]
+        given = {"total_charge": total_charge, "spin_multiplicity": spin_multiplicity}
+        self.given = {name: value for name, value in given.items() if value is not None}
+        if set(self.given) - set(self.model.metadata.structure_inputs):
+            self.model.check_structure_inputs(**self.given)
+        self.evaluated_with: dict[str, Any] = {}  # total charge and spin of the results
         self.force_kind = forces
         self.device = next(self.model.module.buffers()).device
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what has changed since the last evaluation; a charge or a spin in ``atoms.info`` counts."""
+        changes = super().check_state(atoms, tol)
+        if self.atoms is not None and self._structure_inputs(atoms) != self.evaluated_with:
+            changes.append("info")
+        return changes
+
+    def _structure_inputs(self, atoms: Atoms) -> dict[str, Any]:
+        """Return what is given of what the model depends on: by the calculator, else by the structure."""
+        asked = self.model.metadata.structure_inputs
+        return {**structure_inputs_from_info(asked, atoms.info), **self.given}
 
     def calculate(
         self,
@@ -111,7 +137,12 @@ class MlipCalculator(Calculator):
             raise PropertyNotImplementedError(
                 f"stress needs a cell of three lattice vectors, got {self.atoms.cell.tolist()}"
             )
-        graph = graph_to_device(neighbor_graph(self.atoms, metadata.cutoff), self.device)
+        structure = self._structure_inputs(self.atoms)
+        self.evaluated_with = structure
+        graph = neighbor_graph(self.atoms, metadata.cutoff)._replace(
+            **as_tensors(self.model.check_structure_inputs(**structure))
+        )
+        graph = graph_to_device(graph, self.device)
         with_non_conservative = "non_conservative_forces" in wanted or (
             "forces" in wanted and self.force_kind == "non_conservative"
         )

@@ -14,6 +14,7 @@ from openmm import unit
 
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.load import LoadedModel, load_model
+from mlip_engines.model.neighbors import as_tensors
 from mlip_engines.units import NM_TO_ANGSTROM
 from openmm_forces.evaluations import INNER_PARAMETER, OUTER_PARAMETER, PARAMETER
 from openmm_forces.hosted import HostedModel
@@ -33,6 +34,8 @@ def create_force(
     forces: str = "conservative",
     periodic: bool = False,
     skin: float | unit.Quantity = DEFAULT_SKIN_NM,
+    total_charge: float | None = None,
+    spin_multiplicity: int | None = None,
 ) -> openmm.Force:
     """Make a force that evaluates a model; works with every integrator, minimiser and barostat.
 
@@ -62,6 +65,10 @@ def create_force(
     skin : float (nm) or Quantity
         How far the neighbour list reaches beyond the cutoff; it saves rebuilds and changes no
         result.
+    total_charge : float, optional
+        Charge of the atoms of the model together, in elementary charges, for models that depend on it.
+    spin_multiplicity : int, optional
+        2 S + 1 of these atoms, likewise.
 
     Returns
     -------
@@ -74,7 +81,8 @@ def create_force(
     ModelContractError
         If the file is no model, or has no head for the forces asked for.
     ValueError
-        If an argument is not allowed, or the model does not know an element.
+        If an argument is not allowed, the model does not know an element, or it depends on a charge or a spin that
+        is not given, or the other way round.
     ImportError
         If ``host="torch"`` and openmmtorch does not work here.
 
@@ -93,7 +101,12 @@ def create_force(
     if forces == "non_conservative":
         _check_head(loaded)
     hosted = _hosted_model(
-        loaded, atomic_numbers, particles, skin, fixed_box=forces == "non_conservative"
+        loaded,
+        atomic_numbers,
+        particles,
+        skin,
+        fixed_box=forces == "non_conservative",
+        structure={"total_charge": total_charge, "spin_multiplicity": spin_multiplicity},
     )
     return hosted_force(hosted, host, PARAMETER, FORCES[forces], periodic)
 
@@ -106,6 +119,8 @@ def create_split_forces(
     host: str = "auto",
     periodic: bool = False,
     skin: float | unit.Quantity = DEFAULT_SKIN_NM,
+    total_charge: float | None = None,
+    spin_multiplicity: int | None = None,
     inner_group: int = 1,
     outer_group: int = 0,
 ) -> tuple[openmm.Force, openmm.Force]:
@@ -125,7 +140,7 @@ def create_split_forces(
 
     Parameters
     ----------
-    model, atomic_numbers, particles, host, periodic, skin
+    model, atomic_numbers, particles, host, periodic, skin, total_charge, spin_multiplicity
         As for :func:`create_force`.
     inner_group, outer_group : int
         Force groups.
@@ -150,7 +165,10 @@ def create_split_forces(
         (inner_group, INNER_PARAMETER, 4),
         (outer_group, OUTER_PARAMETER, 2),
     ):
-        hosted = _hosted_model(loaded, atomic_numbers, particles, skin, fixed_box=False)
+        structure = {"total_charge": total_charge, "spin_multiplicity": spin_multiplicity}
+        hosted = _hosted_model(
+            loaded, atomic_numbers, particles, skin, fixed_box=False, structure=structure
+        )
         force = hosted_force(hosted, host, parameter, request, periodic)
         force.setForceGroup(group)
         forces.append(force)
@@ -172,6 +190,7 @@ def _hosted_model(
     skin: float | unit.Quantity,
     *,
     fixed_box: bool,
+    structure: dict[str, float | None],
 ) -> torch.jit.ScriptModule:
     skin_nm = to_unit(skin, unit.nanometer)
     if not 0.0 <= skin_nm < float("inf"):
@@ -185,6 +204,7 @@ def _hosted_model(
         skin_nm * NM_TO_ANGSTROM,
         loaded.metadata.has_non_conservative_forces,
         fixed_box=fixed_box,
+        structure=as_tensors(loaded.check_structure_inputs(**structure)),
     ).eval()
     with warnings.catch_warnings():
         # torch deprecates TorchScript from 2.10 on; TorchForce takes nothing else.

@@ -1,6 +1,7 @@
 """The module that OpenMM hosts: positions in nm to an energy in kJ/mol and forces in kJ/mol/nm."""
 
 import math
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -47,7 +48,13 @@ class HostedModel(torch.nn.Module):
     fixed_box : bool
         Refuse a request for 1 in another box than that of the request before. Set where 1 is the
         default: without an energy a barostat would accept every trial.
+    structure : dict of str to () tensor
+        Total charge and spin multiplicity of the atoms, as far as the model depends on them.
     """
+
+    # Final: models that depend on nothing of the structure as a whole have methods without this argument.
+    has_structure: Final[bool]
+    structure: dict[str, Tensor]
 
     def __init__(
         self,
@@ -58,12 +65,15 @@ class HostedModel(torch.nn.Module):
         skin: float,
         has_non_conservative: bool,
         fixed_box: bool,
+        structure: dict[str, Tensor],
     ):
         super().__init__()
         self.model = model
         self.edges = EdgeList(cutoff, skin)
         self.has_non_conservative = has_non_conservative
         self.fixed_box = fixed_box
+        self.has_structure = len(structure) > 0
+        self.structure = structure
         self.has_subset = particles is not None
         subset = torch.arange(atomic_numbers.numel()) if particles is None else particles
         self.register_buffer("atomic_numbers", atomic_numbers)
@@ -183,29 +193,53 @@ class HostedModel(torch.nn.Module):
             return
         edge_index, edge_vectors, reverse_edge = self.edges(positions, cell, periodic)
         if needs_conservative:
-            result = self.model.evaluate(
-                self.atomic_numbers,
-                edge_index,
-                edge_vectors,
-                reverse_edge,
-                self.owned,
-                needs_direct,
-                False,
-            )
+            result = self._everything(edge_index, edge_vectors, reverse_edge, needs_direct)
             self.energy = result["energy"]
             self.conservative = result["forces"]
             self.knows_conservative = True
             self.n_full += 1
         else:
-            result = self.model.non_conservative(
-                self.atomic_numbers, edge_index, edge_vectors, reverse_edge, self.owned
-            )
+            result = self._head(edge_index, edge_vectors, reverse_edge)
             self.n_non_conservative += 1
         if needs_direct:
             self.non_conservative = result["non_conservative_forces"]
             self.knows_non_conservative = True
         if self.knows_conservative and self.knows_non_conservative:
             self.correction = self.conservative - self.non_conservative
+
+    def _everything(
+        self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor, direct: bool
+    ) -> dict[str, Tensor]:
+        if self.has_structure:
+            return self.model.evaluate(
+                self.atomic_numbers,
+                edge_index,
+                edge_vectors,
+                reverse_edge,
+                self.owned,
+                direct,
+                False,
+                self.structure,
+            )
+        return self.model.evaluate(
+            self.atomic_numbers, edge_index, edge_vectors, reverse_edge, self.owned, direct, False
+        )
+
+    def _head(
+        self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor
+    ) -> dict[str, Tensor]:
+        if self.has_structure:
+            return self.model.non_conservative(
+                self.atomic_numbers,
+                edge_index,
+                edge_vectors,
+                reverse_edge,
+                self.owned,
+                self.structure,
+            )
+        return self.model.non_conservative(
+            self.atomic_numbers, edge_index, edge_vectors, reverse_edge, self.owned
+        )
 
     def _is_last(self, positions: Tensor, cell: Tensor, periodic: bool) -> bool:
         return (

@@ -23,6 +23,8 @@ def create_mixed_system(
     host: str = "auto",
     forces: str = "conservative",
     skin: float | unit.Quantity = DEFAULT_SKIN_NM,
+    total_charge: float | None = None,
+    spin_multiplicity: int | None = None,
 ) -> openmm.System:
     """Make a System of which a model describes one region, by mechanical embedding.
 
@@ -44,7 +46,7 @@ def create_mixed_system(
         fourth site of a water) keep their charges towards the rest and are no part of the model.
     model : str, Path or LoadedModel
         A file, or a shipped model such as ``"water"``.
-    host, forces, skin
+    host, forces, skin, total_charge, spin_multiplicity
         As for :func:`openmm_forces.create_force`.
 
     Raises
@@ -75,6 +77,8 @@ def create_mixed_system(
         forces=forces,
         periodic=mm_system.usesPeriodicBoundaryConditions(),
         skin=skin,
+        total_charge=total_charge,
+        spin_multiplicity=spin_multiplicity,
     )
     system.addForce(force)
     return system

@@ -13,7 +13,7 @@ import openmm
 from openmm import app
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
-_OPTIONS = ("host", "forces", "skin")
+_OPTIONS = ("host", "forces", "skin", "total_charge", "spin_multiplicity")
 _OF_EMBEDDINGS = ("mlLongRange", "linkAtomDistances")  # openmm-ml passes them on to potentials
 
 
@@ -32,7 +32,8 @@ class MlipPotentialFactory(MLPotentialImplFactory):
         modelPath : str or Path
             A file, or a shipped model such as ``"water"``.
         **options
-            ``host``, ``forces`` and ``skin`` of :func:`openmm_forces.create_force`.
+            ``host``, ``forces``, ``skin``, ``total_charge`` and ``spin_multiplicity`` of
+            :func:`openmm_forces.create_force`.
 
         Raises
         ------

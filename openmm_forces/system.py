@@ -20,6 +20,8 @@ def create_system(
     remove_cm_motion: bool = True,
     hydrogen_mass: float | unit.Quantity | None = None,
     skin: float | unit.Quantity = DEFAULT_SKIN_NM,
+    total_charge: float | None = None,
+    spin_multiplicity: int | None = None,
 ) -> openmm.System:
     """Make a System in which a model gives all energies and forces.
 
@@ -32,7 +34,7 @@ def create_system(
         Every atom needs an element.
     model : str, Path or LoadedModel
         A file, or a shipped model such as ``"water"``.
-    host, forces, skin
+    host, forces, skin, total_charge, spin_multiplicity
         As for :func:`openmm_forces.create_force`.
     remove_cm_motion : bool
         Add a CMMotionRemover, as ``ForceField.createSystem`` does.
@@ -61,6 +63,8 @@ def create_system(
         forces=forces,
         periodic=box is not None,
         skin=skin,
+        total_charge=total_charge,
+        spin_multiplicity=spin_multiplicity,
     )
     system = openmm.System()
     if box is not None:

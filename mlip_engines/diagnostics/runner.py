@@ -64,7 +64,9 @@ class Runner:
         from mlip_engines.model.neighbors import neighbor_graph
 
         model = self.case.model
-        graph = neighbor_graph(self.case.atoms, model.metadata.cutoff)
+        graph = neighbor_graph(
+            self.case.atoms, model.metadata.cutoff, model.metadata.structure_inputs
+        )
 
         def milliseconds(evaluate: Callable[[], object]) -> float:
             times = []

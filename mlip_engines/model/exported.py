@@ -147,7 +147,9 @@ class ExportedModel(nn.Module):
                     raise RuntimeError(
                         f"expected no {name}, which this model does not depend on; leave it out"
                     )
-                given[name] = value if name == "structure_index" else value.to(self.dtype)
+                if name != "structure_index":
+                    value = value.to(graph.edge_vectors.device, self.dtype)
+                given[name] = value
         for name in self.structure_inputs:
             if name not in given:
                 raise RuntimeError(

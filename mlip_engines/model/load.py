@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlip_engines.model.archive import read_metadata, verify_checksum
 from mlip_engines.model.contract import ModelContractError, ModelMetadata
+from mlip_engines.model.structure_inputs import checked_structure_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,16 @@ class LoadedModel:
         from mlip_engines.model.evaluation import non_conservative
 
         return non_conservative(self.module, graph)
+
+    def check_structure_inputs(self, **given: float | None) -> dict[str, float]:
+        """Return the total charge and spin multiplicity that the model depends on.
+
+        Raises
+        ------
+        ValueError
+            As :func:`mlip_engines.model.structure_inputs.checked_structure_inputs`.
+        """
+        return checked_structure_inputs(self.metadata.structure_inputs, given, str(self.path))
 
     def check_elements(self, symbols: set[str]) -> None:
         """Raise ValueError if the model was not trained for one of these elements."""

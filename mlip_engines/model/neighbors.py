@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,12 +12,16 @@ from numpy.typing import ArrayLike
 from vesin_torch import NeighborList
 
 from mlip_engines.model.graph import Graph, reverse_edges
+from mlip_engines.model.structure_inputs import (
+    checked_structure_inputs,
+    structure_inputs_from_info,
+)
 
 # A structure wider than this without periodicity is taken for one that has blown up.
 LARGEST_OPEN_EXTENT = 1.0e4  # Å
 
 
-def neighbor_graph(atoms: Atoms, cutoff: float) -> Graph:
+def neighbor_graph(atoms: Atoms, cutoff: float, structure_inputs: Sequence[str] = ()) -> Graph:
     """Build the graph of an ASE structure.
 
     Parameters
@@ -24,6 +29,9 @@ def neighbor_graph(atoms: Atoms, cutoff: float) -> Graph:
     atoms : ase.Atoms
         Need not be wrapped into the cell; cell and cutoff may have any ratio.
     cutoff : float, Å
+    structure_inputs : sequence of str
+        What the model depends on of the structure as a whole. It is read from ``atoms.info``, see
+        :data:`mlip_engines.model.structure_inputs.INFO_KEYS`.
 
     Returns
     -------
@@ -33,7 +41,7 @@ def neighbor_graph(atoms: Atoms, cutoff: float) -> Graph:
     Raises
     ------
     ValueError
-        As :func:`neighbor_graph_from_arrays`.
+        As :func:`neighbor_graph_from_arrays`, or if ``atoms.info`` lacks a value that is asked for.
 
     Examples
     --------
@@ -44,9 +52,21 @@ def neighbor_graph(atoms: Atoms, cutoff: float) -> Graph:
     >>> graph.reverse_edge
     tensor([1, 0])
     """
-    return neighbor_graph_from_arrays(
+    graph = neighbor_graph_from_arrays(
         atoms.positions, atoms.cell.array, atoms.pbc, atoms.numbers, cutoff
     )
+    if not structure_inputs:
+        return graph
+    given = structure_inputs_from_info(structure_inputs, atoms.info)
+    values = checked_structure_inputs(structure_inputs, given, "atoms.info")
+    return graph._replace(**as_tensors(values))
+
+
+def as_tensors(structure_inputs: Mapping[str, float]) -> dict[str, torch.Tensor]:
+    """Return total charge and spin multiplicity as fields of a :class:`Graph`."""
+    return {
+        name: torch.tensor(value, dtype=torch.float64) for name, value in structure_inputs.items()
+    }
 
 
 def neighbor_graph_from_arrays(

@@ -80,7 +80,10 @@ def evaluate_model(
             for start in range(0, len(structures), batch_size):
                 batch = structures[start : start + batch_size]
                 labels = labels_of(batch)
-                graphs = [neighbor_graph(atoms, model.metadata.cutoff) for atoms in batch]
+                graphs = [
+                    neighbor_graph(atoms, model.metadata.cutoff, model.metadata.structure_inputs)
+                    for atoms in batch
+                ]
                 with_virials = bool(labels.has_stress.any())
                 yield compare(labels, predict_together(model, graphs, with_virials=with_virials))
                 bar.update(len(batch))
