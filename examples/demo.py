@@ -159,18 +159,36 @@ def draw(runs: list[Run], path: Path) -> None:
 def main() -> None:
     """Run everything, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("demo"))
-    parser.add_argument("--steps", type=int, default=2000, help="inner steps of 0.5 fs")
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo"), help="folder to write to (default: demo)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=2000,
+        help="length of each run in inner steps of 0.5 fs (default: 2000)",
+    )
     parser.add_argument(
         "--inner-steps",
         type=int,
         nargs="+",
         default=[4, 8],
         metavar="M",
-        help="of r-RESPA, one or more",
+        help="strides of r-RESPA to run (default: 4 8)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="if not 0, of new velocities at 300 K")
-    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of new velocities at 300 K; 0 keeps those of the structure",
+    )
+    parser.add_argument(
+        "--engines",
+        nargs="+",
+        choices=list(ENGINES),
+        default=list(ENGINES),
+        help="engines to run (default: both)",
+    )
     options = parser.parse_args()
     if len(options.inner_steps) > len(STRIDE_COLOURS) or min(options.inner_steps) < 1:
         parser.error(
