@@ -6,6 +6,7 @@ What cannot be right is an error, what may be right is a warning; both name file
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from ase import Atoms
 
 from mlip_engines.labels.energies import energy_warnings
 from mlip_engines.labels.forces import consistency_warnings, force_warnings
-from mlip_engines.labels.geometry import checked_geometry, implausible_lengths
-from mlip_engines.labels.presence import checked_presence
+from mlip_engines.labels.geometry import check_geometry, implausible_lengths
+from mlip_engines.labels.places import place
+from mlip_engines.labels.presence import check_presence
 from mlip_engines.labels.stresses import stress_warnings
 from mlip_engines.readers import has_own_units
 
@@ -41,13 +43,14 @@ def checked(
     Raises
     ------
     ValueError
-        As :func:`mlip_engines.labels.geometry.checked_geometry` and
-        :func:`mlip_engines.labels.presence.checked_presence`.
+        As :func:`mlip_engines.labels.geometry.check_geometry` and :func:`mlip_engines.labels.presence.check_presence`.
     """
-    if indices is not None:
-        indices = list(indices)
-    structures = checked_geometry(structures, source, indices)
-    return checked_presence(structures, source, indices) if labels else structures
+    for k, atoms in zip(count() if indices is None else indices, structures, strict=False):
+        where = place(atoms, k, source)
+        check_geometry(atoms, where)
+        if labels:
+            check_presence(atoms, where)
+        yield atoms
 
 
 def doubts(
@@ -111,8 +114,8 @@ def check_labels(
         If a structure has no energy or no forces, or a label is not finite.
     """
     names = np.arange(len(structures)) if indices is None else np.asarray(indices)
-    for _ in checked_presence(structures, source, names.tolist()):
-        pass
+    for k, atoms in zip(names.tolist(), structures, strict=True):
+        check_presence(atoms, place(atoms, k, source))
     warnings = [
         *stress_warnings(structures, names),
         *force_warnings(structures, names),

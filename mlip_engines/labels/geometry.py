@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import count
-from pathlib import Path
-
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
-from mlip_engines.labels.places import place
 from mlip_engines.model.neighbors import neighbor_graph
 
 CLOSEST_ATOMS = 0.3  # Å; the shortest bond there is, of H2, has 0.74
@@ -20,50 +15,42 @@ PLAUSIBLE_BONDS = (0.65, 1.5)  # shortest distance over the sum of the covalent 
 _NOBLE_GASES = (2, 10, 18, 36, 54, 86)
 
 
-def checked_geometry(
-    structures: Iterable[Atoms], source: str | Path, indices: Iterable[int] | None = None
-) -> Iterator[Atoms]:
-    """Yield structures as they come; refuse the first that no calculation can have been made for.
+def check_geometry(atoms: Atoms, where: str) -> None:
+    """Refuse a structure that no calculation can have been made for.
 
     Parameters
     ----------
-    structures : iterable of ase.Atoms
-    source : str or Path
-        The file, for messages.
-    indices : iterable of int, optional
-        What to call the structures in messages; by default they are counted.
+    atoms : ase.Atoms
+    where : str
+        How to name the structure, see :func:`mlip_engines.labels.places.place`.
 
     Raises
     ------
     ValueError
-        If a structure has no atoms, an unknown element, a coordinate or lattice vector that is not finite, linearly
-        dependent lattice vectors, less than :data:`SMALLEST_VOLUME` per atom, or two atoms (also periodic images)
-        closer than :data:`CLOSEST_ATOMS`.
+        If it has no atoms, an unknown element, a coordinate or lattice vector that is not finite, linearly dependent
+        lattice vectors, less than :data:`SMALLEST_VOLUME` per atom, or two atoms (also periodic images) closer than
+        :data:`CLOSEST_ATOMS`.
     """
-    names = count() if indices is None else indices
-    for k, atoms in zip(names, structures, strict=False):
-        where = place(atoms, k, source)
-        if len(atoms) == 0:
-            raise ValueError(f"{where}: expected at least one atom, got none; remove the frame")
-        if (atoms.numbers < 1).any():
-            raise ValueError(f"{where}: expected elements, got atomic number {atoms.numbers.min()}")
-        if atoms.pbc.all() and 0.0 < atoms.get_volume() < SMALLEST_VOLUME * len(atoms):
-            raise ValueError(
-                f"{where}: expected at least {SMALLEST_VOLUME} Å^3 per atom, got a cell of "
-                f"{atoms.get_volume():.3g} Å^3 for {len(atoms)} atoms; is the lattice in Å?"
-            )
-        try:
-            graph = neighbor_graph(atoms, 1.0)
-        except ValueError as e:
-            raise ValueError(f"{where}: {e}") from e
-        lengths = graph.edge_vectors.norm(dim=1)
-        if len(lengths) and lengths.min() < CLOSEST_ATOMS:
-            i, j = graph.edge_index[:, int(lengths.argmin())].tolist()
-            raise ValueError(
-                f"{where}: expected atoms at least {CLOSEST_ATOMS} Å apart, got {lengths.min():.3f} Å between "
-                f"atoms {i} and {j}; are positions and lattice in Å, and is the cell the right one?"
-            )
-        yield atoms
+    if len(atoms) == 0:
+        raise ValueError(f"{where}: expected at least one atom, got none; remove the frame")
+    if (atoms.numbers < 1).any():
+        raise ValueError(f"{where}: expected elements, got atomic number {atoms.numbers.min()}")
+    if atoms.pbc.all() and 0.0 < atoms.get_volume() < SMALLEST_VOLUME * len(atoms):
+        raise ValueError(
+            f"{where}: expected at least {SMALLEST_VOLUME} Å^3 per atom, got a cell of "
+            f"{atoms.get_volume():.3g} Å^3 for {len(atoms)} atoms; is the lattice in Å?"
+        )
+    try:
+        graph = neighbor_graph(atoms, 1.0)
+    except ValueError as e:
+        raise ValueError(f"{where}: {e}") from e
+    lengths = graph.edge_vectors.norm(dim=1)
+    if len(lengths) and lengths.min() < CLOSEST_ATOMS:
+        i, j = graph.edge_index[:, int(lengths.argmin())].tolist()
+        raise ValueError(
+            f"{where}: expected atoms at least {CLOSEST_ATOMS} Å apart, got {lengths.min():.3f} Å between "
+            f"atoms {i} and {j}; are positions and lattice in Å, and is the cell the right one?"
+        )
 
 
 def implausible_lengths(structures: list[Atoms]) -> str | None:

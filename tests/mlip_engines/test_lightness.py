@@ -1,19 +1,26 @@
-"""What LAMMPS imports on every rank, and what describes a file, must not import torch."""
+"""What LAMMPS imports on every rank, what describes a file, and every --help must not import torch."""
 
+import importlib.metadata
 import subprocess
 import sys
 
 import pytest
+
+COMMANDS = sorted(
+    entry.module
+    for entry in importlib.metadata.distribution("mlip-engines").entry_points
+    if entry.group == "console_scripts"
+)
 
 
 @pytest.mark.parametrize(
     "module",
     [
         "mlip_engines",
-        "mlip_engines.commands.operators",
         "mlip_engines.lammps.plugin",
         "mlip_engines.model.contract",
         "mlip_engines.model.load",
+        *COMMANDS,
     ],
 )
 def test_import_does_not_import_torch(module):

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import shlex
-import subprocess
 import sys
 
 import pytest
@@ -24,16 +23,6 @@ def printed(script, option, capsys):
         script.load()([option])
     assert ended.value.code == 0
     return capsys.readouterr().out
-
-
-def test_help_and_version_do_not_wait_for_torch(script):
-    code = (
-        f"import sys, {script.module}\n"
-        "heavy = {'torch', 'ase', 'numpy', 'vesin_torch'} & set(sys.modules)\n"
-        "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_version_names_the_command_and_the_packages_that_decide(script, capsys):

@@ -10,8 +10,8 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlip_engines.labels.checks import check_labels
-from mlip_engines.labels.geometry import checked_geometry, implausible_lengths
+from mlip_engines.labels.checks import check_labels, checked
+from mlip_engines.labels.geometry import implausible_lengths
 from mlip_engines.units import EV_TO_KCAL_PER_MOL
 
 SIZES = [(2, 2, 2), (2, 2, 3), (2, 3, 3), (3, 3, 3)]
@@ -64,7 +64,7 @@ def trajectory() -> list[Atoms]:
 
 def test_correct_labels_pass_in_silence(crystals, trajectory):
     for structures in (crystals, trajectory):
-        list(checked_geometry(structures, "cu.xyz"))
+        list(checked(structures, "cu.xyz", labels=False))
         assert check_labels(structures, "cu.xyz") == []
         assert implausible_lengths(structures) is None
 
@@ -123,14 +123,14 @@ def change_to_flat_cell(atoms):
 def test_a_structure_that_cannot_be_is_named(change, message, crystals):
     change(crystals[9])
     with pytest.raises(ValueError, match=rf"cu\.xyz: structure 9: .*({message})"):
-        list(checked_geometry(crystals, "cu.xyz"))
+        list(checked(crystals, "cu.xyz", labels=False))
 
 
 def test_atoms_of_no_element_and_frames_without_atoms_are_named():
     with pytest.raises(ValueError, match="structure 1: expected at least one atom"):
-        list(checked_geometry([Atoms("H"), Atoms()], "a.xyz"))
+        list(checked([Atoms("H"), Atoms()], "a.xyz", labels=False))
     with pytest.raises(ValueError, match="structure 0: expected elements"):
-        list(checked_geometry([Atoms("X")], "a.xyz"))
+        list(checked([Atoms("X")], "a.xyz", labels=False))
 
 
 def one_warning(structures) -> str:
