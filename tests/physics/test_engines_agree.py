@@ -14,7 +14,7 @@ from mlip_engines import MlipCalculator, ModelMetadata, export_model
 from mlip_train.networks.painn import PaiNN
 from openmm_forces import RespaIntegrator, from_ase
 from structures import STRUCTURES
-from tests.lammps_plugin.runner import run_structure
+from tests.lammps_plugin.runner import run_structures
 from tests.openmm_forces.runner import make_context, positions_of, single_point
 from tolerances import TOLERANCE
 
@@ -55,16 +55,30 @@ def models(tmp_path_factory):
     return files
 
 
+@pytest.fixture(scope="module")
+def lammps_results(plugin, models, tmp_path_factory):
+    """Every structure in both dtypes, and one through the head alone: one start of LAMMPS."""
+    cases = [(name, dtype, "mlip") for name in NAMES for dtype in DTYPES]
+    cases += [("triclinic", dtype, "mlip forces non_conservative") for dtype in DTYPES]
+    results = run_structures(
+        [STRUCTURES[name]() for name, _, _ in cases],
+        [models[dtype] for _, dtype, _ in cases],
+        tmp_path_factory.mktemp("lammps"),
+        pair_style=[style for _, _, style in cases],
+    )
+    return dict(zip(cases, results, strict=True))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
-def test_energy_forces_and_stress_are_the_same_in_all_engines(models, tmp_path, name, dtype):
+def test_energy_forces_and_stress_are_the_same_in_all_engines(models, lammps_results, name, dtype):
     atoms = STRUCTURES[name]()
     limit = TOLERANCE[dtype]
     atoms.calc = MlipCalculator(models[dtype])
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     assert np.abs(forces).max() > 0.01
 
-    lammps = run_structure(atoms, models[dtype], tmp_path)
+    lammps = lammps_results[name, dtype, "mlip"]
     assert lammps.energy == pytest.approx(energy, abs=limit.energy)
     np.testing.assert_allclose(lammps.forces, forces, rtol=0, atol=limit.force)
     if atoms.pbc.all():
@@ -79,22 +93,27 @@ def test_energy_forces_and_stress_are_the_same_in_all_engines(models, tmp_path, 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_non_conservative_forces_are_the_same_in_all_engines(models, tmp_path, dtype):
+def test_non_conservative_forces_are_the_same_in_all_engines(models, lammps_results, dtype):
     atoms = STRUCTURES["triclinic"]()
     limit = TOLERANCE[dtype].force
     atoms.calc = MlipCalculator(models[dtype], forces="non_conservative")
     forces = atoms.get_forces()
     atoms.calc = None
-    lammps = run_structure(
-        atoms, models[dtype], tmp_path, pair_style="mlip forces non_conservative"
-    )
+    lammps = lammps_results["triclinic", dtype, "mlip forces non_conservative"]
     np.testing.assert_allclose(lammps.forces, forces, rtol=0, atol=limit)
     _, openmm_forces = single_point(atoms, models[dtype], forces="non_conservative")
     np.testing.assert_allclose(openmm_forces, forces, rtol=0, atol=limit)
 
 
-@pytest.mark.parametrize("inner_steps", [1, 8])
-def test_respa_trajectories_agree_for_twenty_outer_steps(models, tmp_path, inner_steps):
+INNER_STEPS = [1, 8]
+
+
+def outer_step(inner_steps: int) -> float:
+    return 0.5e-3 * inner_steps  # ps
+
+
+@pytest.fixture(scope="module")
+def moving_water():
     atoms = STRUCTURES["orthogonal"]()
     elements = {e: openmm.app.Element.getBySymbol(e).mass for e in "HO"}
     masses = [elements[s].value_in_unit(unit.dalton) for s in atoms.symbols]
@@ -102,26 +121,41 @@ def test_respa_trajectories_agree_for_twenty_outer_steps(models, tmp_path, inner
     rng = np.random.default_rng(2)
     velocities = rng.normal(scale=0.003, size=(len(atoms), 3)) / fs / 1.0
     atoms.set_velocities(velocities - velocities.mean(axis=0))
+    return atoms
 
-    outer_step = 0.5e-3 * inner_steps  # ps
-    lammps = run_structure(
-        atoms,
+
+@pytest.fixture(scope="module")
+def lammps_trajectories(plugin, models, moving_water, tmp_path_factory):
+    commands = [
+        f"fix move all nve\ntimestep {outer_step(m)}\nrun_style respa 2 {m} "
+        "inner 1 2.0 3.0 outer 2\nthermo 1\nrun 20\n"
+        for m in INNER_STEPS
+    ]
+    results = run_structures(
+        [moving_water] * len(INNER_STEPS),
         models["float64"],
-        tmp_path,
-        commands=f"fix move all nve\ntimestep {outer_step}\nrun_style respa 2 {inner_steps} "
-        "inner 1 2.0 3.0 outer 2\nthermo 1\nrun 20\n",
+        tmp_path_factory.mktemp("respa"),
+        commands=commands,
     )
-    integrator = RespaIntegrator(outer_step * unit.picosecond, inner_steps)
+    return dict(zip(INNER_STEPS, results, strict=True))
+
+
+@pytest.mark.parametrize("inner_steps", INNER_STEPS)
+def test_respa_trajectories_agree_for_twenty_outer_steps(
+    models, moving_water, lammps_trajectories, inner_steps
+):
+    lammps = lammps_trajectories[inner_steps]
+    integrator = RespaIntegrator(outer_step(inner_steps) * unit.picosecond, inner_steps)
     context = make_context(
-        atoms,
+        moving_water,
         models["float64"],
         integrator,
-        velocities=atoms.get_velocities() * 1000.0 * fs,  # Å/ps
+        velocities=moving_water.get_velocities() * 1000.0 * fs,  # Å/ps
         platform="Reference",
     )
     integrator.step(20)
-    positions = positions_of(context) @ from_ase(atoms).rotation
-    moved = np.abs(positions - atoms.positions).max()
+    positions = positions_of(context) @ from_ase(moving_water).rotation
+    moved = np.abs(positions - moving_water.positions).max()
     assert moved > 0.02
     # LAMMPS's metal units round mass times velocity squared to 8 digits: relative to the way moved.
     np.testing.assert_allclose(lammps.positions, positions, rtol=0, atol=1e-6 * moved)
