@@ -1,5 +1,7 @@
 """Several MPI processes give what one gives: the same energies, forces, virials and trajectories."""
 
+from collections import ChainMap
+
 import ase.units
 import numpy as np
 import pytest
@@ -41,8 +43,7 @@ def networks(models, tmp_path_factory):
     warm = PaiNN(
         [18], 5.0, n_features=6, n_basis=5, n_layers=2, non_conservative_layer=1, n_force_layers=0
     )
-    return {
-        **models,
+    own = {
         "painn": export_network(painn, folder / "painn.pt"),
         "painn_float32": export_network(single, folder / "single.pt", dtype="float32", scale=5.0),
         "pet": export_network(pet, folder / "pet.pt"),
@@ -53,6 +54,7 @@ def networks(models, tmp_path_factory):
         "pet_within": export_network(within, folder / "pet_within.pt"),
         "painn_argon": export_network(warm, folder / "painn_argon.pt", ["Ar"], scale=5.0),
     }
+    return ChainMap(own, models)
 
 
 def crystal_with_a_void():

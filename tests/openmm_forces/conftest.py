@@ -10,6 +10,7 @@ from mlip_engines.model.export import export_model
 from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
 from tests.conftest import is_installed
 from tests.openmm_forces.argon import ARGON
+from tests.written_models import WrittenModels
 
 BASELINE = {"H": -13.5, "O": -430.0, "Ar": -570.0}  # eV
 
@@ -28,7 +29,7 @@ def any_host() -> str:
     return "auto"
 
 
-def write_model(network: PairNetwork, path: Path, species: list[str], dtype="float64") -> Path:
+def write_model(path: Path, network: PairNetwork, species: list[str], dtype="float64") -> Path:
     metadata = ModelMetadata(
         name=path.stem,
         species=species,
@@ -43,22 +44,19 @@ def write_model(network: PairNetwork, path: Path, species: list[str], dtype="flo
     return path
 
 
+WATER = {"cutoff": 3.5, "epsilon": 0.02, "sigma": 1.1, "curl": 0.01}
+EXACT = {name: value for name, value in ARGON.items() if name != "curl"}
+NETWORKS = {
+    "water": (LennardJones(**WATER), ["H", "O"]),
+    "water_float32": (LennardJones(**WATER), ["H", "O"], "float32"),
+    "argon": (LennardJones(**ARGON), ["Ar"]),
+    "no_head": (LennardJones(**EXACT, with_non_conservative_head=False), ["Ar"]),
+    "harmonic": (HarmonicPair(cutoff=6.0, k=0.4, r0=3.0), ["Ar"]),
+}
+
+
 @pytest.fixture(scope="session")
-def models(tmp_path_factory) -> dict[str, Path]:
+def models(tmp_path_factory) -> WrittenModels:
     """Model files by name; ``argon`` has a head that errs by a curl."""
     folder = tmp_path_factory.mktemp("models")
-    water = {"cutoff": 3.5, "epsilon": 0.02, "sigma": 1.1}
-    exact = {name: value for name, value in ARGON.items() if name != "curl"}
-    networks = {
-        "water": (LennardJones(**water, curl=0.01), ["H", "O"]),
-        "argon": (LennardJones(**ARGON), ["Ar"]),
-        "no_head": (LennardJones(**exact, with_non_conservative_head=False), ["Ar"]),
-        "harmonic": (HarmonicPair(cutoff=6.0, k=0.4, r0=3.0), ["Ar"]),
-    }
-    files = {
-        name: write_model(network, folder / f"{name}.pt", species)
-        for name, (network, species) in networks.items()
-    }
-    single = LennardJones(**water, curl=0.01)
-    files["water_float32"] = write_model(single, folder / "w32.pt", ["H", "O"], "float32")
-    return files
+    return WrittenModels(folder, NETWORKS, lambda name, path: write_model(path, *NETWORKS[name]))
