@@ -1,1 +1,27 @@
-"""The physics of a model, one question per file; :mod:`mlip_engines.commands.validate` asks them all."""
+"""Can a model be trusted? One question about its physics per file, and a report of all answers.
+
+:func:`validate` asks them all, as the command ``mlip-validate`` does. A :class:`Case` is a model and a structure with
+:func:`quick` or :func:`full` settings; each question is a subclass of one of the three kinds in
+:mod:`mlip_engines.diagnostics.diagnostic`, listed in :mod:`mlip_engines.diagnostics.registry`. What they measure is in
+:mod:`mlip_engines.properties` and :mod:`mlip_engines.simulations`, for use without a report.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "Case": "case",
+    "Settings": "case",
+    "full": "case",
+    "quick": "case",
+    "validate": "validation",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'mlip_engines.diagnostics' has no attribute {name!r}")
+    return getattr(import_module(f"mlip_engines.diagnostics.{_PUBLIC[name]}"), name)

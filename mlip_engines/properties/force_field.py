@@ -15,8 +15,9 @@ from mlip_engines.model.derivatives import (
 )
 from mlip_engines.model.evaluation import evaluate, network_of, non_conservative
 from mlip_engines.model.exported import ExportedModel
+from mlip_engines.model.graph import Graph
 from mlip_engines.model.load import LoadedModel, load_model
-from mlip_engines.model.neighbors import neighbor_graph_from_arrays
+from mlip_engines.model.neighbors import neighbor_graph
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -36,7 +37,7 @@ class ForceField:
     model : LoadedModel
         Is not changed: the file is read again.
     atoms : ase.Atoms
-        Elements, cell and periodicity.
+        Elements, cell and periodicity, and what the model depends on of the structure as a whole.
     conservative : bool
 
     Raises
@@ -54,14 +55,16 @@ class ForceField:
         self.module = ExportedModel(network, {}, float(loaded.module.scale)).eval()
         self.conservative = conservative
         self.cutoff = model.metadata.cutoff
-        self.numbers = atoms.numbers
-        self.cell, self.pbc = atoms.cell.array, atoms.pbc
+        self.atoms = atoms.copy()
+
+    def graph(self, positions: NDArray[np.float64]) -> Graph:
+        """Return the graph of the structure with other positions (N, 3), Å."""
+        self.atoms.positions = positions
+        return neighbor_graph(self.atoms, self.cutoff)
 
     def forces(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Forces (N, 3), eV/Å, at positions (N, 3), Å."""
-        graph = neighbor_graph_from_arrays(
-            positions, self.cell, self.pbc, self.numbers, self.cutoff
-        )
+        graph = self.graph(positions)
         if self.conservative:
             return evaluate(self.module, graph)["forces"].numpy()
         return non_conservative(self.module, graph)["non_conservative_forces"].numpy()
@@ -84,9 +87,7 @@ class LinearisedForces:
     """The graph of the forces at one place, kept for many products J^T v."""
 
     def __init__(self, field: ForceField, positions: NDArray[np.float64]):
-        graph = neighbor_graph_from_arrays(
-            positions, field.cell, field.pbc, field.numbers, field.cutoff
-        )
+        graph = field.graph(positions)
         self.positions = torch.tensor(positions, dtype=torch.float64, requires_grad=True)
         i, j = graph.edge_index
         with torch.no_grad():
