@@ -149,8 +149,8 @@ def _warnings(modes: dict[str, Any]) -> list[str]:
     if not off:
         return []
     return [
-        f"{', '.join(off)}: cost is more than {100 * DISAGREEMENT:.0f} % off what the number of "
-        "evaluations says. Either the machine was busy, or the engine itself costs much beside this model."
+        f"{', '.join(off)}: the cost differs by more than {100 * DISAGREEMENT:.0f} % from that of the "
+        "evaluations. Either the machine was busy, or the engine itself costs much beside this model."
     ]
 
 

@@ -81,8 +81,9 @@ class ConstantEnergy(TrajectoryDiagnostic):
         """Words, a table and figures."""
         modes, elements = result.values["modes"], result.values["elements"]
         caption = (
-            "Left: the conservative total energy from its start. C lies on zero; where NC forces alone move "
-            "the atoms it rises, because they are the gradient of nothing. Right: kinetic temperature."
+            "Left: change of the total energy, which is the conservative one in all cases. C lies on zero. It rises "
+            "where "
+            "NC forces alone move the atoms, because no energy belongs to these forces. Right: kinetic temperature."
         )
         section = Section([_words(modes)], [_table(modes, elements)], [(caption, _figure(result))])
         stopped = {name: mode for name, mode in modes.items() if mode["stopped"]}
@@ -92,13 +93,13 @@ class ConstantEnergy(TrajectoryDiagnostic):
         ]
         if stopped:
             section.paragraphs.append(
-                "Rates of a run that blew up are those until it was half as hot again as at its start."
+                "For a run that blew up, rates are measured until it was half as hot again as at its start."
             )
         if "rescaled" in modes:
             section.paragraphs.append(_rescaled_words(modes["rescaled"], elements))
             caption = (
                 "NC forces with the velocities rescaled in every step so that the total energy cannot change: the "
-                "energy looks conserved, the temperatures of the elements say whether the dynamics are right."
+                "energy looks conserved, but the temperatures of the elements show whether the dynamics are right."
             )
             section.figures.append((caption, _rescaled_figure(result)))
         return section

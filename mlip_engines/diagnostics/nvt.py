@@ -109,7 +109,7 @@ class ConstantTemperature(TrajectoryDiagnostic):
     def render(self, result: Result) -> Section:
         """Words, a table and a figure."""
         v = result.values
-        caption = "Mean kinetic temperature of each element less that of the bath, with two standard errors."
+        caption = "Mean kinetic temperature of each element minus that of the bath, with two standard errors."
         return Section(
             paragraphs=[_words(v), LITERATURE],
             tables=[_table(v)],

@@ -19,6 +19,12 @@ QUICK_LOOK = (
     "A quick look: trajectories of less than a picosecond from one start. Error bars are wide, and slow failures do "
     "not show. Leave out --quick before you rely on it."
 )
+TERMS = (
+    "C: conservative forces, minus the gradient of the energy. NC: non-conservative forces, which the model predicts "
+    "directly. M: r-RESPA with M inner steps of NC forces per outer step, after which C - NC is applied. Drift: slope "
+    "of "
+    "the conserved energy against time."
+)
 
 
 def write_report(
@@ -128,4 +134,4 @@ def _head(
         for w in warnings
     ]
     head = [elements.heading(f"Validation of {title}", level=1), elements.paragraph(about)]
-    return [*head, elements.verdict(box), *warned]
+    return [*head, elements.verdict(box), *warned, elements.paragraph(TERMS)]

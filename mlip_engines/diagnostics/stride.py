@@ -41,7 +41,7 @@ class Stride(TrajectoryDiagnostic):
     """The largest stride, from the trajectories at constant energy."""
 
     name = "stride"
-    title = "The stride it carries"
+    title = "Stride"
 
     def simulations(self, case: Case, ensembles: Ensembles, earlier: Results) -> Simulations:
         """Trajectories at constant energy, the same as those of ``nve``."""

@@ -106,7 +106,7 @@ class Structure(TrajectoryDiagnostic):
         )
         axes[1, 0].set_ylabel("difference to C")
         caption = (
-            "Above: the functions. Below: their difference to C; bands are two standard errors."
+            "Above: the functions. Below: their difference from C; bands are two standard errors."
         )
         section.paragraphs.append(_words(v))
         section.tables.append(_table(v))

@@ -59,7 +59,8 @@ class Symmetry(ModelDiagnostic):
         words = "The model is equivariant to round-off: orientation does not matter."
         if worst > ROUND_OFF_MEV_PER_ANGSTROM[v["dtype"]]:
             words = (
-                "Energy and forces depend on how the structure is turned in space. If this spread is not small against "
+                "Energy and forces depend on how the structure is turned in space. If this spread is not small "
+                "compared with "
                 "the errors of the model, use `pair_style mlip rotate yes` in LAMMPS, and train with random rotations."
             )
         return Section([words], [_table(v)])
