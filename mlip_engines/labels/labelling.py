@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from mlip_engines.calculator import MlipCalculator
 from mlip_engines.model.load import LoadedModel
+from mlip_engines.model.structure_inputs import structure_inputs_from_info
 
 
 def label(
@@ -34,7 +35,8 @@ def label(
     ----------
     model : LoadedModel
     structures : iterable of ase.Atoms
-        Labels that they have are dropped.
+        Labels that they have are dropped. A total charge and a spin multiplicity in ``atoms.info`` stay where the model
+        depends on them.
     copies : int
         Displaced copies of each, besides the structure itself.
     displacement : float, Å
@@ -63,6 +65,7 @@ def label(
                 positions=structure.get_positions(),
                 cell=structure.cell,
                 pbc=structure.pbc,
+                info=structure_inputs_from_info(model.metadata.structure_inputs, structure.info),
             )
             if copy > 0:
                 atoms.positions += random.normal(scale=displacement, size=(len(atoms), 3))

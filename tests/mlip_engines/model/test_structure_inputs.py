@@ -6,9 +6,12 @@ import torch
 from ase import Atoms
 
 from mlip_engines import MlipCalculator, check_conformance, load_model
+from mlip_engines.labels.labelling import label, write_labelled
+from mlip_engines.labels.reading import read_checked
 from mlip_engines.model.graph import batch_graphs
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.model.structure_inputs import checked_structure_inputs
+from mlip_engines.properties.errors import evaluate_model
 from mlip_train.potentials.charged import ChargedLennardJones
 from pair_oracle import pair_sums
 from structures import STRUCTURES
@@ -136,3 +139,24 @@ def test_what_a_model_does_not_depend_on_is_refused(tmp_path):
 def test_values_that_cannot_be_right_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         checked_structure_inputs(ASKED, given, "model.pt")
+
+
+def test_labels_and_errors_are_of_the_charge_of_each_structure(charged, tmp_path):
+    model = load_model(charged)
+    frames = [STRUCTURES[name]() for name in ("molecule", "triclinic")]
+    for atoms, charge, multiplicity in zip(frames, (1.0, -2.0), (1, 3), strict=True):
+        atoms.info = {"charge": charge, "spin": multiplicity, "other": "is left out"}
+    labelled = list(label(model, frames))
+    for atoms, charge, multiplicity in zip(labelled, (1.0, -2.0), (1, 3), strict=True):
+        energy, forces, _ = exact(atoms, charge, multiplicity)
+        assert atoms.get_potential_energy() == pytest.approx(energy, abs=LIMIT.energy)
+        np.testing.assert_allclose(atoms.get_forces(), forces, atol=LIMIT.force)
+    write_labelled(tmp_path / "labelled.extxyz", labelled, len(labelled))
+    read_back, _ = read_checked(tmp_path / "labelled.extxyz")
+    assert "other" not in read_back[0].info
+    errors = evaluate_model(model, read_back)
+    assert errors.energy_mae == pytest.approx(0.0, abs=1e-7)  # digits of the file: 1e-8
+    assert errors.conservative_mae == pytest.approx(0.0, abs=1e-7)
+    del labelled[1].info["total_charge"]
+    with pytest.raises(ValueError, match="total_charge"):
+        evaluate_model(model, labelled)
