@@ -13,7 +13,7 @@ from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_BAR
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mlip_engines.simulations.simulation import Trajectory
+    from mlip_engines.simulations.trajectory import Trajectory
 
 
 def excess_temperature(

@@ -301,7 +301,11 @@ def _cell(bounds: np.ndarray) -> np.ndarray:
 
 
 def _read_dump(path: Path, to_ps: float) -> tuple[np.ndarray, ...]:
-    """Times (F,), positions and velocities (F, N, 3) and cells (F, 3, 3) of a dump; whole frames only."""
+    """Times (F,), positions and velocities (F, N, 3) and cells (F, 3, 3) of a dump; whole frames only.
+
+    ASE's reader of dumps refuses a file whose last frame is not whole, as after a run that was stopped or blew up,
+    and one without a column of types.
+    """
     times, positions, velocities, cells = [], [], [], []
     text = path.read_text() if path.exists() else ""
     for frame in text.split("ITEM: TIMESTEP\n")[1:]:

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from mlip_engines.simulations.trajectory import Trajectory  # noqa: F401  (until all have moved)
-
 ENSEMBLES = ("nve", "rescaled", "langevin", "svr", "gle", "nph", "npt")
 
 

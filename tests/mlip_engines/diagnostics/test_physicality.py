@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 
 from mlip_engines.diagnostics.physicality import judge
-from tests.mlip_engines.simulations.test_simulation import trajectory
+from tests.mlip_engines.simulations.trajectories import trajectory
 
 
 def moving(positions, cell=None):

@@ -17,7 +17,7 @@ from mlip_engines.diagnostics.result import Result, Section, Table
 from mlip_engines.diagnostics.validation import validate
 from mlip_engines.report.figures import panels
 from mlip_engines.simulations.simulation import CONSERVATIVE
-from tests.mlip_engines.simulations.test_simulation import trajectory
+from tests.mlip_engines.simulations.trajectories import trajectory
 
 
 class ToyEngine:

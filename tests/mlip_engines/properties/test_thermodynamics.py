@@ -6,7 +6,7 @@ import pytest
 from mlip_engines.properties.thermodynamics import enthalpy, excess_temperature
 from mlip_engines.simulations.kinetics import temperatures
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
-from tests.mlip_engines.simulations.test_simulation import trajectory
+from tests.mlip_engines.simulations.trajectories import trajectory
 
 
 @pytest.mark.parametrize("ensemble", ["nve", "langevin"])

@@ -18,7 +18,8 @@ from mlip_engines.simulations.simulation import (
     Forces,
     Simulation,
 )
-from tests.exact_models import CURL, K
+from mlip_train.potentials.analytic import LennardJones
+from tests.exact_models import CURL, K, write_model
 
 pytestmark = pytest.mark.slow
 NAMES = [
@@ -160,10 +161,39 @@ def test_positions_that_are_not_numbers_end_a_run_in_openmm(argon_model, argon, 
 
 
 def test_kinds_of_forces_take_turns(engine, argon):
-    choices = [CONSERVATIVE, Forces("respa", 4), NON_CONSERVATIVE]
-    found = engine.time_steps(choices, argon, 2.0, inner_steps=8, turns=3)
-    assert list(found) == ["C", "M4", "NC"]
+    choices, seen = [CONSERVATIVE, Forces("respa", 4), NON_CONSERVATIVE], []
+    found = engine.time_steps(choices, argon, 2.0, inner_steps=8, turns=3, after_turn=seen.append)
+    assert list(found) == ["C", "M4", "NC"] and seen == 3 * choices
     assert all(len(times) == 3 and min(times) > 0.0 for times in found.values())
+
+
+@pytest.mark.lammps
+def test_parts_of_a_step_in_lammps(argon_model, argon):
+    parts = engine_of("lammps", argon_model).time_parts(argon, 2.0, steps=5)
+    assert set(parts) == {"Pair", "Neigh", "Comm", "Output", "Modify", "Other"}
+    assert parts["Pair"] > 0.5 * sum(parts.values())  # it has the model
+
+
+@pytest.mark.openmm
+@pytest.mark.parametrize("ensemble", ["nve", "langevin", "svr"])
+def test_a_model_without_head_moves_conservatively_in_openmm(ensemble, tmp_path, argon):
+    plain = LennardJones(6.0, with_non_conservative_head=False)
+    engine = engine_of("openmm", write_model(tmp_path / "plain.pt", plain, ["Ar"]))
+    run = engine.run(Simulation(CONSERVATIVE, 0.128, ensemble, **SHORT), argon, tmp_path)
+    assert run.stopped == "" and run.evaluations[:, 0].sum() == 0
+    drift = energy_drift(run.time_ps, run.conserved_eV, len(argon)).value
+    assert abs(drift) < 1.0
+
+
+@pytest.mark.lammps
+def test_isotopes_of_one_element_are_no_types_of_lammps(argon_model, argon, tmp_path):
+    engine = engine_of("lammps", argon_model)
+    masses = argon.get_masses()
+    masses[0] += 1.0
+    mixed = argon.copy()
+    mixed.set_masses(masses)
+    with pytest.raises(ValueError, match="one mass for all atoms of Ar"):
+        engine.run(Simulation(CONSERVATIVE, 0.1, **SHORT), mixed, tmp_path)
 
 
 @pytest.mark.lammps
