@@ -10,7 +10,7 @@ from mlip_engines.diagnostics.registry import DIAGNOSTICS
 from mlip_engines.diagnostics.validation import validate
 from mlip_engines.simulations.simulation import ENSEMBLES
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
-from tests.mlip_engines.simulations.test_simulation import trajectory
+from tests.mlip_engines.simulations.trajectories import trajectory
 
 KELVIN = 40.0
 HOTTER = {"C": 0.0, "NC": 6.0, "M3": 1.0, "M8": 2.0}  # K above the bath
