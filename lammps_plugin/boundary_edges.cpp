@@ -1,7 +1,9 @@
 #include "boundary_edges.h"
 
 #include "agreement.h"
+#include "ghost_rows.h"
 
+#include "atom.h"
 #include "comm.h"
 #include "lammps.h"
 
@@ -35,9 +37,32 @@ static SharedPair shared(const BoundaryEdges::Pair &pair, int me)
 
 /* ---------------------------------------------------------------------- */
 
-BoundaryEdges::BoundaryEdges(LAMMPS *lmp, Agreement &agreement) : lmp_(lmp), agreement_(agreement)
+BoundaryEdges::BoundaryEdges(LAMMPS *lmp, Agreement &agreement, GhostRows &rows) :
+    lmp_(lmp), agreement_(agreement), rows_(rows)
 {
   MPI_Comm_rank(lmp->world, &me_);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void BoundaryEdges::learn_homes(const Atom &atom)
+{
+  static constexpr int WIDTH = 4;
+  double row[WIDTH];
+  agreement_.go_on();
+  rows_.clear<double>(WIDTH);
+  for (int i = 0; i < atom.nlocal; i++) {
+    row[0] = me_;
+    std::copy_n(atom.x[i], 3, row + 1);
+    rows_.put(i, row);
+  }
+  rows_.send_to_ghosts();
+
+  homes_.resize(atom.nlocal + atom.nghost);
+  for (size_t i = 0; i < homes_.size(); i++) {
+    rows_.get(static_cast<int>(i), row);
+    homes_[i] = {static_cast<int>(row[0]), {row[1], row[2], row[3]}};
+  }
 }
 
 /* ----------------------------------------------------------------------

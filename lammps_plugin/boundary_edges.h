@@ -17,12 +17,14 @@
 #include <vector>
 
 namespace LAMMPS_NS {
+class Atom;
 class LAMMPS;
-}
+}    // namespace LAMMPS_NS
 
 namespace mlip {
 
 class Agreement;
+class GhostRows;
 
 class BoundaryEdges {
  public:
@@ -40,13 +42,14 @@ class BoundaryEdges {
     double x[3];
   };
 
-  BoundaryEdges(LAMMPS_NS::LAMMPS *lmp, Agreement &agreement);
+  BoundaryEdges(LAMMPS_NS::LAMMPS *lmp, Agreement &agreement, GhostRows &rows);
 
-  /// Of each owned and ghost atom, (n_owned + n_ghost).
-  void set_homes(std::vector<Home> homes) { homes_.swap(homes); }
+  // learn_homes, match, settle and swap are called by all processes, and throw what another one has failed with
+
+  /// After a build of the neighbor list: each ghost learns which process owns it and where it is there, so that two
+  /// processes can speak of the same pair.
+  void learn_homes(const LAMMPS_NS::Atom &atom);
   const Home &home(int atom) const { return homes_[atom]; }
-
-  // match, settle and swap are called by all processes, and throw what another one has failed with
 
   /// After a build of the neighbor list: the pairs that both processes have are kept, in the order in
   /// which the other functions know them. Returns the others.
@@ -84,8 +87,9 @@ class BoundaryEdges {
 
   LAMMPS_NS::LAMMPS *lmp_;
   Agreement &agreement_;
+  GhostRows &rows_;
   int me_ = 0;
-  std::vector<Home> homes_;
+  std::vector<Home> homes_;    // (n_owned + n_ghost)
   std::vector<Pair> pairs_;
   std::vector<Partner> partners_;
   std::vector<int64_t> row_;    // (n_pairs) -1 for those that are no edge

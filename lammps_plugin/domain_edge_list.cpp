@@ -143,6 +143,7 @@ void DomainEdgeList::sort_candidates()
 
 void DomainEdgeList::match_boundary(const Atom &atom, const Domain &domain)
 {
+  boundary_->learn_homes(atom);
   const int n_owned = static_cast<int>(owned_.size());
   std::vector<BoundaryEdges::Pair> pairs;
   for (int e = 0; e < first_[n_owned]; e++) {

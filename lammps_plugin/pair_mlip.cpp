@@ -1,19 +1,24 @@
 /* ----------------------------------------------------------------------
-   Pair style mlip: commands and set-up. The model and the elements are in
-   pair_mlip_model.cpp, the forces in pair_mlip_compute.cpp and pair_mlip_respa.cpp, what
-   watches over a run in pair_mlip_quality.cpp.
+   Pair style mlip as LAMMPS knows it: commands, set-up, restart files, and which forces are
+   asked for. How they are computed is in model_forces.cpp.
 ------------------------------------------------------------------------- */
 
-#include "pair_mlip_data.h"
+#include "pair_mlip.h"
 
-#include "fix_mlip.h"
+#include "agreement.h"
+#include "element_map.h"
+#include "model_file.h"
+#include "model_forces.h"
+#include "output_vector.h"
+#include "restarted_model.h"
+#include "settings.h"
 
+#include "atom.h"
 #include "comm.h"
 #include "domain.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
-#include "modify.h"
 #include "neighbor.h"
 #include "update.h"
 #include "utils.h"
@@ -23,9 +28,40 @@
 
 using namespace LAMMPS_NS;
 
+struct PairMLIP::State {
+  State(LAMMPS *lmp, PairMLIP &pair) :
+      processes(pair.world), file(lmp, processes), elements(lmp), restarted(lmp),
+      output(pair, pair.comm->me == 0), forces(lmp, pair, processes, settings, file, elements,
+                                               output, "MLIP_" + std::to_string(pair.instance_me))
+  {
+  }
+
+  bool is_correction() const { return settings.forces == mlip::Forces::CORRECTION; }
+  bool is_non_conservative() const { return settings.forces == mlip::Forces::NON_CONSERVATIVE; }
+  bool has_same_atoms(const State &other) const
+  {
+    return file.has_same_model(other.file) && elements.numbers() == other.elements.numbers();
+  }
+
+  mlip::Agreement processes;
+  mlip::Settings settings;
+  mlip::ModelFile file;
+  mlip::ElementMap elements;
+  std::string coeff;    // file and elements as given, for restart files
+  mlip::RestartedModel restarted;
+  mlip::OutputVector output;
+  mlip::ModelForces forces;
+
+  // in a hybrid style: the sub-style with the other one of the two forces, if this one has one of them
+  PairMLIP *correction = nullptr;
+  PairMLIP *non_conservative = nullptr;
+
+  bool has_warned_non_conservative = false;
+};
+
 /* ---------------------------------------------------------------------- */
 
-PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data(world))
+PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), state(new State(lmp, *this))
 {
   single_enable = 0;
   restartinfo = 1;
@@ -34,11 +70,6 @@ PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data(world))
   respa_enable = 1;
   no_virial_fdotr_compute = 1;
   centroidstressflag = CENTROID_NOTAVAIL;    // until a model has it
-
-  if (comm->nprocs > 1) comm_forward = comm_reverse = comm_reverse_off = MAX_COLUMNS;
-
-  nextra = N_EXTRA;
-  pvector = new double[N_EXTRA + MAX_ELEMENTS]();
 }
 
 /* ---------------------------------------------------------------------- */
@@ -46,12 +77,7 @@ PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), data(new Data(world))
 PairMLIP::~PairMLIP()
 {
   if (copymode) return;
-  if (data->guard) {
-    data->guard->pair = nullptr;
-    modify->delete_fix("MLIP_" + std::to_string(instance_me));
-  }
-  delete data;
-  delete[] pvector;
+  delete state;
   if (allocated) {
     memory->destroy(setflag);
     memory->destroy(cutsq);
@@ -84,29 +110,19 @@ void PairMLIP::apply_settings(const std::string &text)
 {
   if (domain->dimension != 3)
     error->all(FLERR, "Pair style mlip needs a 3d system, got dimension {}", domain->dimension);
+  state->forces.tally().set_units();
 
-  const std::string units = update->unit_style;
-  if (units == "metal")
-    data->from_ev = 1.0;
-  else if (units == "real")
-    data->from_ev = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
-  else
-    error->all(FLERR, "Pair style mlip needs 'units metal' or 'units real', got 'units {}'", units);
-
-  const std::string device = data->settings.device;
+  const std::string device = state->settings.device;
   try {
-    data->settings = mlip::parse_settings(utils::split_lines(text));
+    state->settings = mlip::parse_settings(utils::split_lines(text));
   } catch (const std::exception &e) {
     error->all(FLERR, "{}", e.what());
   }
-  data->warned_non_conservative = false;
-  data->is_evaluated = false;
-  data->n_non_conservative = data->n_full = 0;
-
-  for (int k = 0; k < nextra; k++) show(k, k < RMS_DISAGREEMENT ? 0.0 : NOT_EVALUATED);
+  state->has_warned_non_conservative = false;
+  state->forces.evaluator().apply_settings();
 
   // a repeated pair_style command keeps the model
-  if (data->model && device != data->settings.device) load_model(data->file);
+  if (state->file.is_loaded() && device != state->settings.device) load_model(state->file.path());
 }
 
 /* ---------------------------------------------------------------------- */
@@ -117,8 +133,15 @@ void PairMLIP::allocate()
   const int n = atom->ntypes + 1;
   memory->create(setflag, n, n, "pair:setflag");
   memory->create(cutsq, n, n, "pair:cutsq");
-  for (int i = 1; i < n; i++)
-    for (int j = i; j < n; j++) setflag[i][j] = 0;
+  set_flags(0);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::set_flags(int flag)
+{
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = i; j <= atom->ntypes; j++) setflag[i][j] = flag;
 }
 
 /* ----------------------------------------------------------------------
@@ -143,11 +166,60 @@ void PairMLIP::coeff(int narg, char **arg)
   apply_coeff(join(narg - 2, arg + 2));
 }
 
+/* ----------------------------------------------------------------------
+   FILE El1 El2 ..., one a line, from pair_coeff or from a restart file
+------------------------------------------------------------------------- */
+
+void PairMLIP::apply_coeff(const std::string &text)
+{
+  const auto words = utils::split_lines(text);
+  auto &elements = state->elements;
+  set_flags(0);    // in case of an error from here on
+  load_model(words[0]);
+  elements.assign(&words[1], state->file, force->pair != this);
+  state->output.set_elements(elements.n_elements());
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = i; j <= atom->ntypes; j++)
+      setflag[i][j] = elements.number(i) != 0 && elements.number(j) != 0;
+  state->restarted.replace(state->file);
+  state->coeff = text;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::load_model(const std::string &name)
+{
+  state->file.load(name, state->settings.device);
+  state->forces.evaluator().use_model();
+  // with more layers, an edge changes the energies of atoms that are not its ends
+  centroidstressflag = state->file.info().message_passing_layers == 1 ? CENTROID_AVAIL
+                                                                      : CENTROID_NOTAVAIL;
+}
+
 /* ---------------------------------------------------------------------- */
 
 void PairMLIP::init_style()
 {
-  if (!data->restart_problem.empty()) error->all(FLERR, "{}", data->restart_problem);
+  state->restarted.require_usable();
+  require_supported_input();
+  if (state->settings.check_masses)
+    state->elements.check_masses(state->file.info().species, state->processes);
+
+  state->elements.forget_pairs();
+  state->correction = state->non_conservative = nullptr;
+  state->forces.evaluator().show_also_in(nullptr);
+  if (state->is_correction()) {
+    init_correction();
+    return;    // it takes everything from the other sub-style
+  }
+  if (state->is_non_conservative()) init_non_conservative();
+  neighbor->add_request(this, state->forces.begin_run(*this));
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::require_supported_input() const
+{
   if (!atom->tag_enable)
     error->all(FLERR, "Pair style mlip needs atom IDs: remove 'atom_modify id no'");
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
@@ -161,69 +233,18 @@ void PairMLIP::init_style()
                    "Pair style mlip needs all neighbors of an atom, but special_bonds leaves out "
                    "1-{} neighbors. Use: special_bonds lj/coul 1.0 1.0 1.0",
                    k + 1);
-  check_masses();
-
-  data->pairs.assign(atom->ntypes + 1, std::vector<char>(atom->ntypes + 1, 0));
-  data->correction = data->non_conservative = nullptr;
-  if (data->is_correction()) {
-    init_correction();
-    return;    // it takes everything from the other sub-style
-  }
-  if (data->is_non_conservative()) init_non_conservative();
-
-  int request = NeighConst::REQ_FULL;
-  if (comm->nprocs > 1) {
-    init_exchange();
-    init_ghosts();
-    if (!data->exchange && data->model->info().most_layers > 1) request |= NeighConst::REQ_GHOST;
-  }
-  neighbor->add_request(this, request);
-  init_guard();
-  data->edges_are_stale = true;
-  data->told_graph = false;
-  data->warned_skin = data->warned_disagreement = false;
 }
 
 /* ----------------------------------------------------------------------
-   everything that the energies of owned atoms depend on has to be among the ghosts
+   the k-th style mlip of a hybrid style, k = 1, 2, ...; null behind the last one. LAMMPS
+   returns a single one for every k.
 ------------------------------------------------------------------------- */
 
-void PairMLIP::init_ghosts()
+PairMLIP *PairMLIP::sub_style(int k) const
 {
-  if (comm->mode != Comm::SINGLE)
-    error->all(FLERR, "Pair style mlip on several processes needs one communication cutoff for all "
-                      "atoms: remove 'comm_modify mode', or use 'comm_modify mode single'");
-  const auto &info = data->model->info();
-  const double range = data->exchange ? info.cutoff : info.interaction_range;
-  const double reach = range + neighbor->skin;
-  if (comm->cutghostuser >= reach) return;
-  if (comm->me == 0)
-    utils::logmesg(lmp,
-                   "Pair style mlip: communication cutoff {:.6g} A, what the model needs around a "
-                   "domain, {:.6g} A, plus the skin (as with: comm_modify cutoff {:.6g})\n",
-                   reach, range, reach);
-  comm->cutghostuser = reach;
-}
-
-/* ----------------------------------------------------------------------
-   columns of rows, so many. LAMMPS takes their number as an argument since 2025 only, and from
-   these members always; its buffers have the size that they have when a run starts.
-------------------------------------------------------------------------- */
-
-void PairMLIP::send_to_ghosts(int n_columns)
-{
-  comm_forward = n_columns;
-  comm->forward_comm(this);
-  comm_forward = MAX_COLUMNS;
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLIP::sum_at_owners(int n_columns)
-{
-  comm_reverse = comm_reverse_off = n_columns;
-  comm->reverse_comm(this);
-  comm_reverse = comm_reverse_off = MAX_COLUMNS;
+  Pair *found = force->pair_match("mlip", 1, k);
+  if (k > 1 && found == force->pair_match("mlip", 1, k - 1)) return nullptr;
+  return dynamic_cast<PairMLIP *>(found);
 }
 
 /* ----------------------------------------------------------------------
@@ -232,29 +253,30 @@ void PairMLIP::sum_at_owners(int n_columns)
 
 void PairMLIP::init_non_conservative()
 {
-  const auto &info = data->model->info();
+  const auto &info = state->file.info();
   if (!info.has_non_conservative_forces)
     error->all(FLERR,
                "Pair style mlip forces non_conservative needs a model with non-conservative "
                "forces, {} has none. Use forces conservative",
-               data->file);
-  if (data->settings.non_conservative_stress && !info.has_non_conservative_stress)
+               state->file.path());
+  if (state->settings.non_conservative_stress && !info.has_non_conservative_stress)
     error->all(FLERR,
                "Pair style mlip stress non_conservative needs a model with a head for the stress, "
                "{} has none. Use stress conservative",
-               data->file);
+               state->file.path());
 
-  PairMLIP *previous = nullptr;
-  for (int k = 1;; k++) {
-    auto *other = dynamic_cast<PairMLIP *>(force->pair_match("mlip", 1, k));
-    if (!other || other == previous) break;    // a single style is returned for every k
-    previous = other;
-    if (other->data->is_correction() && other->data->model == data->model &&
-        other->data->number_of_type == data->number_of_type)
-      data->correction = other;
-  }
-  if (data->correction) {    // together they are conservative
-    require_all_levels();
+  for (int k = 1; PairMLIP *other = sub_style(k); k++)
+    if (other->state->is_correction() && other->state->has_same_atoms(*state))
+      state->correction = other;
+  if (state->correction) {    // together they are conservative
+    state->forces.evaluator().show_also_in(&state->correction->state->output);
+    // LAMMPS computes the sub-styles of one level only in a minimization after run_style respa ... hybrid
+    if (update->whichflag == 2 && utils::strmatch(update->integrate_style, "^respa"))
+      error->all(
+          FLERR,
+          "Cannot minimize after run_style respa with the sub-styles forces non_conservative "
+          "and forces correction of pair style mlip: LAMMPS would leave one of them out. Say "
+          "'run_style verlet' before, and run_style respa again after the minimization");
     return;
   }
 
@@ -262,11 +284,11 @@ void PairMLIP::init_non_conservative()
     error->all(FLERR,
                "Cannot minimize with pair style mlip forces non_conservative: these forces have "
                "no energy. Use forces conservative");
-  if (data->warned_non_conservative || comm->me != 0) return;
-  data->warned_non_conservative = true;
+  if (state->has_warned_non_conservative || comm->me != 0) return;
+  state->has_warned_non_conservative = true;
   error->warning(FLERR, "Pair style mlip forces non_conservative: the forces are no gradient of an "
                         "energy, expect drift and wrong temperatures (r-RESPA corrects this)");
-  if (data->settings.non_conservative_stress)
+  if (state->settings.non_conservative_stress)
     error->warning(FLERR,
                    "Pair style mlip stress non_conservative: the stress is no derivative of an "
                    "energy, expect a wrong density and a barostat that does work on the system");
@@ -274,24 +296,23 @@ void PairMLIP::init_non_conservative()
 
 /* ---------------------------------------------------------------------- */
 
-void PairMLIP::init_guard()
+void PairMLIP::init_correction()
 {
-  const std::string id = "MLIP_" + std::to_string(instance_me);
-  Fix *fix = modify->get_fix_by_id(id);
-  if (!fix) fix = modify->add_fix(id + " all MLIP");
-  data->guard = dynamic_cast<FixMLIP *>(fix);
-  if (!data->guard) error->all(FLERR, "Pair style mlip needs the fix ID {} for itself", id);
-  data->guard->pair = this;
-  data->guard->next_reneighbor = -1;
-}
-
-/* ----------------------------------------------------------------------
-   somebody removed the fix: the next run adds it again
-------------------------------------------------------------------------- */
-
-void PairMLIP::lose_guard()
-{
-  data->guard = nullptr;
+  for (int k = 1; PairMLIP *other = sub_style(k); k++) {
+    const auto &theirs = other->state->settings;
+    if (!other->state->is_non_conservative() || !other->state->has_same_atoms(*state)) continue;
+    if (theirs.rotate != state->settings.rotate || theirs.seed != state->settings.seed)
+      error->all(FLERR,
+                 "Pair style mlip forces correction and forces non_conservative of the same model "
+                 "need the same settings of rotate and seed");
+    state->non_conservative = other;
+    return;
+  }
+  error->all(
+      FLERR,
+      "Pair style mlip forces correction needs a sub-style mlip forces non_conservative with "
+      "the same file, elements and device beside it, found none. Use: pair_style "
+      "hybrid/overlay mlip forces non_conservative mlip forces correction ...");
 }
 
 /* ---------------------------------------------------------------------- */
@@ -300,31 +321,213 @@ double PairMLIP::init_one(int i, int j)
 {
   if (setflag[i][j] == 0)
     error->all(FLERR, "Pair style mlip needs: pair_coeff * * FILE El1 El2 ...");
-  data->pairs[i][j] = data->pairs[j][i] = 1;
-  return data->model->info().cutoff;
+  state->elements.add_pair(i, j);
+  return state->file.info().cutoff;
 }
 
 /* ---------------------------------------------------------------------- */
 
 void PairMLIP::setup()
 {
-  check_pairs();
-  data->edges_are_stale = true;
+  state->elements.check_pairs();
+  state->forces.evaluator().expect_new_list();
+}
+
+/* ----------------------------------------------------------------------
+   all forces at once: run_style verlet, minimize, and respa without inner and outer.
+   As a sub-style of a hybrid style, one of the two forces of r-RESPA.
+------------------------------------------------------------------------- */
+
+void PairMLIP::compute(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+  if (state->is_correction())
+    apply_correction();
+  else if (state->correction)
+    state->forces.add_inner(vflag_atom || cvflag_atom);
+  else if (state->is_non_conservative())
+    state->forces.add_non_conservative(*this);
+  else
+    state->forces.add_conservative(*this);
+}
+
+/* ----------------------------------------------------------------------
+   as a sub-style: from the evaluation of the one beside it
+------------------------------------------------------------------------- */
+
+void PairMLIP::apply_correction()
+{
+  auto &forces = state->non_conservative->state->forces;
+  if (!update->setupflag && update->whichflag == 1 && forces.cycle().has_outer_since_inner())
+    error->all(FLERR,
+               "Pair style mlip: forces correction is computed more often than forces "
+               "non_conservative, which is the fast force. In run_style respa ... hybrid, give "
+               "forces non_conservative the inner level and forces correction the outer one");
+  forces.add_correction(*this);
+}
+
+/* ----------------------------------------------------------------------
+   the fast level of run_style respa ... inner ... outer
+------------------------------------------------------------------------- */
+
+void PairMLIP::compute_inner()
+{
+  if (update->setupflag) require_respa_support();
+  state->forces.add_inner(update->vflag_atom == update->ntimestep);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::compute_middle()
+{
+  error->all(FLERR,
+             "Pair style mlip has two r-RESPA levels, inner and outer: remove 'middle' from the "
+             "run_style respa command");
+}
+
+/* ----------------------------------------------------------------------
+   the slow level. Energy and virial are the conservative ones.
+------------------------------------------------------------------------- */
+
+void PairMLIP::compute_outer(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+  state->forces.add_correction(*this);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::require_respa_support() const
+{
+  if (!state->file.info().has_non_conservative_forces)
+    error->all(
+        FLERR,
+        "run_style respa with inner and outer needs a model with non-conservative forces, {} "
+        "has none. Use run_style verlet, or a model that has them",
+        state->file.path());
+  if (state->settings.forces != mlip::Forces::CONSERVATIVE)
+    error->all(FLERR,
+               "run_style respa with inner and outer integrates the conservative forces of pair "
+               "style mlip: remove 'forces' from the pair_style command (it is for run_style "
+               "respa ... hybrid)");
+}
+
+/* ----------------------------------------------------------------------
+   restart files: keywords, and outside hybrid styles file, elements and checksum
+------------------------------------------------------------------------- */
+
+void PairMLIP::write_restart_settings(FILE *file)
+{
+  const auto &model_file = state->file;
+  state->restarted.write_text(state->settings.text, file);
+  state->restarted.write_text(model_file.is_loaded() ? model_file.info().checksum : "", file);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::read_restart_settings(FILE *file)
+{
+  apply_settings(state->restarted.read_text(file));
+  state->restarted.expect(state->restarted.read_text(file));
+}
+
+/* ---------------------------------------------------------------------- */
+
+void PairMLIP::write_restart(FILE *file)
+{
+  write_restart_settings(file);
+  state->restarted.write_text(state->coeff, file);
+}
+
+/* ----------------------------------------------------------------------
+   a model that is missing or was changed is an error only if no pair_coeff follows
+------------------------------------------------------------------------- */
+
+void PairMLIP::read_restart(FILE *file)
+{
+  read_restart_settings(file);
+  const std::string text = state->restarted.read_text(file);
+  const std::string expected = state->restarted.expected();
+  allocate();
+  if (text.empty()) return;    // written before pair_coeff
+  const std::string name = utils::split_lines(text)[0];
+  const std::string advice =
+      ". Put the file in place, or choose another with pair_style and pair_coeff";
+  std::string problem;
+  if (state->processes.any(mlip::ModelFile::find(name).empty())) {
+    problem = "Pair style mlip: the restart file was written with the model '" + name +
+              "', which is neither in this folder nor in those of LAMMPS_POTENTIALS" + advice;
+  } else {
+    state->restarted.expect("");    // another one is no warning, but an error
+    apply_coeff(text);
+    const auto &found = state->file.info().checksum;
+    if (found != expected)
+      problem = "Pair style mlip: expected the model that wrote the restart file, " + expected +
+                ", got " + found + " in " + state->file.path() + advice;
+  }
+  set_flags(1);
+  if (problem.empty()) return;
+  state->restarted.expect(expected);
+  state->restarted.refuse(problem);
+}
+
+/* ----------------------------------------------------------------------
+   rows of ghosts, for which LAMMPS communicates in the name of this style
+------------------------------------------------------------------------- */
+
+int PairMLIP::pack_forward_comm(int n, int *list, double *buffer, int, int *)
+{
+  return state->forces.evaluator().rows().pack_forward(n, list, buffer);
+}
+
+void PairMLIP::unpack_forward_comm(int n, int first, double *buffer)
+{
+  state->forces.evaluator().rows().unpack_forward(n, first, buffer);
+}
+
+int PairMLIP::pack_reverse_comm(int n, int first, double *buffer)
+{
+  return state->forces.evaluator().rows().pack_reverse(n, first, buffer);
+}
+
+void PairMLIP::unpack_reverse_comm(int n, int *list, double *buffer)
+{
+  state->forces.evaluator().rows().unpack_reverse(n, list, buffer);
 }
 
 /* ---------------------------------------------------------------------- */
 
 double PairMLIP::memory_usage()
 {
-  const auto &graph = data->graph;
-  double bytes = Pair::memory_usage();
-  if (data->edges) bytes += data->edges->memory_usage();
-  if (data->boundary) bytes += data->boundary->memory_usage();
-  bytes += static_cast<double>((graph.atomic_numbers.capacity() + graph.edge_index.capacity() +
-                                graph.reverse_edge.capacity()) *
-                               sizeof(int64_t));
-  bytes += static_cast<double>((graph.edge_vectors.capacity() + data->unturned.capacity() +
-                                data->rows.capacity() + data->evaluated_x.capacity()) *
-                               sizeof(double));
-  return bytes;
+  return Pair::memory_usage() + state->forces.evaluator().memory_usage();
+}
+
+/* ----------------------------------------------------------------------
+   for compute mlip/disagreement/atom: under r-RESPA the evaluation is there already
+------------------------------------------------------------------------- */
+
+void PairMLIP::atomic_disagreement(double *values)
+{
+  const bool has_other = state->is_correction() && state->non_conservative;
+  State &source = has_other ? *state->non_conservative->state : *state;
+  if (!source.file.info().has_non_conservative_forces)
+    error->all(FLERR,
+               "Compute mlip/disagreement/atom needs a model with non-conservative forces, {} has "
+               "none",
+               source.file.path());
+  source.forces.disagreement_of_atoms(values);
+}
+
+/* ----------------------------------------------------------------------
+   what fix MLIP calls
+------------------------------------------------------------------------- */
+
+void PairMLIP::stop_if_unsure()
+{
+  state->forces.evaluator().disagreement().stop_if_unsure();
+}
+
+void PairMLIP::lose_guard()
+{
+  state->forces.skin_guard().lose_fix();
 }

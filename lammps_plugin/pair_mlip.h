@@ -1,6 +1,7 @@
 /* -*- c++ -*- ----------------------------------------------------------
    Pair style mlip: machine-learned interatomic potentials with conservative and
-   non-conservative forces. See README.md beside this file for the syntax.
+   non-conservative forces. See README.md beside this file for the syntax, and for how
+   the classes of this folder work together.
 ------------------------------------------------------------------------- */
 
 #ifdef PAIR_CLASS
@@ -15,11 +16,6 @@ PairStyle(mlip,PairMLIP);
 #include "pair.h"
 
 #include <string>
-#include <vector>
-
-namespace mlip {
-struct Evaluation;
-}
 
 namespace LAMMPS_NS {
 
@@ -59,57 +55,20 @@ class PairMLIP : public Pair {
   void lose_guard();
 
  private:
-  struct Data;
-  class Exchange;
-  Data *data;    // the model, the graph, and the last evaluations
+  struct State;    // settings, model, elements, and the forces
+  State *state;
 
   void allocate();
+  void set_flags(int);
   void apply_settings(const std::string &);
   void apply_coeff(const std::string &);
   void load_model(const std::string &);
-  void map_elements(const std::string *);
-  void require_one_file(const std::string &);
-  std::string on_this_machine() const;
-  void check_masses() const;
-  void check_pairs() const;
+  void require_supported_input() const;
   void init_non_conservative();
   void init_correction();
-  void init_guard();
-  void require_all_levels() const;
-
-  template <typename Work> void together(Work &&);
-  void init_exchange();
-  double estimate_halo() const;
-  void init_ghosts();
-  void send_to_ghosts(int);
-  void sum_at_owners(int);
-
-  bool gather(bool for_non_conservative_only = false);
-  void update_graph(int);
-  void learn_homes();
-  void tell_graph();
-  void evaluate(bool, bool);
-  void evaluate_non_conservative();
-  void collect(mlip::Evaluation &);
-  void remove_net_force(std::vector<double> &);
-  void add_from_ghosts(std::vector<double> &, int);
-  bool has_full(const Data &, bool) const;
-  void scatter(const double *, double);
-  void tally(const Data &);
-  void compute_non_conservative();
-
-  void apply_non_conservative(bool);
-  void apply_correction(PairMLIP &);
-  void require_respa_support();
-  int inner_steps_of_integrator() const;
-  void plan_rebuild();
-
-  void check_forces(const double *, const char *);
-  void measure_disagreement();
-  void judge_disagreement(double, int);
-  void show(int, double);
-  [[noreturn]] void stop_at_atom(int, const double *, const std::string &);
-  std::string write_neighborhood(int, const double *) const;
+  PairMLIP *sub_style(int) const;
+  void require_respa_support() const;
+  void apply_correction();
 };
 
 }    // namespace LAMMPS_NS

@@ -1,0 +1,47 @@
+// The last evaluation of energy and both kinds of forces, and the positions it belongs to: the outer
+// call of an r-RESPA step takes over what the last inner call has evaluated.
+
+#ifndef MLIP_LAST_EVALUATION_H
+#define MLIP_LAST_EVALUATION_H
+
+#include "model.h"
+
+#include <vector>
+
+namespace LAMMPS_NS {
+class Atom;
+}
+
+namespace mlip {
+
+class LastEvaluation {
+ public:
+  /// Where the next evaluation is put. It belongs to no positions until keep() says so.
+  Evaluation &start();
+
+  /// It is complete, with both kinds of forces, at the present positions.
+  void keep(const LAMMPS_NS::Atom &atom);
+
+  void forget() { is_kept_ = false; }
+
+  /// Whether it was kept at exactly the present positions of owned and ghost atoms, with everything that is needed
+  /// of `n_atoms` atoms of the model.
+  bool is_here(const LAMMPS_NS::Atom &atom, size_t n_atoms, bool with_atomic_virials) const;
+
+  const Evaluation &values() const { return values_; }
+
+  double memory_usage() const
+  {
+    return static_cast<double>(positions_.capacity() * sizeof(double));
+  }
+
+ private:
+  Evaluation values_;
+  bool is_kept_ = false;
+  std::vector<double> positions_;    // (n_owned + n_ghost, 3)
+  std::vector<int> types_;           // (n_owned)
+};
+
+}    // namespace mlip
+
+#endif
