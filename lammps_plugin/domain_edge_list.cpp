@@ -10,7 +10,6 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 
 using namespace LAMMPS_NS;
@@ -25,7 +24,7 @@ void DomainEdgeList::rebuild(const NeighList &list, const Atom &atom, const Doma
   choose_atoms(list, atom, number_of_type);
   find_nodes(atom, domain, number_of_type);
   collect_candidates(list);
-  sort_candidates();
+  edge_of_.resize(pairs_.size());
   remember_positions(atom);
   if (boundary_) match_boundary(atom, domain);
 }
@@ -69,7 +68,7 @@ void DomainEdgeList::find_nodes(const Atom &atom, const Domain &domain,
 
 void DomainEdgeList::collect_candidates(const NeighList &list)
 {
-  candidates_.clear();
+  pairs_.clear();
   std::vector<char> is_reached(node_.size(), 0);
   std::vector<int> shell = owned_, next;
   for (int depth = 0; depth < n_layers_ && !shell.empty(); depth++) {
@@ -86,6 +85,7 @@ void DomainEdgeList::collect_candidates(const NeighList &list)
     }
     shell.swap(next);
   }
+  pairs_.arrange(image_of_.size());
 }
 
 /* ----------------------------------------------------------------------
@@ -98,43 +98,9 @@ void DomainEdgeList::add_pairs_of(int i, const NeighList &list)
     const int j = list.firstneigh[i][jj] & NEIGHMASK;
     if (node_[j] < 0) continue;
     const int64_t shift = shift_[j] - shift_[i];
-    candidates_.push_back({node_[i], node_[j], shift, i, j, -1});
-    candidates_.push_back({node_[j], node_[i], -shift, j, i, -1});
+    pairs_.add({node_[i], node_[j], shift, i, j});
+    pairs_.add({node_[j], node_[i], -shift, j, i});
   }
-}
-
-/* ----------------------------------------------------------------------
-   by centre, neighbour and shift, each once, and every one with its reverse
-------------------------------------------------------------------------- */
-
-void DomainEdgeList::sort_candidates()
-{
-  const auto key = [](const Candidate &c) {
-    return std::make_tuple(c.centre, c.neighbor, c.shift);
-  };
-  const auto is_less = [&](const Candidate &a, const Candidate &b) { return key(a) < key(b); };
-  const auto is_same = [&](const Candidate &a, const Candidate &b) { return key(a) == key(b); };
-  std::sort(candidates_.begin(), candidates_.end(), is_less);
-  candidates_.erase(std::unique(candidates_.begin(), candidates_.end(), is_same),
-                    candidates_.end());
-
-  const int n_candidates = static_cast<int>(candidates_.size());
-  first_.assign(image_of_.size() + 1, 0);
-  for (const auto &candidate : candidates_) first_[candidate.centre + 1]++;
-  for (size_t node = 1; node < first_.size(); node++) first_[node] += first_[node - 1];
-  for (int e = 0; e < n_candidates; e++) {
-    Candidate &candidate = candidates_[e];
-    if (candidate.reverse >= 0) continue;
-    const Candidate opposite = {candidate.neighbor, candidate.centre, -candidate.shift, 0, 0, 0};
-    const auto found =
-        std::lower_bound(candidates_.begin() + first_[candidate.neighbor],
-                         candidates_.begin() + first_[candidate.neighbor + 1], opposite, is_less);
-    candidate.reverse = static_cast<int>(found - candidates_.begin());
-    found->reverse = e;
-  }
-  vectors_.resize(3 * candidates_.size());
-  is_edge_.resize(candidates_.size());
-  edge_of_.resize(candidates_.size());
 }
 
 /* ----------------------------------------------------------------------
@@ -145,35 +111,30 @@ void DomainEdgeList::match_boundary(const Atom &atom, const Domain &domain)
 {
   boundary_->learn_homes(atom);
   const int n_owned = static_cast<int>(owned_.size());
-  std::vector<BoundaryEdges::Pair> pairs;
-  for (int e = 0; e < first_[n_owned]; e++) {
-    const Candidate &candidate = candidates_[e];
+  std::vector<BoundaryEdges::Pair> shared;
+  for (int e = 0; e < pairs_.first(n_owned); e++) {
+    const Candidate &candidate = pairs_[e];
     if (candidate.neighbor < n_owned) continue;
     const int image = image_of_[candidate.neighbor];
     const auto &home = boundary_->home(image);
     const int64_t shift = candidate.shift + shift_between(home.x, atom.x[image], domain);
-    pairs.push_back(
+    shared.push_back(
         {home.process, atom.tag[image_of_[candidate.centre]], atom.tag[image], shift, e});
   }
-  const auto alone = boundary_->match(std::move(pairs));
+  const auto alone = boundary_->match(std::move(shared));
 
   unmatched_.clear();
   for (const auto &pair : alone) {
-    const Candidate &candidate = candidates_[pair.candidate];
+    const Candidate &candidate = pairs_[pair.candidate];
     unmatched_.push_back(pair.candidate);
-    double rsq = 0.0;
-    for (int k = 0; k < 3; k++) {
-      const double d = atom.x[candidate.image][k] - atom.x[candidate.origin][k];
-      rsq += d * d;
-    }
-    if (std::sqrt(rsq) < cutoff_ * (1.0 - 1.0e-9))
+    if (const auto distance = one_way_edge(atom.x, candidate.origin, candidate.image))
       throw std::runtime_error("atoms " + std::to_string(pair.own_id) + " and " +
                                std::to_string(pair.other_id) + " are neighbors at " +
-                               std::to_string(std::sqrt(rsq)) +
+                               std::to_string(*distance) +
                                " Angstrom for the process of the first and not for that of the "
                                "second; the model needs both. Use parallel halo");
   }
-  pair_.assign(candidates_.size(), -1);
+  pair_.assign(pairs_.size(), -1);
   const auto &matched = boundary_->pairs();
   for (size_t p = 0; p < matched.size(); p++) pair_[matched[p].candidate] = static_cast<int>(p);
   is_boundary_edge_.resize(matched.size());
@@ -185,31 +146,13 @@ void DomainEdgeList::match_boundary(const Atom &atom, const Domain &domain)
 
 void DomainEdgeList::settle_boundary()
 {
-  const auto &pairs = boundary_->pairs();
-  for (size_t p = 0; p < pairs.size(); p++) is_boundary_edge_[p] = is_edge_[pairs[p].candidate];
+  const auto &shared = boundary_->pairs();
+  for (size_t p = 0; p < shared.size(); p++)
+    is_boundary_edge_[p] = pairs_.is_edge(shared[p].candidate);
   boundary_->settle(is_boundary_edge_);
-  for (size_t p = 0; p < pairs.size(); p++) is_edge_[pairs[p].candidate] = is_boundary_edge_[p];
-  for (const int e : unmatched_) is_edge_[e] = 0;
-}
-
-/* ---------------------------------------------------------------------- */
-
-void DomainEdgeList::measure(const double *const *x)
-{
-  const double cutoff_sq = cutoff_ * cutoff_;
-  for (size_t e = 0; e < candidates_.size(); e++) {
-    const Candidate &candidate = candidates_[e];
-    const size_t reverse = candidate.reverse;
-    if (reverse < e) continue;    // measured already
-    double rsq = 0.0;
-    for (int k = 0; k < 3; k++) {
-      const double d = x[candidate.image][k] - x[candidate.origin][k];
-      vectors_[3 * e + k] = d;
-      vectors_[3 * reverse + k] = -d;
-      rsq += d * d;
-    }
-    is_edge_[e] = is_edge_[reverse] = rsq < cutoff_sq;
-  }
+  for (size_t p = 0; p < shared.size(); p++)
+    pairs_.set_edge(shared[p].candidate, is_boundary_edge_[p]);
+  for (const int e : unmatched_) pairs_.set_edge(e, false);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -223,9 +166,9 @@ void DomainEdgeList::find_depths(int n_layers)
   for (int depth = 1; depth <= n_layers; depth++) {
     next.clear();
     for (const int node : shell)
-      for (int e = first_[node]; e < first_[node + 1]; e++) {
-        const int neighbor = candidates_[e].neighbor;
-        if (!is_edge_[e] || depth_[neighbor] >= 0) continue;
+      for (int e = pairs_.first(node); e < pairs_.first(node + 1); e++) {
+        const int neighbor = pairs_[e].neighbor;
+        if (!pairs_.is_edge(e) || depth_[neighbor] >= 0) continue;
         depth_[neighbor] = depth;
         next.push_back(neighbor);
       }
@@ -238,7 +181,7 @@ void DomainEdgeList::find_depths(int n_layers)
 void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &graph)
 {
   n_layers = owned_only_ ? 1 : std::min(n_layers, n_layers_);
-  measure(x);
+  pairs_.measure(x, cutoff_);
   if (boundary_) settle_boundary();
   find_depths(n_layers);
 
@@ -256,12 +199,12 @@ void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &gr
 
   // an edge needs an end that is a centre: less than n_layers edges away from the owned atoms
   const auto is_centre = [&](int node) { return depth_[node] >= 0 && depth_[node] < n_layers; };
-  const int n_candidates = static_cast<int>(candidates_.size());
+  const int n_candidates = pairs_.size();
   int64_t n_edges = 0;
   for (int e = 0; e < n_candidates; e++) {
-    const Candidate &candidate = candidates_[e];
-    const bool is_used = is_edge_[e] && (is_centre(candidate.centre) ||
-                                         (!owned_only_ && is_centre(candidate.neighbor)));
+    const Candidate &candidate = pairs_[e];
+    const bool is_used = pairs_.is_edge(e) && (is_centre(candidate.centre) ||
+                                               (!owned_only_ && is_centre(candidate.neighbor)));
     edge_of_[e] = is_used ? n_edges++ : -1;
   }
   graph.edge_index.resize(2 * n_edges);
@@ -270,14 +213,14 @@ void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &gr
   for (int e = 0; e < n_candidates; e++) {
     const int64_t edge = edge_of_[e];
     if (edge < 0) continue;
-    graph.edge_index[edge] = row_[candidates_[e].centre];
-    graph.edge_index[n_edges + edge] = row_[candidates_[e].neighbor];
-    const int64_t reverse = edge_of_[candidates_[e].reverse];
+    graph.edge_index[edge] = row_[pairs_[e].centre];
+    graph.edge_index[n_edges + edge] = row_[pairs_[e].neighbor];
+    const int64_t reverse = edge_of_[pairs_[e].reverse];
     if (reverse >= 0)
       graph.reverse_edge[edge] = reverse;
     else    // evaluated elsewhere
       graph.reverse_edge[edge] = boundary_ ? n_edges + boundary_->row(pair_[e]) : edge;
-    std::copy_n(&vectors_[3 * static_cast<size_t>(e)], 3, &graph.edge_vectors[3 * edge]);
+    std::copy_n(pairs_.vector(e), 3, &graph.edge_vectors[3 * edge]);
   }
 }
 
@@ -302,14 +245,11 @@ double DomainEdgeList::largest_approach(const double *const *x) const
 
 double DomainEdgeList::memory_usage() const
 {
-  return EdgeList::memory_usage() +
-         static_cast<double>(candidates_.capacity() * sizeof(Candidate) +
-                             (node_.capacity() + image_of_.capacity() + first_.capacity() +
-                              pair_.capacity() + unmatched_.capacity() + depth_.capacity() +
-                              row_.capacity()) *
+  return EdgeList::memory_usage() + pairs_.memory_usage() +
+         static_cast<double>((node_.capacity() + image_of_.capacity() + pair_.capacity() +
+                              unmatched_.capacity() + depth_.capacity() + row_.capacity()) *
                                  sizeof(int) +
                              (shift_.capacity() + edge_of_.capacity()) * sizeof(int64_t) +
-                             vectors_.capacity() * sizeof(double) + is_edge_.capacity() +
                              is_boundary_edge_.capacity());
 }
 

@@ -17,6 +17,7 @@
 #ifndef MLIP_DOMAIN_EDGE_LIST_H
 #define MLIP_DOMAIN_EDGE_LIST_H
 
+#include "candidate_pairs.h"
 #include "edge_list.h"
 
 namespace mlip {
@@ -41,23 +42,12 @@ class DomainEdgeList : public EdgeList {
   double memory_usage() const override;
 
  private:
-  // a node is an atom that may come into the graph: the owned ones, then those of others
-  struct Candidate {
-    int centre;           // node
-    int neighbor;         // node
-    int64_t shift;        // image of the neighbour, relative to that of the centre, packed
-    int origin, image;    // owned or ghost atoms whose positions are used
-    int reverse;          // index of the opposite candidate
-  };
-
   void find_nodes(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
                   const std::vector<int64_t> &number_of_type);
   void collect_candidates(const LAMMPS_NS::NeighList &list);
   void add_pairs_of(int image, const LAMMPS_NS::NeighList &list);
-  void sort_candidates();
   void match_boundary(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain);
   void settle_boundary();
-  void measure(const double *const *x);
   void find_depths(int n_layers);
 
   int n_layers_;
@@ -66,10 +56,7 @@ class DomainEdgeList : public EdgeList {
   std::vector<int> node_;                 // (n_owned + n_ghost) -1 if outside
   std::vector<int64_t> shift_;            // (n_owned + n_ghost) which image of the node, packed
   std::vector<int> image_of_;             // (n_nodes) an image of the node, the owned atom if it is
-  std::vector<Candidate> candidates_;     // sorted by centre, neighbour, shift
-  std::vector<int> first_;                // (n_nodes + 1) first candidate of each centre
-  std::vector<double> vectors_;           // (n_candidates, 3)
-  std::vector<char> is_edge_;             // (n_candidates) shorter than the cutoff
+  CandidatePairs pairs_;                  // whose nodes are the owned atoms, then those of others
   std::vector<int> pair_;                 // (n_candidates) of the boundary, or -1
   std::vector<int> unmatched_;            // candidates that only this process has
   std::vector<char> is_boundary_edge_;    // (n_pairs of the boundary)

@@ -60,6 +60,21 @@ double EdgeList::moved_sq(const double *const *x, size_t i) const
 
 /* ---------------------------------------------------------------------- */
 
+std::optional<double> EdgeList::one_way_edge(const double *const *x, int origin, int image) const
+{
+  static constexpr double ROUNDING = 1.0e-9;
+  double rsq = 0.0;
+  for (int k = 0; k < 3; k++) {
+    const double d = x[image][k] - x[origin][k];
+    rsq += d * d;
+  }
+  const double distance = std::sqrt(rsq);
+  if (distance < cutoff_ * (1.0 - ROUNDING)) return distance;
+  return std::nullopt;
+}
+
+/* ---------------------------------------------------------------------- */
+
 double EdgeList::memory_usage() const
 {
   return static_cast<double>((owned_.capacity() + others_.capacity() + index_.capacity()) *

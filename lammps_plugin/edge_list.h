@@ -13,6 +13,8 @@
 #include "lmptype.h"
 
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace LAMMPS_NS {
@@ -68,6 +70,10 @@ class EdgeList {
 
   /// By how much an owned or ghost atom has moved since the last rebuild, squared.
   double moved_sq(const double *const *x, size_t i) const;
+
+  /// Of a pair that is known in one direction only: its distance, if it is an edge, which needs both. At the very end of
+  /// the skin, rounding may tell two directions or two processes different things; such a pair is no edge.
+  std::optional<double> one_way_edge(const double *const *x, int origin, int image) const;
 
   double cutoff_;
   std::vector<int> owned_, others_;

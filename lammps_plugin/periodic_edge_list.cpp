@@ -8,7 +8,6 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 using namespace LAMMPS_NS;
 
@@ -22,12 +21,11 @@ void PeriodicEdgeList::rebuild(const NeighList &list, const Atom &atom, const Do
   choose_atoms(list, atom, number_of_type);
   find_owners(atom, domain);
   collect_candidates(list);
-  match_reverse(atom.x);
+  check_directions(atom.x);
 
   n_owned_ = atom.nlocal;
   remember_positions(atom);
-  candidate_vectors_.resize(3 * candidates_.size());
-  edge_of_.resize(candidates_.size());
+  edge_of_.resize(pairs_.size());
 }
 
 /* ----------------------------------------------------------------------
@@ -60,58 +58,30 @@ void PeriodicEdgeList::find_owners(const Atom &atom, const Domain &domain)
 
 void PeriodicEdgeList::collect_candidates(const NeighList &list)
 {
-  const int n_atoms = static_cast<int>(owned_.size());
-  first_.assign(n_atoms + 1, 0);
-  candidates_.clear();
-  for (int k = 0; k < n_atoms; k++) {
+  pairs_.clear();
+  for (size_t k = 0; k < owned_.size(); k++) {
     const int i = owned_[k];
     const int *const neighbors = list.firstneigh[i];
     for (int jj = 0; jj < list.numneigh[i]; jj++) {
       const int j = neighbors[jj] & NEIGHMASK;
       const int neighbor = index_[owner_[j]];
-      if (neighbor >= 0) candidates_.push_back({k, neighbor, i, j, shift_[j], -1});
+      if (neighbor >= 0) pairs_.add({static_cast<int>(k), neighbor, shift_[j], i, j});
     }
-    first_[k + 1] = static_cast<int>(candidates_.size());
-    std::sort(candidates_.begin() + first_[k], candidates_.end(),
-              [](const Candidate &a, const Candidate &b) {
-                return a.neighbor != b.neighbor ? a.neighbor < b.neighbor : a.shift < b.shift;
-              });
   }
+  pairs_.arrange(owned_.size());
 }
 
 /* ----------------------------------------------------------------------
-   the reverse of (i, j, s) is (j, i, -s). At the very edge of the skin, rounding may let LAMMPS
-   list one of the two only; such a pair is dropped, it is not within the cutoff
+   if LAMMPS lists a pair in one direction only, it is not within the cutoff
 ------------------------------------------------------------------------- */
 
-void PeriodicEdgeList::match_reverse(const double *const *x)
+void PeriodicEdgeList::check_directions(const double *const *x) const
 {
-  const int n_candidates = static_cast<int>(candidates_.size());
-  for (int e = 0; e < n_candidates; e++) {
-    Candidate &candidate = candidates_[e];
-    if (candidate.reverse >= 0) continue;
-
-    const std::pair<int, int64_t> wanted(candidate.centre, -candidate.shift);
-    const auto end = candidates_.begin() + first_[candidate.neighbor + 1];
-    const auto found =
-        std::lower_bound(candidates_.begin() + first_[candidate.neighbor], end, wanted,
-                         [](const Candidate &a, const std::pair<int, int64_t> &b) {
-                           return a.neighbor != b.first ? a.neighbor < b.first : a.shift < b.second;
-                         });
-    if (found != end && found->neighbor == wanted.first && found->shift == wanted.second) {
-      candidate.reverse = static_cast<int>(found - candidates_.begin());
-      found->reverse = e;
-      continue;
-    }
-
-    double rsq = 0.0;
-    for (int k = 0; k < 3; k++) {
-      const double d = x[candidate.image][k] - x[candidate.origin][k];
-      rsq += d * d;
-    }
-    if (std::sqrt(rsq) < cutoff_ * (1.0 - 1.0e-9))
+  for (int e = 0; e < pairs_.size(); e++) {
+    if (pairs_[e].reverse >= 0) continue;
+    if (const auto distance = one_way_edge(x, pairs_[e].origin, pairs_[e].image))
       throw std::runtime_error("the neighbor list of LAMMPS has a pair at distance " +
-                               std::to_string(std::sqrt(rsq)) +
+                               std::to_string(*distance) +
                                " Angstrom in one direction only; the model needs both");
   }
 }
@@ -120,28 +90,10 @@ void PeriodicEdgeList::match_reverse(const double *const *x)
 
 void PeriodicEdgeList::update(const double *const *x, int, LocalGraph &graph)
 {
-  const int n_candidates = static_cast<int>(candidates_.size());
-  const double cutoff_sq = cutoff_ * cutoff_;
-
-  for (int e = 0; e < n_candidates; e++) {
-    const Candidate &candidate = candidates_[e];
-    if (candidate.reverse < e) {    // measured already, or without reverse
-      if (candidate.reverse < 0) edge_of_[e] = -1;
-      continue;
-    }
-    const double *const from = x[candidate.origin];
-    const double *const to = x[candidate.image];
-    double *const d = &candidate_vectors_[3 * static_cast<size_t>(e)];
-    d[0] = to[0] - from[0];
-    d[1] = to[1] - from[1];
-    d[2] = to[2] - from[2];
-    const bool is_edge = d[0] * d[0] + d[1] * d[1] + d[2] * d[2] < cutoff_sq;
-    edge_of_[e] = edge_of_[candidate.reverse] = is_edge ? 0 : -1;
-  }
-
+  pairs_.measure(x, cutoff_);
+  const int n_candidates = pairs_.size();
   int64_t n_edges = 0;
-  for (int e = 0; e < n_candidates; e++)
-    if (edge_of_[e] >= 0) edge_of_[e] = n_edges++;
+  for (int e = 0; e < n_candidates; e++) edge_of_[e] = pairs_.is_edge(e) ? n_edges++ : -1;
 
   graph.edge_index.resize(2 * n_edges);
   graph.edge_vectors.resize(3 * n_edges);
@@ -150,15 +102,10 @@ void PeriodicEdgeList::update(const double *const *x, int, LocalGraph &graph)
   for (int e = 0; e < n_candidates; e++) {
     const int64_t edge = edge_of_[e];
     if (edge < 0) continue;
-    const Candidate &candidate = candidates_[e];
-    const bool is_first = candidate.reverse > e;
-    const double sign = is_first ? 1.0 : -1.0;
-    const double *const d =
-        &candidate_vectors_[3 * static_cast<size_t>(is_first ? e : candidate.reverse)];
-    graph.edge_index[edge] = candidate.centre;
-    graph.edge_index[n_edges + edge] = candidate.neighbor;
-    graph.reverse_edge[edge] = edge_of_[candidate.reverse];
-    for (int k = 0; k < 3; k++) graph.edge_vectors[3 * edge + k] = sign * d[k];
+    graph.edge_index[edge] = pairs_[e].centre;
+    graph.edge_index[n_edges + edge] = pairs_[e].neighbor;
+    graph.reverse_edge[edge] = edge_of_[pairs_[e].reverse];
+    std::copy_n(pairs_.vector(e), 3, &graph.edge_vectors[3 * edge]);
   }
 }
 
@@ -186,11 +133,9 @@ double PeriodicEdgeList::largest_approach(const double *const *x) const
 
 double PeriodicEdgeList::memory_usage() const
 {
-  return EdgeList::memory_usage() +
-         static_cast<double>(candidates_.capacity() * sizeof(Candidate) +
-                             (first_.capacity() + owner_.capacity()) * sizeof(int) +
-                             (shift_.capacity() + edge_of_.capacity()) * sizeof(int64_t) +
-                             candidate_vectors_.capacity() * sizeof(double));
+  return EdgeList::memory_usage() + pairs_.memory_usage() +
+         static_cast<double>(owner_.capacity() * sizeof(int) +
+                             (shift_.capacity() + edge_of_.capacity()) * sizeof(int64_t));
 }
 
 }    // namespace mlip

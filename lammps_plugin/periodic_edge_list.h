@@ -5,6 +5,7 @@
 #ifndef MLIP_PERIODIC_EDGE_LIST_H
 #define MLIP_PERIODIC_EDGE_LIST_H
 
+#include "candidate_pairs.h"
 #include "edge_list.h"
 
 namespace mlip {
@@ -21,26 +22,15 @@ class PeriodicEdgeList : public EdgeList {
   double memory_usage() const override;
 
  private:
-  struct Candidate {
-    int centre;       // atom of the graph
-    int neighbor;     // atom of the graph
-    int origin;       // owned atom that is the centre
-    int image;        // owned or ghost atom whose position is used
-    int64_t shift;    // periodic image of the neighbour, packed
-    int reverse;      // index of the opposite candidate, -1 if LAMMPS did not list it
-  };
-
   void find_owners(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain);
   void collect_candidates(const LAMMPS_NS::NeighList &list);
-  void match_reverse(const double *const *x);
+  void check_directions(const double *const *x) const;
 
-  std::vector<Candidate> candidates_;    // sorted by centre, neighbour, shift
-  std::vector<int> first_;               // (n_atoms + 1) first candidate of each centre
-  std::vector<int> owner_;               // (n_owned + n_ghost) the atom this is an image of
-  std::vector<int64_t> shift_;           // (n_owned + n_ghost) which image, packed
+  CandidatePairs pairs_;          // whose nodes are the atoms of the graph
+  std::vector<int> owner_;        // (n_owned + n_ghost) the atom this is an image of
+  std::vector<int64_t> shift_;    // (n_owned + n_ghost) which image, packed
   size_t n_owned_ = 0;
-  std::vector<double> candidate_vectors_;    // (n_candidates, 3)
-  std::vector<int64_t> edge_of_;             // (n_candidates) index of the edge, -1 if too long
+  std::vector<int64_t> edge_of_;    // (n_candidates) index of the edge, -1 if too long
 };
 
 }    // namespace mlip
