@@ -48,6 +48,14 @@ def test_documents_have_no_placeholder(document):
     assert not re.search(r"(?i)<this [a-z]+>|<your [a-z]+>|\bTODO\b|\bTBD\b", document.read_text())
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_every_page_for_users_leads_to_the_glossary(document):
+    if document.name in ("CHANGELOG.md", "glossary.md"):
+        return
+    found = {(document.parent / path).resolve() for _, path, _ in links_of(document) if path}
+    assert ROOT / "docs" / "glossary.md" in found
+
+
 def test_the_index_lists_every_page():
     listed = {(ROOT / "docs" / path).resolve() for _, path, _ in links_of(ROOT / "docs/README.md")}
     pages = {path for path in (ROOT / "docs").rglob("*.md") if path.name != "README.md"}
