@@ -1,18 +1,14 @@
-"""Errors of a model whose labels differ from it by known amounts; the command mlip-eval."""
+"""The command mlip-eval: every format, every option, and what it refuses."""
 
 import gzip
 import json
 
 import ase.io
-import numpy as np
 import pytest
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlip_engines.commands.eval import main
-from mlip_engines.labels.reading import read_checked
 from mlip_engines.model.load import load_model
-from mlip_engines.properties.errors import evaluate_model, format_errors
-from pair_oracle import pair_sums
+from mlip_engines.properties.errors import evaluate_model
 from structures import STRUCTURES
 from tests.dataset_files import (
     write_ase,
@@ -22,92 +18,7 @@ from tests.dataset_files import (
     write_n2p2,
     write_n2p2_atomic,
 )
-from tests.mlip_engines.conftest import CURL, PARAMETERS, REFERENCE_ENERGIES
-from tolerances import FINITE_DIFFERENCE_STEP, FINITE_DIFFERENCE_STRESS, TOLERANCE
-
-ENERGY_OFFSETS = [0.3, -0.1, 0.2, 0.0]  # eV
-NAMES = ["molecule", "triclinic", "dimer", "slab"]
-
-
-def labelled():
-    """Structures with labels off the model by known amounts, and the errors that follow."""
-    rng = np.random.default_rng(4)
-    frames, energy, conservative, head_errors, disagreement = [], [], [], [], []
-    for name, offset in zip(NAMES, ENERGY_OFFSETS, strict=True):
-        atoms = STRUCTURES[name]()
-        pair, forces, head = pair_sums(atoms, curl=CURL, **PARAMETERS)
-        head = head - head.mean(axis=0)
-        noise = rng.normal(scale=0.05, size=forces.shape)
-        baseline = sum(REFERENCE_ENERGIES[symbol] for symbol in atoms.symbols)
-        labels = {"energy": baseline + pair + offset, "forces": forces + noise}
-        atoms.calc = SinglePointCalculator(atoms, **labels)
-        frames.append(atoms)
-        energy.append(offset / len(atoms))
-        conservative.append(noise.ravel())
-        head_errors.append((head - forces - noise).ravel())
-        disagreement.append((forces - head).ravel())
-    expected = {}
-    for key, values in [
-        ("energy", energy),
-        ("conservative", np.concatenate(conservative)),
-        ("non_conservative", np.concatenate(head_errors)),
-    ]:
-        expected[f"{key}_mae"] = np.mean(np.abs(values))
-        expected[f"{key}_rmse"] = np.sqrt(np.mean(np.square(values)))
-    expected["rms_c_minus_nc"] = np.sqrt(np.mean(np.concatenate(disagreement) ** 2))
-    return frames, expected
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 4, 9])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_errors_are_those_put_into_the_labels(dtype, batch_size, model_files):
-    frames, expected = labelled()
-    assert expected["rms_c_minus_nc"] > 0.01
-    errors = evaluate_model(load_model(model_files[dtype]), frames, batch_size=batch_size)
-    assert (errors.n_structures, errors.n_atoms) == (4, sum(len(atoms) for atoms in frames))
-    for name, value in expected.items():
-        assert getattr(errors, name) == pytest.approx(value, abs=TOLERANCE[dtype].force), name
-
-
-def test_a_model_without_the_head_has_no_errors_of_it(model_files):
-    errors = evaluate_model(load_model(model_files["no_head"]), labelled()[0])
-    assert errors.non_conservative_mae is None
-    assert errors.rms_c_minus_nc is None
-    assert "non-conservative" not in format_errors(errors)
-
-
-def strained_energy(atoms, strain):
-    moved = atoms.copy()
-    moved.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-    return pair_sums(moved, curl=CURL, **PARAMETERS)[0]
-
-
-@pytest.mark.parametrize("batch_size", [1, 4])
-def test_errors_of_stress_are_those_put_into_the_labels(batch_size, model_files):
-    frames, _ = labelled()
-    h, noise = FINITE_DIFFERENCE_STEP, np.array([1.0, -2.0, 3.0, -0.4, 0.5, 0.6]) * 1e-3
-    stress = np.zeros(6)
-    triclinic = frames[NAMES.index("triclinic")]
-    for k, (a, b) in enumerate([(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]):  # ASE's order
-        strain = np.zeros((3, 3))
-        strain[a, b] += h / 2
-        strain[b, a] += h / 2
-        slope = strained_energy(triclinic, strain) - strained_energy(triclinic, -strain)
-        stress[k] = slope / (2 * h) / triclinic.get_volume()
-    assert np.abs(stress).min() > 100 * FINITE_DIFFERENCE_STRESS
-    triclinic.calc.results["stress"] = stress + noise
-    # Neither has a stress that is defined: it must not count.
-    for name in ("molecule", "slab"):
-        frames[NAMES.index(name)].calc.results["stress"] = np.full(6, 7.0)
-    errors = evaluate_model(load_model(model_files["float64"]), frames, batch_size=batch_size)
-    assert errors.n_stresses == 1 and errors.non_conservative_stress_mae is None
-    limit = FINITE_DIFFERENCE_STRESS
-    assert errors.stress_mae == pytest.approx(np.abs(noise).mean(), abs=limit)
-    assert errors.stress_rmse == pytest.approx(np.sqrt((noise**2).mean()), abs=limit)
-    assert "stress, meV/Å^3" in format_errors(errors)
-    triclinic.calc.results.pop("stress")
-    errors = evaluate_model(load_model(model_files["float64"]), frames, batch_size=batch_size)
-    assert errors.stress_mae is None and "stress" not in format_errors(errors)
+from tests.known_errors import NAMES, labelled
 
 
 @pytest.fixture
@@ -202,15 +113,6 @@ def test_command_selects_structures(model_files, data_file, capsys):
     assert (values["n_structures"], values["n_atoms"]) == (1, len(STRUCTURES["slab"]()))
 
 
-def test_one_energy_label_is_not_rounded_to_float32(model_files, tmp_path):
-    """Labels may be Python numbers; an energy of many atoms has more than seven digits."""
-    frames, _ = labelled()
-    for atoms in frames:
-        atoms.calc.results["energy"] = float(atoms.calc.results["energy"])
-    errors = evaluate_model(load_model(model_files["float64"]), frames[-1:], batch_size=1)
-    assert errors.energy_mae == pytest.approx(0.0, abs=1e-9)
-
-
 def write(path, text):
     path.write_text(text)
     return path
@@ -259,28 +161,3 @@ def test_bad_options_are_named(model_files, data_file, capsys):
     )
     assert main(["nowhere.pt", str(data_file)]) == 1
     assert "'nowhere.pt'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("index", [":", "::2", "1:3", "-1", "-3:-1", "2"])
-def test_an_index_chooses_what_ase_chooses(index, data_file):
-    expected = ase.io.read(data_file, index=index)
-    expected = expected if isinstance(expected, list) else [expected]
-    frames, _ = read_checked(data_file, index)
-    for atoms, other in zip(frames, expected, strict=True):
-        np.testing.assert_array_equal(atoms.positions, other.positions)
-
-
-@pytest.mark.parametrize("index", [":", "1:", "-3:"])
-def test_a_structure_has_the_same_number_in_messages_whatever_is_chosen(index, data_file, tmp_path):
-    frames = ase.io.read(data_file, index=":")
-    frames[2].calc.results["energy"] = np.nan
-    path = write_extxyz(tmp_path / "broken.extxyz", frames)
-    with pytest.raises(ValueError, match="structure 2: energy is not finite"):
-        read_checked(path, index)
-    read_checked(path, ":2")  # of what is not chosen nothing is asked
-
-
-def test_structures_are_read_with_their_labels(data_file):
-    frames, _ = read_checked(data_file, "::2")
-    assert [len(atoms) for atoms in frames] == [3, 2]
-    assert all("forces" in atoms.calc.results for atoms in frames)
