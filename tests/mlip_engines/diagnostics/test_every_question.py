@@ -27,7 +27,7 @@ class Oscillators:
 
     def run(self, simulation, atoms, folder, progress=lambda steps: None):
         forces, rng = simulation.forces, np.random.default_rng(simulation.seed)
-        time = np.linspace(0.0, simulation.duration_ps, 201)
+        time = np.linspace(0.0, simulation.duration_ps, 101)
         drift = 50.0 if forces.file_name == "NC" else 0.02 * forces.inner_steps**2
         bath = simulation.temperature_K + HOTTER.get(forces.file_name, 0.0)
         freedom = 3 * len(atoms) - 3 * (simulation.ensemble not in ("langevin", "gle"))
