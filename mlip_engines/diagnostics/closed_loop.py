@@ -114,14 +114,14 @@ def _words(v: dict[str, Any]) -> str:
         else "an atom on a circle of 0.3 Å"
     )
     words = (
-        f"Work around {v['loops']} closed loops ({mover}, all other atoms at rest). "
-        f"Conservative forces: {v['work_C_rms_meV']:.2g} meV, the error of the integral."
+        f"Forces were integrated around {v['loops']} closed loops ({mover}, all other atoms at rest). Conservative "
+        f"forces do {v['work_C_rms_meV']:.2g} meV RMS of work, which is the error of the integral."
     )
     if "NC" in _kinds(v):
         others = ", ".join(f"{name} {w:+.0f}" for name, w in LITERATURE_MEV.items())
         words += (
-            f" NC forces: {v['work_NC_rms_meV']:.1f} meV RMS, energy that each lap makes or loses. Of a loop of "
-            f"their own, with another path, Bigi, Langer and Ceriotti report {others} meV."
+            f" NC forces do {v['work_NC_rms_meV']:.1f} meV RMS: energy that appears or is lost in each lap. For a loop "
+            f"with another path, Bigi, Langer and Ceriotti report {others} meV."
         )
     return words
 

@@ -106,8 +106,8 @@ class Dynamics(TrajectoryDiagnostic):
         shortest = min(v["picoseconds"].values(), default=0.0)
         if shortest < LONG_ENOUGH_PS:
             section.warnings.append(
-                f"Diffusion coefficients from {shortest:.1f} ps: atoms have not left their cages. They need tens of "
-                "picoseconds; compare spectra only."
+                f"Diffusion coefficients are from {shortest:.1f} ps, in which atoms do not leave their cages. They "
+                "need tens of picoseconds: compare spectra only."
             )
         names = [
             n for n in ("c_vv", *(f"c_vv_{e}" for e in v["elements"])) if f"{n}_C" in result.arrays
@@ -168,7 +168,8 @@ def _diffusion_of_groups(time_ps: NDArray, positions: NDArray) -> Estimate:
 
 def _words(v: dict[str, Any]) -> str:
     words = (
-        "Velocity power spectra (mass-weighted, of area one) and diffusion coefficients under SVR."
+        "Velocity power spectra (mass-weighted, of area one) and diffusion coefficients are from trajectories with the "
+        "SVR thermostat."
     )
     if v["edge_angstrom"]:
         words += (

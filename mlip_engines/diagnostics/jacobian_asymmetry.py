@@ -118,9 +118,9 @@ def _pairs(case: Case, chosen: NDArray[np.int_], jacobian: NDArray) -> dict[str,
 def _words(v: dict[str, Any]) -> str:
     others = ", ".join(f"{name} {value}" for name, value in LITERATURE.items())
     return (
-        f"The NC forces of this model have λ = {v['lambda_NC']:.4f}: this part of their Jacobian belongs to no "
-        f"energy. In bulk water Bigi, Langer and Ceriotti found {others}. Conservative forces come out at "
-        f"{v['lambda_C']:.1e}, the error of the differences."
+        f"The NC forces of this model have λ = {v['lambda_NC']:.4f}: this part of their Jacobian cannot come from an "
+        f"energy. In bulk water Bigi, Langer and Ceriotti found {others}. Conservative forces give "
+        f"{v['lambda_C']:.1e}, which is the error of finite differences."
     )
 
 

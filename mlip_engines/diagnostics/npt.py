@@ -160,8 +160,8 @@ def _words(v: dict[str, Any]) -> str:
         else " This model has no head for stress, so NC forces have no barostat."
     )
     return (
-        f"At {v['pressure_bar']:g} bar. C and r-RESPA see the same conservative virial.{head} The conserved "
-        "quantity is that of thermostat and barostat; OpenMM's Monte Carlo barostat has none."
+        f"The barostat is set to {v['pressure_bar']:g} bar. C and r-RESPA see the same conservative virial.{head} The "
+        "conserved quantity is that of thermostat and barostat; OpenMM's Monte Carlo barostat has none."
     )
 
 

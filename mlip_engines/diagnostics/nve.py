@@ -82,8 +82,8 @@ class ConstantEnergy(TrajectoryDiagnostic):
         modes, elements = result.values["modes"], result.values["elements"]
         caption = (
             "Left: change of the total energy, which is the conservative one in all cases. C lies on zero. It rises "
-            "where "
-            "NC forces alone move the atoms, because no energy belongs to these forces. Right: kinetic temperature."
+            "where NC forces alone move the atoms, because no energy belongs to these forces. Right: kinetic "
+            "temperature."
         )
         section = Section([_words(modes)], [_table(modes, elements)], [(caption, _figure(result))])
         stopped = {name: mode for name, mode in modes.items() if mode["stopped"]}
@@ -116,7 +116,7 @@ class ConstantEnergy(TrajectoryDiagnostic):
                 f"{number(heating, 0, sign=True)} K/ps."
             )
         return (
-            "heating by non-conservative forces alone is within its error, "
+            "heating by non-conservative forces alone is not larger than its error: "
             f"{with_error(heating, error, 0, sign=True)} K/ps."
         )
 
@@ -189,13 +189,13 @@ def _words(modes: dict[str, Any]) -> str:
 def _rescaled_words(mode: dict[str, Any], elements: list[str]) -> str:
     final = mode.get("final_temperature_K")
     if not final:
-        return "The run with forced energy is too short to say anything."
+        return "The run whose energy is kept constant by rescaling is too short to tell anything."
     parts = ", ".join(
         f"{e} {with_error(final[e], mode['final_temperature_K_error'][e], 0)} K" for e in elements
     )
     return (
-        f"Forcing the energy of NC dynamics to be constant by rescaling velocities ends at {parts}: a constant energy "
-        "alone does not say that forces are right."
+        f"With velocities rescaled so that the energy of NC dynamics stays constant, the run ends at {parts}. A "
+        "constant energy alone does not show that the forces are right."
     )
 
 

@@ -152,10 +152,10 @@ def _words(v: dict[str, Any]) -> str:
         verdict = (
             "equal within their errors" if gap < 2.0 * error else "not equal: equipartition fails"
         )
-        parts.append(f"{label_of(r['forces'])}: {with_error(gap, error, 1)} K, {verdict}")
+        parts.append(f"{label_of(r['forces'])}: {with_error(gap, error, 1)} K ({verdict})")
     if not parts:
-        return "Temperature above that of the bath, by thermostat."
-    return f"Largest difference between the temperatures of two elements under SVR. {'; '.join(parts)}."
+        return "The table shows how far the temperature is above that of the bath, for each thermostat."
+    return f"With the SVR thermostat the temperatures of two elements differ at most by: {'; '.join(parts)}."
 
 
 def _table(v: dict[str, Any]) -> Table:

@@ -85,7 +85,10 @@ class Optimisation(ModelDiagnostic):
     def render(self, result: Result) -> Section:
         """Words, a table and the largest force against the step."""
         v = result.values
-        words = f"At most {v['allowed_steps']} steps each. {_words(v['runs'])} Bigi, Langer and Ceriotti, {LITERATURE}."
+        words = (
+            f"Each minimisation may take {v['allowed_steps']} steps. {_words(v['runs'])} Bigi, Langer and Ceriotti "
+            f"report for {LITERATURE}."
+        )
         caption = "Largest force on an atom at each step; the grey line is the threshold."
         section = Section([words], [_table(v["runs"])], [(caption, _figure(result))])
         if not any(r["converged"] for r in v["runs"] if r["forces"] == "C"):

@@ -16,14 +16,13 @@ from mlip_engines.report.page import page
 
 SCHEMA = 1  # of report.json; anything that changes a meaning raises it
 QUICK_LOOK = (
-    "A quick look: trajectories of less than a picosecond from one start. Error bars are wide, and slow failures do "
-    "not show. Leave out --quick before you rely on it."
+    "This is a quick look: each trajectory is shorter than a picosecond, and there is one of each kind. Error bars "
+    "are wide, and slow failures do not show. Run without --quick before you rely on the model."
 )
 TERMS = (
     "C: conservative forces, minus the gradient of the energy. NC: non-conservative forces, which the model predicts "
     "directly. M: r-RESPA with M inner steps of NC forces per outer step, after which C - NC is applied. Drift: slope "
-    "of "
-    "the conserved energy against time."
+    "of the conserved energy against time."
 )
 
 
@@ -133,5 +132,6 @@ def _head(
         elements.warning(f"{w['part']}: {w['words']}" if w["part"] else w["words"])
         for w in warnings
     ]
-    head = [elements.heading(f"Validation of {title}", level=1), elements.paragraph(about)]
-    return [*head, elements.verdict(box), *warned, elements.paragraph(TERMS)]
+    head = [elements.heading(f"Validation of {title}", level=1)]
+    head += [elements.paragraph(about), elements.paragraph(TERMS)]
+    return [*head, elements.verdict(box), *warned]

@@ -95,8 +95,8 @@ class Stride(TrajectoryDiagnostic):
         section = Section([_words(v)], [_table(v)], [(caption, _figure(v))])
         if v["undecided_inner_steps"]:
             section.warnings.append(
-                f"M = {_listed(v)}: the error bar of the drift reaches across the limit. Longer runs (leave out "
-                "--quick, or use --picoseconds and --runs) would decide."
+                f"M = {_listed(v)}: the error bar of the drift reaches across the limit. Longer runs would "
+                "decide: leave out --quick, or use --picoseconds and --runs."
             )
         return section
 
@@ -108,8 +108,8 @@ class Stride(TrajectoryDiagnostic):
         measured = with_error(drift.get(DRIFT), drift.get(f"{DRIFT}_error"), 3, sign=True)
         if len(v["strides"]) == 1:
             return (
-                "the model has no head for non-conservative forces, and so no stride. Its energy drifts by "
-                f"{measured} meV/atom/ps with a step of {v['inner_step_fs']:g} fs."
+                "the model has no head for non-conservative forces, so there is no stride to choose. Its energy drifts "
+                f"by {measured} meV/atom/ps with a step of {v['inner_step_fs']:g} fs."
             )
         if best == 1:
             return (
@@ -119,7 +119,7 @@ class Stride(TrajectoryDiagnostic):
         speed = speed_up(result, beside)
         faster = f", {number(speed)} times as fast as conservative forces" if speed else ""
         undecided = (
-            f" M = {_listed(v)} may do as well: longer runs would tell."
+            f" M = {_listed(v)} may be small enough too: longer runs would decide."
             if v["undecided_inner_steps"]
             else ""
         )

@@ -96,7 +96,7 @@ class Structure(TrajectoryDiagnostic):
         """Words, a table and figures."""
         v = result.values
         if not v["periodic"]:
-            return Section(["The structure is not periodic: it has no g(r)."])
+            return Section(["The structure is not periodic, so it has no g(r)."])
         section = Section(warnings=list(v.get("left_out", [])))  # not in parts of earlier versions
         if not v["functions"]:
             return section
@@ -158,8 +158,9 @@ def _words(v: dict[str, Any]) -> str:
     correlation = " and orientational correlation c_uu(r)" if "c_uu" in v["functions"] else ""
     lengths = ", ".join(f"{p:.1f} ps with {f}" for f, p in v["picoseconds"].items())
     return (
-        f"Pair distributions g(r){correlation} under SVR, from {lengths}. By chance "
-        "about one bin in twenty lies beyond two standard errors; errors of a few blocks are themselves uncertain."
+        f"Pair distributions g(r){correlation} are from trajectories with the SVR thermostat: {lengths}. By chance "
+        "about one bin in twenty lies beyond two standard errors, and errors from so few blocks are uncertain "
+        "themselves."
     )
 
 

@@ -60,8 +60,8 @@ class Symmetry(ModelDiagnostic):
         if worst > ROUND_OFF_MEV_PER_ANGSTROM[v["dtype"]]:
             words = (
                 "Energy and forces depend on how the structure is turned in space. If this spread is not small "
-                "compared with "
-                "the errors of the model, use `pair_style mlip rotate yes` in LAMMPS, and train with random rotations."
+                "compared with the errors of the model, use `pair_style mlip rotate yes` in LAMMPS, and train with "
+                "random rotations."
             )
         return Section([words], [_table(v)])
 
