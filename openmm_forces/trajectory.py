@@ -18,6 +18,8 @@ import openmm
 from ase import Atoms
 from openmm import unit
 
+from mlip_engines.model.load import load_model
+from mlip_engines.model.structure_inputs import structure_inputs_of
 from mlip_engines.simulations.kinetics import species_of
 from mlip_engines.simulations.simulation import Forces, Simulation
 from mlip_engines.simulations.trajectory import Trajectory
@@ -119,14 +121,15 @@ class TrajectoryRun:
 
     def __init__(self, simulation: Simulation, atoms: Atoms, model: str, folder: Path):
         self.simulation, self.atoms, self.folder = simulation, atoms, folder
-        structure = from_ase(atoms)
+        structure, loaded = from_ase(atoms), load_model(model)
         # BussiIntegrator knows nothing about our parameter: its forces are the default
         bussi = simulation.ensemble == "svr" and simulation.forces.kind == "non_conservative"
         system = create_system(
             structure.topology,
-            model,
+            loaded,
             forces="non_conservative" if bussi else "conservative",
             remove_cm_motion=False,
+            **structure_inputs_of(loaded.metadata.structure_inputs, atoms.info),
         )
         for particle, mass in enumerate(atoms.get_masses()):
             system.setParticleMass(particle, mass)

@@ -70,5 +70,6 @@ class SeparateTensorsNetwork(nn.Module):
 
 
 def _structure(graph: Graph) -> tuple[dict[str, Tensor], ...]:
-    """Return the last argument of the methods, which files know that depend on it."""
-    return (graph.structure_inputs,) if graph.structure_inputs else ()
+    """Return the last argument of the methods: only files that depend on the structure as a whole have it."""
+    given = graph.structure_inputs
+    return (given,) if given else ()

@@ -12,10 +12,7 @@ from numpy.typing import ArrayLike
 from vesin_torch import NeighborList
 
 from mlip_engines.model.graph import Graph, reverse_edges
-from mlip_engines.model.structure_inputs import (
-    checked_structure_inputs,
-    structure_inputs_from_info,
-)
+from mlip_engines.model.structure_inputs import structure_inputs_of
 
 # A structure wider than this without periodicity is taken for one that has blown up.
 LARGEST_OPEN_EXTENT = 1.0e4  # Å
@@ -57,9 +54,7 @@ def neighbor_graph(atoms: Atoms, cutoff: float, structure_inputs: Sequence[str] 
     )
     if not structure_inputs:
         return graph
-    given = structure_inputs_from_info(structure_inputs, atoms.info)
-    values = checked_structure_inputs(structure_inputs, given, "atoms.info")
-    return graph._replace(**as_tensors(values))
+    return graph._replace(**as_tensors(structure_inputs_of(structure_inputs, atoms.info)))
 
 
 def as_tensors(structure_inputs: Mapping[str, float]) -> dict[str, torch.Tensor]:

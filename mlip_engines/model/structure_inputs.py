@@ -66,3 +66,15 @@ def structure_inputs_from_info(asked: Iterable[str], info: Mapping[str, Any]) ->
                 found[name] = info[key]
                 break
     return found
+
+
+def structure_inputs_of(asked: Iterable[str], info: Mapping[str, Any]) -> dict[str, float]:
+    """Return the values that a model depends on, all of them from ``Atoms.info``.
+
+    Raises
+    ------
+    ValueError
+        If one is missing or cannot be right.
+    """
+    asked = list(asked)
+    return checked_structure_inputs(asked, structure_inputs_from_info(asked, info), "atoms.info")

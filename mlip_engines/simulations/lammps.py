@@ -15,6 +15,8 @@ import numpy as np
 
 from mlip_engines.compiled.target import BuildError
 from mlip_engines.lammps.plugin import find_plugin, lammps_command, plugin_target
+from mlip_engines.model.archive import read_metadata
+from mlip_engines.model.structure_inputs import structure_inputs_of
 from mlip_engines.simulations.child_process import Conversation, child_process
 from mlip_engines.simulations.engine import EngineError, complete_turns, initial_state
 from mlip_engines.simulations.kinetics import species_of
@@ -85,7 +87,14 @@ class LammpsEngine:
         progress(first * per_chunk)
         failure = ""
         if first < n_chunks and not (folder / "stopped").exists():
-            text = script_of(simulation, self.model, species, first, bool(atoms.pbc.all()))
+            text = script_of(
+                simulation,
+                self.model,
+                species,
+                first,
+                periodic=bool(atoms.pbc.all()),
+                structure=_structure_inputs(self.model, atoms),
+            )
             (folder / "run.in").write_text(text)
             write_matrix(folder / "gle.A", simulation)
             failure = self._execute(folder, progress)
@@ -202,6 +211,7 @@ class _Timings:
     def __init__(self, model: Path, atoms: Atoms, inner_step_fs: float):
         self.model, self.atoms, self.inner_step_fs = model, atoms, inner_step_fs
         self.species = species_of(atoms)
+        self.structure = _structure_inputs(model, atoms)
         self.failure, self.parts = "", {}
         self._stack = ExitStack()
         self._processes: dict[str, Conversation] = {}
@@ -225,7 +235,8 @@ class _Timings:
         """Return the ms of an inner step, None if LAMMPS has ended."""
         if self.failure:
             return None
-        process, steps = self._process(pair_style_of(forces)), forces.outer_steps(inner_steps)
+        process = self._process(pair_style_of(forces, self.structure))
+        steps = forces.outer_steps(inner_steps)
         for line in timed_run(forces, self.inner_step_fs, steps, warm_up=first):
             process.say(line)
         seconds, last_words, counts = None, "", False
@@ -256,6 +267,11 @@ class _Timings:
                 process.say(line)
             self._processes[pair_style] = process
         return self._processes[pair_style]
+
+
+def _structure_inputs(model: Path, atoms: Atoms) -> dict[str, float]:
+    """Return what the model depends on of the structure as a whole, from ``atoms.info``."""
+    return structure_inputs_of(read_metadata(model).structure_inputs, atoms.info)
 
 
 def _read_chunk(folder: Path, k: int, s: Simulation, n_species: int) -> Trajectory:

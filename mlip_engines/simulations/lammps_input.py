@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,12 +66,18 @@ def write_matrix(path: Path, s: Simulation) -> None:
 
 
 def script_of(
-    simulation: Simulation, model: Path, species: list[str], first: int, periodic: bool
+    simulation: Simulation,
+    model: Path,
+    species: list[str],
+    first: int,
+    *,
+    periodic: bool,
+    structure: Mapping[str, float],
 ) -> str:
-    """Return the input that runs the chunks from ``first`` on."""
+    """Return the input that runs the chunks from ``first`` on; ``structure`` as for :func:`pair_style_of`."""
     s, forces = simulation, simulation.forces
     step = s.outer_step_fs / 1000.0  # ps
-    style = pair_style_of(forces)
+    style = pair_style_of(forces, structure)
     if s.non_conservative_stress:
         style += " stress non_conservative"
     start = "read_data start.data" if first == 0 else f"read_restart chunk_{first - 1}.restart"
@@ -106,11 +113,15 @@ def script_of(
     return "\n".join(lines) + "\n"
 
 
-def pair_style_of(forces: Forces) -> str:
-    """Return the pair style and its keywords, without a stress of the head."""
+def pair_style_of(forces: Forces, structure: Mapping[str, float]) -> str:
+    """Return the pair style and its keywords, without a stress of the head.
+
+    ``structure`` has the total charge and the spin multiplicity, as far as the model depends on them.
+    """
     # Masses are those of the structure: heavy hydrogens are hydrogens.
     alone = " forces non_conservative" if forces.kind == "non_conservative" else ""
-    return f"mlip check_masses no{alone}"
+    words = "".join(f" {name} {value:.17g}" for name, value in structure.items())
+    return f"mlip check_masses no{alone}{words}"
 
 
 def timed_run(
