@@ -10,7 +10,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -
 ARGS ?=
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: env demo bench quick test lint format clean check-tools
+.PHONY: env demo bench quick test wheel lint format clean check-tools
 
 env: $(VENV)/.installed
 
@@ -46,6 +46,10 @@ quick: env
 test: env
 	$(PYTEST) $(ARGS)
 
+# With the compiled plugin and operators, for this platform and the installed LAMMPS and torch.
+wheel: env
+	$(BIN)/python .ci/wheel.py --output dist
+
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,4 +61,4 @@ format: env
 	$(BIN)/clang-format -i $(CXX_SOURCES)
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo build dist *.egg-info

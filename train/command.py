@@ -18,6 +18,15 @@ def main(arguments: list[str] | None = None) -> int:
         0, or 1 after a message about what was expected and what was got.
     """
     options = argument_parser().parse_args(arguments)
+    try:
+        import matplotlib  # noqa: F401
+        import yaml  # noqa: F401
+    except ImportError as e:
+        print(
+            f"mlip-train: training needs {e.name}; run: pip install 'mlip-engines[train]'",
+            file=sys.stderr,
+        )
+        return 1
     from mlip_train.loop.run import train
     from mlip_train.machine.settings import Machine
     from mlip_train.recipe import read_recipe

@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+CARRIED_RPATH = (
+    "../../torch/lib"  # from mlip_engines/carried, where libraries of a wheel look for torch
+)
 CARRIED_RECORD = "carried.json"  # {"operators": {"torch": ..., "sources": ...}, "lammps": {...}}
 
 
@@ -159,7 +162,7 @@ def why_missing(target: Target) -> str:
 
 def carried_directory() -> Path:
     """Return the folder of libraries that a wheel may carry."""
-    return Path(__file__).parent / "carried"
+    return Path(__file__).parents[1] / "carried"
 
 
 def is_carried(target: Target) -> bool:
@@ -173,9 +176,8 @@ def is_carried(target: Target) -> bool:
     except (OSError, ValueError):
         return False
     expected = {**target.versions, "sources": target.sources}
-    beside = folder.parents[1] / "torch"
     return (
         record.get(target.name) == expected
-        and beside.is_dir()
+        and (folder / CARRIED_RPATH / "libtorch.so").is_file()
         and all((folder / name).is_file() for name in target.libraries)
     )

@@ -137,7 +137,9 @@ def wheel(no_plugin, monkeypatch, tmp_path):
     """A site-packages with libraries that a wheel has brought, and torch beside them."""
     folder = tmp_path / "site-packages" / "mlip_engines" / "carried"
     folder.mkdir(parents=True)
-    (tmp_path / "site-packages" / "torch").mkdir()
+    torch = tmp_path / "site-packages" / "torch" / "lib"
+    torch.mkdir(parents=True)
+    (torch / "libtorch.so").touch()
     for name in (*PLUGIN.libraries, *OPERATORS.libraries):
         (folder / name).touch()
     record = {"operators": {"torch": "2.9.1", "sources": "def"}}
@@ -167,7 +169,7 @@ def test_libraries_of_a_wheel_for_anything_else_are_not_taken(wheel, change):
 
 
 def test_libraries_of_a_wheel_need_torch_beside_them(wheel):
-    (wheel.parents[1] / "torch").rmdir()
+    (wheel.parents[1] / "torch" / "lib" / "libtorch.so").unlink()
     assert target.find(PLUGIN) is None
 
 
