@@ -11,7 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlip_engines.model.contract import STRUCTURE_INPUTS
 from mlip_engines.model.load import find_model
+from mlip_engines.model.structure_inputs import structure_inputs_from_info
 from mlip_engines.simulations.engine import make_engine
 from mlip_engines.simulations.simulation import Simulation
 from mlip_engines.simulations.trajectory import Trajectory
@@ -38,7 +40,9 @@ def simulate(
         A model file, or the name of a shipped model such as ``"water"``.
     atoms : ase.Atoms
         Periodic in all directions or in none; it is not changed. Its velocities are the initial ones if the seed
-        of the simulation is 0.
+        of the simulation is 0. Total charge and spin multiplicity are taken from ``atoms.info`` (keys of
+        :data:`~mlip_engines.model.structure_inputs.INFO_KEYS`) by an engine that can give them, if the model
+        depends on them.
     simulation : Simulation
         What to run.
     engine : str
@@ -78,6 +82,9 @@ def _record(model: Path, atoms: Atoms, simulation: Simulation, engine: str) -> d
     state = hashlib.sha256()
     for values in (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, atoms.get_masses()):
         state.update(values.tobytes())
+    inputs = structure_inputs_from_info(STRUCTURE_INPUTS, atoms.info)
+    if inputs:  # a model may depend on them
+        state.update(repr(sorted(inputs.items())).encode())
     if simulation.seed == 0:
         state.update(atoms.get_momenta().tobytes())
     return {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from mlip_engines import MlipCalculator
 from mlip_engines.simulations.child_process import child_process
 from mlip_engines.simulations.drift import energy_drift
 from mlip_engines.simulations.engine import EngineError, initial_state, make_engine
@@ -19,6 +20,7 @@ from mlip_engines.simulations.simulation import (
     Simulation,
 )
 from mlip_train.potentials.analytic import LennardJones
+from mlip_train.potentials.charged import ChargedLennardJones
 from tests.exact_models import CURL, K, write_model
 
 pytestmark = pytest.mark.slow
@@ -295,3 +297,23 @@ def test_a_child_ends_with_its_block(tmp_path):
         ) as lines,
     ):
         assert list(lines) == []
+
+
+@pytest.fixture(scope="module")
+def charged_model(tmp_path_factory):
+    network = ChargedLennardJones(6.0)
+    return write_model(tmp_path_factory.mktemp("charged") / "charged.pt", network, ["Ar"])
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_a_model_is_given_the_charge_and_spin_of_the_structure(
+    name, charged_model, argon, tmp_path
+):
+    engine, simulation = engine_of(name, charged_model), Simulation(CONSERVATIVE, 0.064, **SHORT)
+    with pytest.raises((ValueError, EngineError), match="total_charge"):
+        engine.run(simulation, argon, tmp_path / "neither")
+    ion = argon.copy()
+    ion.info |= {"charge": -2, "spin": 3}
+    run = engine.run(simulation, ion, tmp_path / "ion")
+    ion.calc = MlipCalculator(charged_model)
+    assert run.potential_eV[0] == pytest.approx(ion.get_potential_energy(), abs=1e-6)
