@@ -83,7 +83,8 @@ class Cost(EngineDiagnostic):
             section.paragraphs.append(
                 f"Conservative forces cost F = {price} times the head alone. r-RESPA should cost "
                 "1 + (F - 1)/M of it per inner step, because C and NC at the end of an outer step come from one "
-                f"evaluation. Medians of {result.values['turns']} turns; ± is half the range between their quartiles."
+                f"evaluation. Times are medians of {result.values['turns']} turns; ± is half the range between their "
+                "quartiles."
             )
             caption = "Cost of an inner step, in units of the head alone."
             section.figures.append((caption, _figure(modes)))

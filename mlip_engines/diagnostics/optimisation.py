@@ -93,8 +93,8 @@ class Optimisation(ModelDiagnostic):
         section = Section([words], [_table(v["runs"])], [(caption, _figure(result))])
         if not any(r["converged"] for r in v["runs"] if r["forces"] == "C"):
             section.warnings.append(
-                "No minimisation with conservative forces converged in the steps allowed: success rates do not compare "
-                "the two kinds of forces here. Allow more steps (leave out --quick)."
+                "No minimisation with conservative forces converged within the allowed steps, so success rates do not "
+                "compare the two kinds of forces here. Allow more steps: leave out --quick."
             )
         return section
 

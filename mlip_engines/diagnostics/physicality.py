@@ -159,8 +159,8 @@ def _words(v: dict[str, Any]) -> str:
     bad = sum(r["unphysical"] for r in v["runs"])
     kind = "within molecules" if v["molecular"] else "between all atoms"
     return (
-        f"{bad} of {len(v['runs'])} trajectories are unphysical: atoms closer than half the smallest distance at "
-        f"the start, or a Lindemann index δ {kind} above {LOCAL_LIMIT} for an atom or {GLOBAL_LIMIT} on average."
+        f"{bad} of {len(v['runs'])} trajectories are unphysical: two atoms come closer than half the smallest distance "
+        f"at the start, or the Lindemann index δ {kind} exceeds {LOCAL_LIMIT} for an atom or {GLOBAL_LIMIT} on average."
     )
 
 

@@ -18,9 +18,10 @@ from mlip_engines.diagnostics.diagnostic import (
     Simulations,
     TrajectoryDiagnostic,
 )
+from mlip_engines.diagnostics.equilibration import equilibration, write_last_frame
 from mlip_engines.diagnostics.folder import Folder
 from mlip_engines.diagnostics.ranks import Alone, Ranks, share
-from mlip_engines.simulations.simulation import CONSERVATIVE, Simulation
+from mlip_engines.simulations.simulation import Simulation
 from mlip_engines.simulations.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Runner:
         seconds = sum(self._seconds(d) for d in self._missing_of_model())
         trajectories: dict[Path, float] = {}
         if self.case.settings.equilibrate_ps > 0.0 and not self.folder.start.exists():
-            simulation = self._equilibration()
+            simulation = equilibration(self.case)
             path = self.folder.series(self.engines[0].name, simulation)
             trajectories[path] = self._price(simulation)
         for engine in self.engines:
@@ -146,42 +147,21 @@ class Runner:
         wanted = dict.fromkeys(simulation for plan in plans for simulation in plan.values())
         return [s for s in wanted if not self.folder.series(engine.name, s).exists()]
 
-    def _equilibration(self) -> Simulation:
-        ps = self.case.settings.equilibrate_ps
-        return self.case.simulation(
-            CONSERVATIVE,
-            ps,
-            ensemble="langevin",
-            time_constant_fs=100.0,
-            frame_every_fs=1000.0 * ps / max(1, round(ps)),
-        )
-
     def _equilibrate(self, progress: Progress) -> None:
         """Replace the structure of the case by one that has been at its temperature for a while."""
         import ase.io
 
         if self.case.settings.equilibrate_ps <= 0.0:
             return
-        path = self.folder.start
+        path, atoms = self.folder.start, self.case.atoms
         if self.ranks.rank == 0 and not path.exists():
-            self._run(self.engines[0], self._equilibration(), self.case.atoms, progress)
-            run = Trajectory.load(self.folder.series(self.engines[0].name, self._equilibration()))
-            if run.stopped:
-                raise ValueError(
-                    f"the equilibration with conservative forces stopped: {run.stopped}; give a structure that this "
-                    "model knows, or --equilibrate 0"
-                )
-            start = self.case.atoms.copy()
-            if start.pbc.any():
-                start.set_cell(run.frame_cell[-1])
-            start.positions = run.positions[-1]
-            draft = path.with_name("draft.extxyz")
-            ase.io.write(draft, start, columns=["symbols", "positions"])
-            draft.replace(path)
+            engine, simulation = self.engines[0], equilibration(self.case)
+            self._run(engine, simulation, atoms, progress)
+            run = Trajectory.load(self.folder.series(engine.name, simulation))
+            write_last_frame(run, atoms, path)
         self.ranks.barrier()
-        masses = self.case.atoms.get_masses()
         self.case.atoms = ase.io.read(path)
-        self.case.atoms.set_masses(masses)
+        self.case.atoms.set_masses(atoms.get_masses())
 
     def _share(
         self,

@@ -156,7 +156,7 @@ def as_atoms(atoms: Atoms, run: Trajectory, frames: NDArray[np.int_]) -> list[At
 
 def _words(v: dict[str, Any]) -> str:
     correlation = " and orientational correlation c_uu(r)" if "c_uu" in v["functions"] else ""
-    lengths = ", ".join(f"{p:.1f} ps with {f}" for f, p in v["picoseconds"].items())
+    lengths = ", ".join(f"{p:.1f} ps with {label_of(f)}" for f, p in v["picoseconds"].items())
     return (
         f"Pair distributions g(r){correlation} are from trajectories with the SVR thermostat: {lengths}. By chance "
         "about one bin in twenty lies beyond two standard errors, and errors from so few blocks are uncertain "
