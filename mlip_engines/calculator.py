@@ -42,15 +42,15 @@ class MlipCalculator(Calculator):
     model : str, Path or LoadedModel
         A model file, or the name of a shipped model.
     forces : {"conservative", "non_conservative"}
-        What the property ``forces`` is. Non-conservative forces are the gradient of nothing:
-        on their own they heat a simulation, and a minimiser may not converge.
+        What the property ``forces`` is. Non-conservative forces are not the gradient of an energy: on their own
+        they heat a simulation, and a minimiser may not converge.
     device : str or torch.device
         Ignored when the model is already loaded.
     total_charge : float, optional
-        Charge of the structure in elementary charges, for models that depend on it. By default that of the structure,
+        Charge of the structure in elementary charges, for models that depend on it. The default is
         ``atoms.info["total_charge"]`` or ``atoms.info["charge"]``.
     spin_multiplicity : int, optional
-        2 S + 1, likewise; by default ``atoms.info["spin_multiplicity"]`` or ``atoms.info["spin"]``.
+        2 S + 1, likewise. The default is ``atoms.info["spin_multiplicity"]`` or ``atoms.info["spin"]``.
 
     Raises
     ------

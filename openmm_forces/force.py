@@ -37,13 +37,23 @@ def create_force(
     total_charge: float | None = None,
     spin_multiplicity: int | None = None,
 ) -> openmm.Force:
-    """Make a force that evaluates a model; works with every integrator, minimiser and barostat.
+    """Return a force that evaluates a model. It works with every integrator, minimiser and barostat.
 
-    The force has a global parameter ``mlip_forces``: 0 conservative (the default), 1
-    non-conservative, 2 conservative minus non-conservative, 3 as 0 with 1 and 2 to follow at the
-    same positions, 4 non-conservative with an energy of zero, 4 + M the kick at the ends of an outer
-    step of M inner ones. Energies are conservative, except at 4, and at 1: NaN, because no energy is
-    evaluated there; see :func:`openmm_forces.conservative_energy`.
+    The global parameter ``mlip_forces`` of the force says what a Context returns:
+
+    =========  =====================================================================================
+    value      forces
+    =========  =====================================================================================
+    0          conservative, C (the default)
+    1          non-conservative, NC; the energy is NaN, because none is evaluated
+    2          C - NC
+    3          C; NC and C - NC at the same positions then cost nothing
+    4          NC, with an energy of zero
+    4 + M      NC + M (C - NC), the kick at both ends of an outer step of M inner steps
+    =========  =====================================================================================
+
+    Unless stated otherwise the energy is the conservative one; see also
+    :func:`openmm_forces.conservative_energy`.
 
     Parameters
     ----------
@@ -57,14 +67,13 @@ def create_force(
         ``openmmtorch.TorchForce``, or ``openmm.PythonForce`` around the same module; ``"auto"``
         takes the first that works here.
     forces : {"conservative", "non_conservative"}
-        The default of ``mlip_forces``. Without an energy, barostats and minimisers do not work: a
-        barostat is refused at its first trial.
+        The default of ``mlip_forces``. With non-conservative forces there is no energy, so barostats and minimisers
+        do not work; a barostat is refused at its first trial.
     periodic : bool
         Use the periodic box, in all three directions. Default no, as for other OpenMM forces;
         ``setUsesPeriodicBoundaryConditions`` of the force changes it later.
     skin : float (nm) or Quantity
-        How far the neighbour list reaches beyond the cutoff; it saves rebuilds and changes no
-        result.
+        How far the neighbour list reaches beyond the cutoff. It saves rebuilds and changes no result.
     total_charge : float, optional
         Charge of the atoms of the model together, in elementary charges, for models that depend on it.
     spin_multiplicity : int, optional
@@ -92,8 +101,8 @@ def create_force(
     has its own copy of a TorchForce's module; Contexts share that of a PythonForce. openmmtorch 1.5
     was compiled against an OpenMM whose serialisation has another layout than that of 8.6: reading a
     TorchForce back from XML, copying a System that has one, or putting one into a CustomCVForce
-    ends the process. Use ``host="python"`` there, or make the System anew and load state or
-    checkpoint into it.
+    ends the process. Use ``host="python"`` there, or build the System again and load a state or a checkpoint into
+    it.
     """
     if forces not in FORCES:
         raise ValueError(f"expected forces to be one of {tuple(FORCES)}, got {forces!r}")
@@ -124,7 +133,7 @@ def create_split_forces(
     inner_group: int = 1,
     outer_group: int = 0,
 ) -> tuple[openmm.Force, openmm.Force]:
-    """Make two forces for OpenMM's own ``MTSIntegrator`` and ``MTSLangevinIntegrator``.
+    """Return two forces for OpenMM's own ``MTSIntegrator`` and ``MTSLangevinIntegrator``.
 
     The inner force is the non-conservative one, the outer the conservative minus the
     non-conservative one with the conservative energy; their sum is conservative. With M inner steps::
@@ -134,9 +143,8 @@ def create_split_forces(
         system.addForce(outer)
         integrator = MTSIntegrator(2 * femtoseconds, [(0, 1), (1, 4)])
 
-    Nothing is shared between them: an outer step costs M evaluations of the non-conservative head
-    and one of everything, with its non-conservative forces a second time, instead of M - 1 and one.
-    Prefer :class:`openmm_forces.RespaIntegrator` wherever it fits.
+    The two forces share nothing: an outer step costs M evaluations of the non-conservative head and one full
+    evaluation, instead of M - 1 and one. Prefer :class:`openmm_forces.RespaIntegrator` wherever it fits.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def create_mixed_system(
     total_charge: float | None = None,
     spin_multiplicity: int | None = None,
 ) -> openmm.System:
-    """Make a System of which a model describes one region, by mechanical embedding.
+    """Return a System in which a model describes one region, by mechanical embedding.
 
     ``E = E_MM(all) - E_MM(within the region) + E_ML(region)``: bonds, angles, torsions,
     constraints, Lennard-Jones and Coulomb interactions between particles of the region are removed

@@ -23,10 +23,10 @@ def create_system(
     total_charge: float | None = None,
     spin_multiplicity: int | None = None,
 ) -> openmm.System:
-    """Make a System in which a model gives all energies and forces.
+    """Return a System in which a model computes all energies and forces.
 
-    Periodic if the topology has box vectors, in vacuum if not. Masses are those of the elements, unless
-    hydrogens are made heavier; no constraints.
+    The System is periodic if the topology has box vectors. Masses are those of the elements, unless hydrogens are made
+    heavier. There are no constraints.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def create_system(
     remove_cm_motion : bool
         Add a CMMotionRemover, as ``ForceField.createSystem`` does.
     hydrogen_mass : float (g/mol) or Quantity, optional
-        Of every hydrogen atom; what it gains, the heavy atom that it is bonded to loses (Feenstra, Hess, Berendsen,
-        J. Comput. Chem. 20, 786 (1999)). Structure and thermodynamics of classical nuclei do not depend on masses, and
-        slower bonds carry a longer outer step of r-RESPA; dynamics do change. Bonds are those of the topology.
+        Mass of every hydrogen atom. The heavy atom that it is bonded to in the topology loses what it gains (Feenstra,
+        Hess, Berendsen, J. Comput. Chem. 20, 786 (1999)). Structure and thermodynamics of classical nuclei do not
+        depend on masses, and slower bonds allow a longer outer step of r-RESPA. Dynamics do change.
 
     Raises
     ------
