@@ -82,7 +82,7 @@ class Simulation:
     row_every_fs : float
         Between two rows of energies; rounded to whole outer steps.
     frame_every_fs : float
-        Between two frames of positions and velocities; 0 keeps none but the last.
+        Between two frames of positions and velocities; 0 keeps none.
     chunks : int
         Pieces after which a run that was stopped can go on; 0 is one per picosecond.
     seed : int

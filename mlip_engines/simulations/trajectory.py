@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 @dataclass
@@ -46,6 +50,32 @@ class Trajectory:
     seconds: np.ndarray
     n_steps: np.ndarray
     stopped: str = field(default="")
+
+    def structures(self, atoms: Atoms) -> list[Atoms]:
+        """Return the frames as structures of ASE, with their velocities and their cells.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            What was simulated: elements, masses and periodicity.
+
+        Returns
+        -------
+        list of ase.Atoms
+            In the orientation of the engine, which may differ from that of ``atoms``.
+        """
+        from ase import units
+
+        frames = []
+        for positions, velocities, cell in zip(
+            self.positions, self.velocities, self.frame_cell, strict=True
+        ):
+            frame = atoms.copy()
+            frame.set_cell(cell if atoms.pbc.any() else atoms.cell)
+            frame.set_positions(positions)
+            frame.set_velocities(velocities / (1000.0 * units.fs))
+            frames.append(frame)
+        return frames
 
     def save(self, path: Path) -> None:
         """Write to an npz file; it is there whole or not at all."""

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib.util
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import ase.io
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import mlip_engines.simulations
+from mlip_engines import MlipCalculator
 from mlip_engines.simulations import (
     CONSERVATIVE,
     EngineError,
@@ -48,6 +50,19 @@ def test_the_example_of_the_package_runs(name, argon_model, argon, tmp_path, mon
     drift = names["conservation"](argon, [run]).drift
     assert abs(drift.value) < 1.0 and np.isfinite(drift.error)
     assert not list(tmp_path.glob("mlip-simulation-*"))  # nothing is left behind
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frames_are_structures_with_the_energy_of_their_row(name, argon_model, argon):
+    engine_of(name, argon_model)
+    simulation = replace(SHORT, frame_every_fs=8.0, row_every_fs=8.0)
+    run = simulate(argon_model, argon, simulation, engine=name)
+    frames = run.structures(argon)
+    assert len(frames) == len(run.frame_time_ps) == 9
+    last = frames[-1]
+    last.calc = MlipCalculator(argon_model)
+    assert last.get_potential_energy() == pytest.approx(run.potential_eV[-1], abs=1e-5)
+    assert last.get_kinetic_energy() == pytest.approx(run.kinetic_eV[-1].sum(), rel=1e-5)
 
 
 @pytest.mark.lammps
