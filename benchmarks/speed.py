@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/speed.py --molecules 64 512 -o speed
 
 Conservative forces (C), non-conservative forces (NC) and r-RESPA with several strides M, in LAMMPS, OpenMM and ASE
-(which has no r-RESPA), and the bare module on the same graph. Each engine and size has a process of its own, in which
-all modes and the bare module take turns, so that whatever else the machine does meets all; medians are compared. For
-the smallest size the energy is followed as well (--drift-ps), because a speed says nothing without its drift.
+(which has no r-RESPA), and the bare module on the same graph. For each engine and size, all modes take turns with the
+bare module, so that whatever else the machine does slows all of them alike; medians are compared. For the smallest size
+the energy is followed as well (--drift-ps), because a speed says nothing without its drift; drifts and their errors are
+those of mlip_engines.simulations.drift. Memory is that of the largest process of the engine, without the bare module.
 
 Writes ``speed.json`` (everything), ``table.md`` and ``speed.png``. Parts that are finished are not measured again.
 """

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlip_engines.model.archive import read_metadata
+from mlip_engines.model.structure_inputs import structure_inputs_of
 from mlip_engines.simulations.simulation import Forces, Simulation
 from mlip_engines.simulations.thermostats import (
     HIGH_PASS_FREQUENCY,
@@ -111,6 +113,13 @@ def script_of(
             lines.append("undump frames")
         lines += ["log none", "write_restart draft", f"shell mv draft chunk_{k}.restart"]
     return "\n".join(lines) + "\n"
+
+
+def structure_inputs_for(model: Path, atoms: Atoms) -> dict[str, float]:
+    """Return what the model depends on of the structure as a whole, from ``atoms.info``."""
+    if not model.is_file():
+        return {}  # LAMMPS says so
+    return structure_inputs_of(read_metadata(model).structure_inputs, atoms.info)
 
 
 def pair_style_of(forces: Forces, structure: Mapping[str, float]) -> str:
