@@ -12,6 +12,7 @@ from pathlib import Path
 from mlip_engines.compiled import operators, target
 from mlip_engines.compiled.target import BuildError, Target
 from mlip_engines.launcher import is_first
+from mlip_engines.shipped_models import models_directory
 
 PLUGIN_NAME = "mlipplugin.so"  # LAMMPS looks for names that end in "plugin.so"
 TORCH_LIBRARY_NAME = "libmlip_torch.so"
@@ -22,11 +23,6 @@ def source_directory() -> Path:
     """Return the folder of the C++ sources: of a checkout, or as they were installed."""
     checkout = Path(__file__).parents[2] / "lammps_plugin"
     return checkout if checkout.is_dir() else Path(__file__).parent / "pair_style"
-
-
-def models_directory() -> Path:
-    """Return the folder of the shipped models."""
-    return Path(__file__).parents[1] / "shipped_models"
 
 
 def plugin_target(lammps: tuple[str, str] | None = None) -> Target:

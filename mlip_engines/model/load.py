@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlip_engines.model.archive import read_metadata, verify_checksum
 from mlip_engines.model.contract import ModelContractError, ModelMetadata
 from mlip_engines.model.structure_inputs import checked_structure_inputs
+from mlip_engines.shipped_models import models_directory
 
 if TYPE_CHECKING:
     import torch
@@ -73,11 +74,6 @@ class LoadedModel:
                 f"{self.path}: the model knows {', '.join(self.metadata.species)}, got "
                 f"{', '.join(unknown)}; use a model trained for these elements"
             )
-
-
-def models_directory() -> Path:
-    """Return the folder of the models that come with the package."""
-    return Path(__file__).parents[1] / "shipped_models"
 
 
 def find_model(name: str | Path) -> Path:

@@ -36,9 +36,7 @@ def test_every_folder_with_python_is_a_package_that_is_installed():
 
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {str(Path(name).parent) for name in tracked() if name.endswith(".py")}
-    data_only = {"mlip_engines.lammps.pair_style", "mlip_engines.shipped_models"}
-    data_only |= {"mlip_train.recipes"}
-    expected = {folder.replace("/", ".") for folder in folders} | data_only
+    expected = {folder.replace("/", ".") for folder in folders} | {"mlip_engines.lammps.pair_style"}
     assert set(setuptools["packages"]) == expected
 
 
