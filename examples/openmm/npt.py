@@ -2,8 +2,8 @@
 
     python examples/openmm/npt.py --steps 5000 --pressure 1 --output npt.csv
 
-The barostat sees the conservative energy: each of its trials is a full evaluation. The shipped model
-was trained without stresses: trust its density with care.
+The barostat sees the conservative energy, and each of its trial moves costs a full evaluation. The shipped
+model was trained without stress labels, so be careful with its density.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Water at constant temperature in OpenMM, under r-RESPA, to be resumed after a kill.
+"""Water at constant temperature in OpenMM with r-RESPA; a run that was killed can be resumed.
 
     python examples/openmm/nvt.py --thermostat bussi --steps 5000 --output nvt
     python examples/openmm/nvt.py --thermostat bussi --steps 5000 --output nvt --resume
 
-Writes into the folder: ``energy.csv`` with the conserved energy (potential and kinetic, less the heat
-from the bath), ``heads.csv`` with the disagreement of non-conservative and conservative forces,
-``frames.extxyz`` for ASE, and a checkpoint. A run that was killed goes on from the checkpoint with
-``--resume``; the files then have every step once.
+The folder then has ``energy.csv`` with the conserved energy (potential plus kinetic, minus the heat from
+the bath), ``heads.csv`` with the difference between non-conservative and conservative forces,
+``frames.extxyz`` for ASE, and a checkpoint. With ``--resume`` the run continues from the checkpoint, and the
+files have every step once.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=50, help="outer steps between reports")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("nvt"), help="folder")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint")
     parser.add_argument("--host", choices=("auto", "torch", "python"), default="auto")
     return parser.parse_args()
 

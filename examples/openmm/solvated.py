@@ -1,10 +1,10 @@
-"""Molecules described by a model in a box of water described by a force field, under r-RESPA.
+"""Molecules described by a model, in a box of force-field water, with r-RESPA.
 
     python examples/openmm/solvated.py --molecules 0 --steps 500
 
-Reads water as O, H, H for each molecule; the molecules named become the region of the model, the
-others are rigid TIP3P. For another solute, make topology and ``mm_system`` with OpenMM's ``Modeller``
-and ``ForceField`` and a model that knows its elements; the rest stays as it is.
+The structure is water, O, H, H for each molecule. The molecules you name become the region of the model; the
+others are rigid TIP3P. For another solute, make topology and ``mm_system`` with OpenMM's ``Modeller`` and
+``ForceField``, and use a model that knows its elements. The rest of the script stays the same.
 """
 
 import argparse
