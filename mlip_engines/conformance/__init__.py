@@ -34,7 +34,7 @@ def check_conformance(
     *,
     rotation: bool = False,
 ) -> list[str]:
-    """Put a model through every check of the contract.
+    """Check that a network or a model file does everything that engines rely on.
 
     Parameters
     ----------

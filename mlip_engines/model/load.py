@@ -77,7 +77,7 @@ class LoadedModel:
 
 
 def find_model(name: str | Path) -> Path:
-    """Find a model file: a path as it is, then a shipped model with or without ``.pt``.
+    """Return the path of a model file, or of a shipped model by its name.
 
     Raises
     ------

@@ -24,7 +24,7 @@ _ROWS, _COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
 
 @dataclass(frozen=True)
 class ModelErrors:
-    """Errors on a set of structures; forces and stress per component, None without such a head or such labels."""
+    """Errors on a set of structures, forces and stress per component; None if the head or the labels are missing."""
 
     n_structures: int
     n_atoms: int

@@ -21,7 +21,7 @@ GIVE_UP = 1e3  # eV/Å; forces as large as this lead nowhere
 
 
 class Relaxation(NamedTuple):
-    """What :func:`relax` ends with.
+    """Result of :func:`relax`.
 
     Parameters
     ----------

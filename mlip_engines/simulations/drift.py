@@ -85,7 +85,7 @@ def rows_before_explosion(trajectory: Trajectory, temperature_K: NDArray[np.floa
 
 @dataclass(frozen=True)
 class Conservation:
-    """How well runs that differ in their velocities only kept their energy and temperature.
+    """How well energy and temperature were conserved, in runs that differ only in their velocities.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class Conservation:
 
 
 def conservation(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") -> Conservation:
-    """Measure drift, heating and final temperatures of runs that differ in their velocities only.
+    """Measure drift, heating and final temperatures of runs that differ only in their velocities.
 
     Parameters
     ----------

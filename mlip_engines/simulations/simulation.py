@@ -13,7 +13,7 @@ ENSEMBLES = ("nve", "rescaled", "langevin", "svr", "gle", "nph", "npt")
 
 @dataclass(frozen=True)
 class Forces:
-    """Which forces move the atoms.
+    """The forces that move the atoms: conservative, non-conservative, or both in r-RESPA.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ NON_CONSERVATIVE = Forces("non_conservative")
 
 @dataclass(frozen=True)
 class Simulation:
-    """One trajectory.
+    """What to run: the forces, the length, the ensemble and what to keep.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Trajectory:
-    """What an engine measured; rows are in time order and include the start.
+    """What an engine returns; rows are in time order and include the start.
 
     ===================  ============  =======  ====================================================
     field                shape         unit     meaning
