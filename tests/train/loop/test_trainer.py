@@ -65,10 +65,13 @@ def test_a_run_that_is_killed_twice_resumes_to_the_same_numbers(tmp_path):
     checkpoint = tmp_path / "parts/checkpoint.pt"
     for n_updates in (7, 29):  # in the middle of epochs of four steps, one in each stage
         process = start(*arguments, tmp_path / "parts", *(["--resume"] if n_updates > 7 else []))
+        read = 0  # when the checkpoint that was read last was written, ns
         while process.poll() is None:
-            if checkpoint.is_file() and read_checkpoint(checkpoint)["n_updates"] >= n_updates:
-                process.send_signal(signal.SIGKILL)
-                break
+            if checkpoint.is_file() and (written := checkpoint.stat().st_mtime_ns) != read:
+                read = written  # reading takes longer than a step: not the same file again
+                if read_checkpoint(checkpoint)["n_updates"] >= n_updates:
+                    process.send_signal(signal.SIGKILL)
+                    break
             time.sleep(0.005)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL, errors
