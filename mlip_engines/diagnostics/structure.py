@@ -127,7 +127,7 @@ def _functions(
         frames = thinned(run)
         for block in in_blocks(len(frames)):
             chosen = frames[block]
-            images = as_atoms(atoms, run, chosen)
+            images = run.structures(atoms, chosen)
             for a, b in pairs:
                 g = pair_distribution(images, (a, b), edges[-1], len(edges) - 1)[1]
                 blocks[f"g_{a}{b}"].append(g)
@@ -143,15 +143,6 @@ def thinned(run: Trajectory) -> NDArray[np.int_]:
     """Return indices of frames about STRIDE_FS apart."""
     interval = 1000.0 * (run.frame_time_ps[1] - run.frame_time_ps[0])
     return np.arange(0, len(run.frame_time_ps), max(1, round(STRIDE_FS / interval)))
-
-
-def as_atoms(atoms: Atoms, run: Trajectory, frames: NDArray[np.int_]) -> list[Atoms]:
-    """Return frames of a trajectory as structures."""
-    from ase import Atoms as AseAtoms
-
-    return [
-        AseAtoms(atoms.symbols, run.positions[k], cell=run.frame_cell[k], pbc=True) for k in frames
-    ]
 
 
 def _words(v: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,13 +52,15 @@ class Trajectory:
     n_steps: np.ndarray
     stopped: str = field(default="")
 
-    def structures(self, atoms: Atoms) -> list[Atoms]:
+    def structures(self, atoms: Atoms, chosen: Iterable[int] | None = None) -> list[Atoms]:
         """Return the frames as structures of ASE, with their velocities and their cells.
 
         Parameters
         ----------
         atoms : ase.Atoms
             What was simulated: elements, masses and periodicity.
+        chosen : iterable of int, optional
+            Indices of frames; all of them if none are given.
 
         Returns
         -------
@@ -67,13 +70,11 @@ class Trajectory:
         from ase import units
 
         frames = []
-        for positions, velocities, cell in zip(
-            self.positions, self.velocities, self.frame_cell, strict=True
-        ):
+        for k in range(len(self.positions)) if chosen is None else chosen:
             frame = atoms.copy()
-            frame.set_cell(cell if atoms.pbc.any() else atoms.cell)
-            frame.set_positions(positions)
-            frame.set_velocities(velocities / (1000.0 * units.fs))
+            frame.set_cell(self.frame_cell[k] if atoms.pbc.any() else atoms.cell)
+            frame.set_positions(self.positions[k])
+            frame.set_velocities(self.velocities[k] / (1000.0 * units.fs))
             frames.append(frame)
         return frames
 
