@@ -58,7 +58,7 @@ def test_plugin_of_another_lammps_refuses_this_one_with_words(
     plugin, other_lammps, no_plugin, tmp_path, monkeypatch, capsys
 ):
     """All of `mlip-lammps build --lammps-source` but libtorch's side, which is the same for both."""
-    library = operators.find_operators()
+    library = (plugin / operators.LIBRARY_NAME).resolve().parent
     monkeypatch.setattr(operators, "build_operators", lambda **_: library)
     run = cmake.run
 
@@ -120,7 +120,7 @@ def test_plugin_is_linked_anew_when_the_operators_are_others(plugin, no_plugin, 
     """As after an update that changed the operators only: nothing of the plugin is compiled again."""
     target = lammps.plugin_target()
     wanted = operators.operators_target()
-    (no_plugin / wanted.folder_name).symlink_to(operators.find_operators() or plugin)
+    (no_plugin / wanted.folder_name).symlink_to((plugin / operators.LIBRARY_NAME).resolve().parent)
     ours = no_plugin / target.folder_name
     shutil.copytree(plugin, ours, symlinks=True)
     old = tmp_path / "operators-of-before" / operators.LIBRARY_NAME
