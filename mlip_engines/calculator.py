@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
-from mlip_engines.model.graph import graph_to_device
+from mlip_engines.keywords import refuse_unknown
+from mlip_engines.model.graph import Graph, graph_to_device
 from mlip_engines.model.load import LoadedModel, load_model
 from mlip_engines.model.neighbors import as_tensors, neighbor_graph
 from mlip_engines.model.structure_inputs import structure_inputs_from_info
 from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
 
 FORCES = ("conservative", "non_conservative")
+_OF_ASE = ("atoms", "directory", "label")  # keywords of Calculator that have a meaning here
+
+
+class NonFiniteResultError(ValueError):
+    """The model gives an energy or a force that is not finite for a structure."""
 
 
 class MlipCalculator(Calculator):
@@ -31,11 +39,18 @@ class MlipCalculator(Calculator):
     ``energies``                 (N,)      eV         per atom
     ``forces``                   (N, 3)    eV/Å       as chosen by ``forces``
     ``stress``                   (6,)      eV/Å^3     of the energy; xx yy zz yz xz xy, ASE's sign
+    ``stresses``                 (N, 6)    eV/Å^3     the part of each atom, see below; they sum to ``stress``
     ``non_conservative_forces``  (N, 3)    eV/Å       if the model has this head
     ===========================  ========  =========  ==============================================
 
     With conservative forces the non-conservative head runs only when its forces are asked for; with
     non-conservative forces the energy is evaluated only when it is asked for.
+
+    What the two atoms of an edge do to the stress is shared equally between them, as in LAMMPS's ``compute
+    stress/atom``, which gives V times these values. Only the sum over atoms is independent of such a choice.
+
+    A calculator can be pickled: it keeps the path of the model file, which is read again where it is unpickled. In a
+    process forked from one that has loaded a model, torch computes with one thread.
 
     Parameters
     ----------
@@ -59,7 +74,10 @@ class MlipCalculator(Calculator):
     ValueError
         If ``forces`` is neither of the two, the model has no such head, or it does not depend on a charge or a spin
         that is given. When evaluated: if an atom is of an element that the model does not know, a coordinate is not
-        finite, or the model depends on a charge or a spin that neither the calculator nor the structure gives.
+        finite, two atoms are at the same place, or the model depends on a charge or a spin that neither the calculator
+        nor the structure gives.
+    NonFiniteResultError
+        When evaluated: if energy, forces or stress are not finite. This is a ValueError.
 
     Examples
     --------
@@ -75,6 +93,7 @@ class MlipCalculator(Calculator):
         "energies",
         "forces",
         "stress",
+        "stresses",
     ]
     ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
@@ -86,9 +105,10 @@ class MlipCalculator(Calculator):
         device: str | torch.device = "cpu",
         total_charge: float | None = None,
         spin_multiplicity: int | None = None,
-        **kwargs: Any,
+        **of_ase: Any,
     ):
-        super().__init__(**kwargs)
+        refuse_unknown("MlipCalculator", of_ase, [*_KEYWORDS, *_OF_ASE])
+        super().__init__(**of_ase)
         if forces not in FORCES:
             raise ValueError(f"forces must be one of {', '.join(FORCES)}, got {forces!r}")
         self.model = model if isinstance(model, LoadedModel) else load_model(model, device)
@@ -107,6 +127,16 @@ class MlipCalculator(Calculator):
         self.evaluated_with: dict[str, Any] = {}  # total charge and spin of the results
         self.force_kind = forces
         self.device = next(self.model.module.buffers()).device
+
+    def set(self, **parameters: Any) -> dict[str, Any]:
+        """Refuse to change anything: a calculator stays what it was made as."""
+        refuse_unknown("MlipCalculator", parameters, _KEYWORDS)
+        if parameters:
+            raise TypeError(
+                f"an MlipCalculator cannot be changed, got {', '.join(parameters)}; make another: "
+                f"MlipCalculator({', '.join(f'{name}=...' for name in parameters)})"
+            )
+        return {}
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """Return what has changed since the last evaluation; a charge or a spin in ``atoms.info`` counts."""
@@ -133,9 +163,9 @@ class MlipCalculator(Calculator):
         wanted = set(properties) - set(self.results)
         metadata = self.model.metadata
         self.model.check_elements(set(self.atoms.get_chemical_symbols()))
-        if "stress" in wanted and self.atoms.cell.rank < 3:
+        if wanted & {"stress", "stresses"} and self.atoms.cell.rank < 3:
             raise PropertyNotImplementedError(
-                f"stress needs a cell of three lattice vectors, got {self.atoms.cell.tolist()}"
+                f"a stress needs a cell of three lattice vectors, got {self.atoms.cell.tolist()}"
             )
         structure = self._structure_inputs(self.atoms)
         self.evaluated_with = structure
@@ -151,22 +181,49 @@ class MlipCalculator(Calculator):
         ):
             output = self.model.non_conservative(graph)
         else:
-            output = self.model.evaluate(graph, with_non_conservative=with_non_conservative)
-        self._store(output)
+            output = self.model.evaluate(
+                graph,
+                with_non_conservative=with_non_conservative,
+                with_atomic_virials="stresses" in wanted,
+            )
+        self._store({name: value.cpu().numpy() for name, value in output.items()}, graph)
 
-    def _store(self, output: dict[str, torch.Tensor]) -> None:
+    def _store(self, values: dict[str, np.ndarray], graph: Graph) -> None:
         """Translate the output of the model into ASE's results."""
-        values = {name: value.cpu().numpy() for name, value in output.items()}
+        self._check_finite(values, graph)
         if "energy" in values:
             energy = float(values["energy"])
             self.results.update(energy=energy, free_energy=energy)
             self.results["energies"] = values["atomic_energies"]
             if self.atoms.cell.rank == 3:
-                stress = stress_from_virial(values["virial"], self.atoms.get_volume())
+                volume = self.atoms.get_volume()
+                stress = stress_from_virial(values["virial"], volume)
                 self.results["stress"] = stress_to_ase_voigt(stress)
+                if "atomic_virials" in values:
+                    parts = [stress_from_virial(w, volume) for w in values["atomic_virials"]]
+                    self.results["stresses"] = np.array([stress_to_ase_voigt(s) for s in parts])
             if self.force_kind == "conservative":
                 self.results["forces"] = values["forces"]
         if "non_conservative_forces" in values:
             self.results["non_conservative_forces"] = values["non_conservative_forces"]
             if self.force_kind == "non_conservative":
                 self.results["forces"] = values["non_conservative_forces"].copy()
+
+    def _check_finite(self, values: dict[str, np.ndarray], graph: Graph) -> None:
+        """Raise NonFiniteResultError that names the closest pair, the usual reason."""
+        names = ("energy", "forces", "virial", "non_conservative_forces")
+        bad = [n for n in names if n in values and not np.isfinite(values[n]).all()]
+        if not bad:
+            return
+        pair = "there are no two atoms within the cutoff"
+        if graph.n_edges:
+            distances = torch.linalg.vector_norm(graph.edge_vectors, dim=1)
+            i, j = graph.edge_index[:, distances.argmin()].tolist()
+            pair = f"the closest atoms are {i} and {j}, {float(distances.min()):.3g} Å apart"
+        raise NonFiniteResultError(
+            f"{self.model.path}: {', '.join(bad).replace('_', '-')} of this structure are not finite; {pair}. "
+            "Start from a structure without atoms on top of each other"
+        )
+
+
+_KEYWORDS = list(signature(MlipCalculator).parameters)[:-1]  # without **of_ase

@@ -39,6 +39,7 @@ ROOMS = {
         "operators",
         "compiled",
         "shipped_models",
+        "keywords",
         "launcher",
         "quantities",
         "units",

@@ -70,13 +70,11 @@ def label(
             if copy > 0:
                 atoms.positions += random.normal(scale=displacement, size=(len(atoms), 3))
             wanted = ["energy", "forces", *["stress"] * bool(atoms.pbc.all())]
-            calculator.calculate(atoms, wanted)
+            try:
+                calculator.calculate(atoms, wanted)
+            except ValueError as e:
+                raise ValueError(f"structure {k}, copy {copy}: {e}") from e
             labels = {name: calculator.results[name] for name in wanted}
-            if not all(np.isfinite(value).all() for value in labels.values()):
-                raise ValueError(
-                    f"structure {k}, copy {copy}: the labels of the model are not finite; are atoms on top of each "
-                    "other?"
-                )
             atoms.calc = SinglePointCalculator(atoms, **labels)
             yield atoms
 

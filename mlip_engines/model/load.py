@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +23,28 @@ __all__ = ["LoadedModel", "find_model", "load_model", "models_directory", "read_
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A scripted :class:`mlip_engines.model.exported.ExportedModel` and what its file says about it."""
+    """A scripted :class:`mlip_engines.model.exported.ExportedModel` and what its file says about it.
+
+    It can be pickled: what travels is the path of the file and its checksum. Copies are the model itself, because
+    nothing changes it.
+    """
 
     module: torch.jit.ScriptModule
     metadata: ModelMetadata
     path: Path
+
+    def __reduce__(self) -> tuple[Callable[..., LoadedModel], tuple[str, str, str]]:
+        path = self.path.resolve()
+        if path.parent == models_directory().resolve():
+            path = Path(path.name)  # found by its name wherever this package is installed
+        device = next(self.module.buffers()).device
+        return load_again, (str(path), self.metadata.checksum, str(device))
+
+    def __copy__(self) -> LoadedModel:
+        return self
+
+    def __deepcopy__(self, memo: dict) -> LoadedModel:
+        return self
 
     def evaluate(
         self,
@@ -42,7 +61,9 @@ class LoadedModel:
             As :meth:`mlip_engines.model.exported.ExportedModel.evaluate`.
         """
         from mlip_engines.model.evaluation import evaluate
+        from mlip_engines.model.threads import warn_if_forked
 
+        warn_if_forked()
         return evaluate(
             self.module,
             graph,
@@ -53,7 +74,9 @@ class LoadedModel:
     def non_conservative(self, graph: Graph) -> dict[str, torch.Tensor]:
         """Evaluate the non-conservative heads only."""
         from mlip_engines.model.evaluation import non_conservative
+        from mlip_engines.model.threads import warn_if_forked
 
+        warn_if_forked()
         return non_conservative(self.module, graph)
 
     def check_structure_inputs(self, **given: float | None) -> dict[str, float]:
@@ -121,7 +144,9 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     import torch
 
     from mlip_engines.model.extensions import load_extensions
+    from mlip_engines.model.threads import survive_fork
 
+    survive_fork()
     path = find_model(name)
     metadata = read_metadata(path)
     verify_checksum(path, metadata)
@@ -139,3 +164,23 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedMo
                 f"{path}: expected a method {method!r}, got none; export it again"
             )
     return LoadedModel(module, metadata, path)
+
+
+@lru_cache(maxsize=2)  # workers of a pool unpickle the same model with each task
+def load_again(path: str, checksum: str, device: str) -> LoadedModel:
+    """Return the model that was pickled in another process.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not there, as on another machine.
+    ModelContractError
+        If the file has changed since, or as :func:`load_model`.
+    """
+    loaded = load_model(path, device)
+    if loaded.metadata.checksum != checksum:
+        raise ModelContractError(
+            f"{path}: the file holds another model than when this object was pickled (expected {checksum}, got "
+            f"{loaded.metadata.checksum}); pickle it again"
+        )
+    return loaded

@@ -86,8 +86,8 @@ def neighbor_graph_from_arrays(
     Raises
     ------
     ValueError
-        If the cutoff is not positive, a coordinate is not finite, the periodic lattice vectors are
-        zero or linearly dependent, or the atoms are further apart than :data:`LARGEST_OPEN_EXTENT`
+        If the cutoff is not positive, a coordinate is not finite, two atoms are at the same place, the periodic
+        lattice vectors are zero or linearly dependent, or the atoms are further apart than :data:`LARGEST_OPEN_EXTENT`
         where there is no periodicity.
     """
     positions = np.array(positions, dtype=np.float64).reshape(-1, 3)
@@ -101,7 +101,14 @@ def neighbor_graph_from_arrays(
     points = torch.from_numpy(positions)
     vectors = points[edge_index[1]] - points[edge_index[0]]
     vectors = vectors + shifts.to(torch.float64) @ torch.from_numpy(cell)  # (E, 3)
-    within = (vectors * vectors).sum(dim=1) < cutoff * cutoff  # (E,)
+    squares = (vectors * vectors).sum(dim=1)  # (E,)
+    if bool((squares == 0.0).any()):
+        i, j = edge_index[:, squares.argmin()].tolist()
+        raise ValueError(
+            f"expected atoms at different places, got atoms {i} and {j} both at {positions[i]} (up to lattice "
+            "vectors): a model has no forces there; remove one of them or move them apart"
+        )
+    within = squares < cutoff * cutoff  # (E,)
     edge_index, shifts = edge_index[:, within].contiguous(), shifts[within]
     return Graph(
         numbers,

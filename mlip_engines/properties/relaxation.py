@@ -62,7 +62,7 @@ def relax(
     threshold : float, eV/Å
         On the largest force on an atom.
     n_steps : int
-        After which it gives up, as it does when a force exceeds 1000 eV/Å.
+        After which it gives up, as it does when a force exceeds 1000 eV/Å or is not finite.
 
     Returns
     -------
@@ -75,14 +75,19 @@ def relax(
     """
     import ase.optimize
 
+    from mlip_engines.calculator import NonFiniteResultError
+
     if minimiser not in MINIMISERS:
         raise ValueError(f"minimiser must be one of {', '.join(MINIMISERS)}, got {minimiser!r}")
     moved = atoms.copy()
     moved.calc = calculator
     largest: list[float] = []
     run = getattr(ase.optimize, minimiser)(moved, logfile=None)
-    for _ in run.irun(fmax=threshold, steps=n_steps):
-        largest.append(float(np.linalg.norm(moved.get_forces(), axis=1).max()))
-        if not largest[-1] < GIVE_UP:
-            break
+    try:
+        for _ in run.irun(fmax=threshold, steps=n_steps):
+            largest.append(float(np.linalg.norm(moved.get_forces(), axis=1).max()))
+            if not largest[-1] < GIVE_UP:
+                break
+    except NonFiniteResultError:
+        largest.append(float("nan"))
     return Relaxation(moved, bool(largest and largest[-1] < threshold), largest)

@@ -1,5 +1,10 @@
 """The ASE calculator against numpy sums, ASE's Lennard-Jones, and differences of its own energy."""
 
+import pickle
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +14,8 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from ase.calculators.lj import LennardJones as AseLennardJones
 
 from mlip_engines import MlipCalculator
+from mlip_engines.calculator import NonFiniteResultError
+from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.export import export_model
 from mlip_engines.model.load import LoadedModel, load_model
 from mlip_train.potentials.analytic import PairNetwork, smooth_cutoff
@@ -65,6 +72,8 @@ def test_everything_equals_ase_lennard_jones(name, tmp_path):
     np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), atol=limit.force)
     if name in PERIODIC:
         np.testing.assert_allclose(atoms.get_stress(), reference.get_stress(), atol=limit.stress)
+        found, expected = atoms.get_stresses(), reference.get_stresses()
+        np.testing.assert_allclose(found, expected, atol=limit.stress)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -101,6 +110,8 @@ def test_stress_equals_finite_strain(name, model_files):
     expected = calculate_numerical_stress(atoms, eps=FINITE_DIFFERENCE_STEP)
     assert np.abs(expected).min() > 100 * FINITE_DIFFERENCE_STRESS, "a component is not tested"
     np.testing.assert_allclose(atoms.get_stress(), expected, atol=FINITE_DIFFERENCE_STRESS)
+    total = atoms.get_stresses().sum(axis=0)
+    np.testing.assert_allclose(total, expected, atol=FINITE_DIFFERENCE_STRESS)
 
 
 def test_free_energy_is_the_energy(model_files):
@@ -194,8 +205,109 @@ def test_unknown_kind_of_forces_is_refused(model_files):
 def test_stress_without_a_cell_is_refused(model_files):
     with pytest.raises(PropertyNotImplementedError, match="three lattice vectors"):
         with_calculator("molecule", model_files["float64"]).get_stress()
+    with pytest.raises(PropertyNotImplementedError, match="three lattice vectors"):
+        with_calculator("molecule", model_files["float64"]).get_stresses()
 
 
 def test_missing_model_is_named():
     with pytest.raises(FileNotFoundError, match="'nowhere.pt'"):
         MlipCalculator("nowhere.pt")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "nearest"),
+    [("force", "forces"), ("Device", "device"), ("charge", "total_charge"), ("models", "model")],
+)
+def test_unknown_keywords_are_refused_with_the_nearest(model_files, keyword, nearest):
+    with pytest.raises(TypeError, match=f"unknown keyword '{keyword}'; did you mean '{nearest}'"):
+        MlipCalculator(model_files["float64"], **{keyword: "non_conservative"})
+    with pytest.raises(TypeError, match=f"unknown keyword '{keyword}'; did you mean '{nearest}'"):
+        MlipCalculator(model_files["float64"]).set(**{keyword: "non_conservative"})
+
+
+def test_keywords_of_ase_are_kept_and_nothing_is_changed_later(model_files):
+    atoms = STRUCTURES["molecule"]()
+    calculator = MlipCalculator(
+        model_files["float64"], atoms=atoms, directory="here", label="water"
+    )
+    assert atoms.calc is calculator and calculator.label == "here/water"
+    with pytest.raises(TypeError, match="cannot be changed, got forces; make another"):
+        calculator.set(forces="non_conservative")
+
+
+def test_atoms_at_one_place_are_named(model_files):
+    atoms = with_calculator("molecules", model_files["float64"])
+    atoms.positions[7] = atoms.positions[4]
+    with pytest.raises(ValueError, match="got atoms 4 and 7 both at"):
+        atoms.get_potential_energy()
+    atoms = with_calculator("triclinic", model_files["float64"])
+    atoms.positions[2], atoms.positions[5] = 0.0, atoms.cell[1]
+    with pytest.raises(ValueError, match="got atoms 2 and 5 both at"):
+        atoms.get_forces()
+
+
+@pytest.mark.parametrize("forces", ["conservative", "non_conservative"])
+def test_no_result_that_is_not_finite_is_returned(model_files, forces):
+    atoms = Atoms("OHH", [[0, 0, 0], [0, 0, 1], [0, 0, 1 + 1e-15]])
+    atoms.positions *= 1e-40  # (sigma / r)^12 overflows
+    atoms.calc = MlipCalculator(model_files["float64"], forces=forces)
+    with pytest.raises(NonFiniteResultError, match=r"energy.* not finite; the closest atoms are"):
+        atoms.get_potential_energy()
+    assert "energy" not in atoms.calc.results
+
+
+def test_a_new_process_unpickles_a_calculator(model_files, tmp_path):
+    atoms = with_calculator("triclinic", model_files["float64"], forces="non_conservative")
+    (tmp_path / "atoms.pickle").write_bytes(pickle.dumps([atoms, MlipCalculator("water")]))
+    expected = atoms.get_forces()
+    code = """
+import pickle, sys
+atoms, water = pickle.load(open("atoms.pickle", "rb"))
+assert water.model.metadata.name == "water"
+sys.stdout.write(repr(atoms.get_forces().tolist()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(eval(done.stdout), expected)
+
+
+def test_a_pickle_does_not_take_another_model(model_files, tmp_path):
+    path = tmp_path / "model.pt"
+    shutil.copy(model_files["float64"], path)
+    pickled = pickle.dumps(MlipCalculator(path))
+    shutil.copy(model_files["no_head"], path)
+    with pytest.raises(ModelContractError, match="holds another model than when"):
+        pickle.loads(pickled)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="expected a model file"):
+        pickle.loads(pickled)
+
+
+FORK = """
+import os, sys
+import torch
+from ase.build import bulk
+from mlip_engines import MlipCalculator
+
+torch.set_num_threads(2)
+atoms = bulk("O", "fcc", a=2.0, cubic=True).repeat(4)  # enough edges for torch to use both
+atoms.rattle(0.05, seed=1)
+atoms.calc = MlipCalculator(sys.argv[1])
+expected = atoms.get_potential_energy()
+child = os.fork()
+if child == 0:
+    atoms = atoms.copy()
+    atoms.calc = MlipCalculator(sys.argv[1])
+    difference = abs(atoms.get_potential_energy() - expected)
+    os._exit(0 if difference < 1e-9 * abs(expected) and torch.get_num_threads() == 1 else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_process_evaluates_and_says_that_it_lost_threads(model_files):
+    command = [sys.executable, "-c", FORK, str(model_files["float64"])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "forked from one in which torch had 2 threads" in done.stderr

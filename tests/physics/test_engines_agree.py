@@ -86,6 +86,8 @@ def test_energy_forces_and_stress_are_the_same_in_all_engines(models, lammps_res
         assert np.abs(virial).min() > 1e-4 or name == "orthogonal"
         symmetric = 0.5 * (lammps.virial + lammps.virial.T)
         np.testing.assert_allclose(symmetric, virial, rtol=0, atol=limit.virial)
+        per_atom = -atoms.get_stresses(voigt=False) * atoms.get_volume()
+        np.testing.assert_allclose(lammps.atomic_virials, per_atom, rtol=0, atol=limit.virial)
 
     found, found_forces = single_point(atoms, models[dtype])
     assert found == pytest.approx(energy, abs=limit.energy)

@@ -1,5 +1,7 @@
 """Minimisers on an energy whose minimum is known, and on forces that lead around in circles."""
 
+from math import isnan
+
 import pytest
 from ase import Atoms
 
@@ -27,6 +29,12 @@ def test_a_swirl_has_no_minimum(argon_model, minimiser):
     calculator = MlipCalculator(argon_model, forces="non_conservative")
     found = relax(pair, calculator, minimiser=minimiser, threshold=1e-5, n_steps=100)
     assert not found.converged
+
+
+def test_forces_that_are_not_finite_end_a_relaxation(argon_model):
+    pair = Atoms("Ar2", [[0.0, 0.0, 0.0], [0.0, 0.0, 1e-40]])
+    found = relax(pair, MlipCalculator(argon_model))
+    assert not found.converged and isnan(found.largest_force[-1])
 
 
 def test_an_unknown_minimiser_is_refused():
