@@ -74,15 +74,11 @@ void CandidatePairs::measure(const double *const *x, double cutoff)
     }
     const double *const from = x[candidate.origin];
     const double *const to = x[candidate.image];
-    double *const forth = &vectors_[3 * static_cast<size_t>(e)];
-    double *const back = &vectors_[3 * static_cast<size_t>(reverse)];
-    double rsq = 0.0;
-    for (int k = 0; k < 3; k++) {
-      const double d = to[k] - from[k];
-      forth[k] = d;
-      back[k] = -d;
-      rsq += d * d;
-    }
+    double *const d = &vectors_[3 * static_cast<size_t>(e)];
+    d[0] = to[0] - from[0];
+    d[1] = to[1] - from[1];
+    d[2] = to[2] - from[2];
+    const double rsq = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];
     is_edge_[e] = is_edge_[reverse] = rsq < cutoff_sq;
   }
 }

@@ -34,11 +34,17 @@ class CandidatePairs {
   /// Index of the first candidate of a centre; that of the node behind the last one is size().
   int first(int centre) const { return first_[centre]; }
 
-  /// At the present positions: what vector() and is_edge() say. A pair without reverse is no edge.
+  /// At the present positions: what copy_vector() and is_edge() tell. A pair without reverse is no edge.
   void measure(const double *const *x, double cutoff);
 
   /// (3) from centre to neighbour, exactly minus that of the reverse.
-  const double *vector(int e) const { return &vectors_[3 * static_cast<size_t>(e)]; }
+  void copy_vector(int e, double *to) const
+  {
+    const int reverse = candidates_[e].reverse;
+    const double sign = e < reverse ? 1.0 : -1.0;
+    const double *from = &vectors_[3 * static_cast<size_t>(e < reverse ? e : reverse)];
+    for (int k = 0; k < 3; k++) to[k] = sign * from[k];
+  }
 
   bool is_edge(int e) const { return is_edge_[e]; }
   void set_edge(int e, bool value) { is_edge_[e] = value; }
@@ -50,7 +56,7 @@ class CandidatePairs {
 
   std::vector<Candidate> candidates_;
   std::vector<int> first_;         // (n_nodes + 1)
-  std::vector<double> vectors_;    // (n_candidates, 3)
+  std::vector<double> vectors_;    // (n_candidates, 3) of the first one of each pair only
   std::vector<char> is_edge_;      // (n_candidates)
 };
 

@@ -220,7 +220,7 @@ void DomainEdgeList::update(const double *const *x, int n_layers, LocalGraph &gr
       graph.reverse_edge[edge] = reverse;
     else    // evaluated elsewhere
       graph.reverse_edge[edge] = boundary_ ? n_edges + boundary_->row(pair_[e]) : edge;
-    std::copy_n(pairs_.vector(e), 3, &graph.edge_vectors[3 * edge]);
+    pairs_.copy_vector(e, &graph.edge_vectors[3 * edge]);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "agreement.h"
 #include "element_map.h"
+#include "input_check.h"
 #include "model_file.h"
 #include "model_forces.h"
 #include "output_vector.h"
@@ -15,7 +16,6 @@
 
 #include "atom.h"
 #include "comm.h"
-#include "domain.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
@@ -30,9 +30,10 @@ using namespace LAMMPS_NS;
 
 struct PairMLIP::State {
   State(LAMMPS *lmp, PairMLIP &pair) :
-      processes(pair.world), file(lmp, processes), elements(lmp), restarted(lmp),
-      output(pair, pair.comm->me == 0), forces(lmp, pair, processes, settings, file, elements,
-                                               output, "MLIP_" + std::to_string(pair.instance_me))
+      processes(pair.world), file(lmp, processes), input(lmp, settings, file), elements(lmp),
+      restarted(lmp), output(pair, pair.comm->me == 0),
+      forces(lmp, pair, processes, settings, file, elements, output,
+             "MLIP_" + std::to_string(pair.instance_me))
   {
   }
 
@@ -46,6 +47,7 @@ struct PairMLIP::State {
   mlip::Agreement processes;
   mlip::Settings settings;
   mlip::ModelFile file;
+  mlip::InputCheck input;
   mlip::ElementMap elements;
   std::string coeff;    // file and elements as given, for restart files
   mlip::RestartedModel restarted;
@@ -108,8 +110,7 @@ void PairMLIP::settings(int narg, char **arg)
 
 void PairMLIP::apply_settings(const std::string &text)
 {
-  if (domain->dimension != 3)
-    error->all(FLERR, "Pair style mlip needs a 3d system, got dimension {}", domain->dimension);
+  state->input.require_three_dimensions();
   state->forces.tally().set_units();
 
   const std::string device = state->settings.device;
@@ -201,7 +202,7 @@ void PairMLIP::load_model(const std::string &name)
 void PairMLIP::init_style()
 {
   state->restarted.require_usable();
-  require_supported_input();
+  state->input.require_all_neighbors();
   if (state->settings.check_masses)
     state->elements.check_masses(state->file.info().species, state->processes);
 
@@ -214,25 +215,6 @@ void PairMLIP::init_style()
   }
   if (state->is_non_conservative()) init_non_conservative();
   neighbor->add_request(this, state->forces.begin_run(*this));
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLIP::require_supported_input() const
-{
-  if (!atom->tag_enable)
-    error->all(FLERR, "Pair style mlip needs atom IDs: remove 'atom_modify id no'");
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
-    error->all(FLERR,
-               "Pair style mlip needs all neighbors of an atom: remove 'neigh_modify exclude' (use "
-               "'neigh_modify exclude none')");
-  if (atom->molecular != Atom::ATOMIC && atom->maxspecial > 0)
-    for (int k = 1; k < 4; k++)
-      if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
-        error->all(FLERR,
-                   "Pair style mlip needs all neighbors of an atom, but special_bonds leaves out "
-                   "1-{} neighbors. Use: special_bonds lj/coul 1.0 1.0 1.0",
-                   k + 1);
 }
 
 /* ----------------------------------------------------------------------
@@ -253,37 +235,15 @@ PairMLIP *PairMLIP::sub_style(int k) const
 
 void PairMLIP::init_non_conservative()
 {
-  const auto &info = state->file.info();
-  if (!info.has_non_conservative_forces)
-    error->all(FLERR,
-               "Pair style mlip forces non_conservative needs a model with non-conservative "
-               "forces, {} has none. Use forces conservative",
-               state->file.path());
-  if (state->settings.non_conservative_stress && !info.has_non_conservative_stress)
-    error->all(FLERR,
-               "Pair style mlip stress non_conservative needs a model with a head for the stress, "
-               "{} has none. Use stress conservative",
-               state->file.path());
-
+  state->input.require_heads();
   for (int k = 1; PairMLIP *other = sub_style(k); k++)
     if (other->state->is_correction() && other->state->has_same_atoms(*state))
       state->correction = other;
+  state->input.refuse_minimization(state->correction != nullptr);
   if (state->correction) {    // together they are conservative
     state->forces.evaluator().show_also_in(&state->correction->state->output);
-    // LAMMPS computes the sub-styles of one level only in a minimization after run_style respa ... hybrid
-    if (update->whichflag == 2 && utils::strmatch(update->integrate_style, "^respa"))
-      error->all(
-          FLERR,
-          "Cannot minimize after run_style respa with the sub-styles forces non_conservative "
-          "and forces correction of pair style mlip: LAMMPS would leave one of them out. Say "
-          "'run_style verlet' before, and run_style respa again after the minimization");
     return;
   }
-
-  if (update->whichflag == 2)
-    error->all(FLERR,
-               "Cannot minimize with pair style mlip forces non_conservative: these forces have "
-               "no energy. Use forces conservative");
   if (state->has_warned_non_conservative || comm->me != 0) return;
   state->has_warned_non_conservative = true;
   error->warning(FLERR, "Pair style mlip forces non_conservative: the forces are no gradient of an "
@@ -372,7 +332,7 @@ void PairMLIP::apply_correction()
 
 void PairMLIP::compute_inner()
 {
-  if (update->setupflag) require_respa_support();
+  if (update->setupflag) state->input.require_both_levels();
   state->forces.add_inner(update->vflag_atom == update->ntimestep);
 }
 
@@ -393,23 +353,6 @@ void PairMLIP::compute_outer(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   state->forces.add_correction(*this);
-}
-
-/* ---------------------------------------------------------------------- */
-
-void PairMLIP::require_respa_support() const
-{
-  if (!state->file.info().has_non_conservative_forces)
-    error->all(
-        FLERR,
-        "run_style respa with inner and outer needs a model with non-conservative forces, {} "
-        "has none. Use run_style verlet, or a model that has them",
-        state->file.path());
-  if (state->settings.forces != mlip::Forces::CONSERVATIVE)
-    error->all(FLERR,
-               "run_style respa with inner and outer integrates the conservative forces of pair "
-               "style mlip: remove 'forces' from the pair_style command (it is for run_style "
-               "respa ... hybrid)");
 }
 
 /* ----------------------------------------------------------------------

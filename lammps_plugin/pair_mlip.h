@@ -63,11 +63,9 @@ class PairMLIP : public Pair {
   void apply_settings(const std::string &);
   void apply_coeff(const std::string &);
   void load_model(const std::string &);
-  void require_supported_input() const;
   void init_non_conservative();
   void init_correction();
   PairMLIP *sub_style(int) const;
-  void require_respa_support() const;
   void apply_correction();
 };
 

@@ -105,7 +105,7 @@ void PeriodicEdgeList::update(const double *const *x, int, LocalGraph &graph)
     graph.edge_index[edge] = pairs_[e].centre;
     graph.edge_index[n_edges + edge] = pairs_[e].neighbor;
     graph.reverse_edge[edge] = edge_of_[pairs_[e].reverse];
-    std::copy_n(pairs_.vector(e), 3, &graph.edge_vectors[3 * edge]);
+    pairs_.copy_vector(e, &graph.edge_vectors[3 * edge]);
   }
 }
 
