@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mlip_engines.checkpoints import Exportable, NotThisKind
-from mlip_train.networks import build_network
+from mlip_train.networks import build_network, stored_settings
 
 FORMAT = 1
 
@@ -43,6 +43,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from e
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise NotThisKind(f"{path}: expected a checkpoint of mlip-train in format {FORMAT}")
+    state["network"] = stored_settings(state["network"])
     return state
 
 

@@ -25,7 +25,7 @@ from mlip_train.loop.trainer import Trainer
 from mlip_train.machine.environment import add_environment
 from mlip_train.machine.processes import Processes
 from mlip_train.machine.settings import Machine
-from mlip_train.networks import build_network
+from mlip_train.networks import build_network, complete_settings
 from mlip_train.recipe import Recipe
 
 
@@ -152,7 +152,9 @@ def _network(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network and its settings: those of the recipe, or of the origin where the recipe has none."""
     species = sorted(number_of[symbol] for symbol in references)
-    settings = {**recipe.network, "species": species} if recipe.network else origin.network
+    settings = origin.network if origin is not None else {}
+    if recipe.network:
+        settings = complete_settings({**recipe.network, "species": species})
     if origin is not None and origin.network != settings:
         raise ValueError(
             f"{where}: expected the network of the recipe, {settings}; got {origin.network}"

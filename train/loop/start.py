@@ -15,6 +15,7 @@ from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.load import load_model, read_metadata
 from mlip_train.data.loading import Selection
 from mlip_train.loop.checkpoint import read_checkpoint
+from mlip_train.networks import stored_settings
 from mlip_train.recipe import Recipe
 
 
@@ -66,7 +67,7 @@ def read_start(path: str | Path) -> Start:
     # Of a model with the inner force of another network, the one that has the energy.
     network = module.network.outer if "inner" in metadata.training else module.network
     return Start(
-        metadata.training["network"],
+        stored_settings(metadata.training["network"]),
         dict(metadata.reference_energies),
         float(module.scale),
         dict(network.state_dict()),

@@ -1,5 +1,6 @@
 """Networks by name; one paper per file."""
 
+import inspect
 from typing import Any
 
 from torch import nn
@@ -8,6 +9,27 @@ from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 
 NETWORKS = {"painn": PaiNN, "pet": PET}
+
+# What files say nothing about that were written before a setting existed.
+_BEFORE = {"painn": {"norm_width": 1e-4}}
+
+
+def complete_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of a network with all defaults written out, so that a file keeps its meaning if one changes.
+
+    Raises
+    ------
+    ValueError
+        If there is no network of this name.
+    """
+    arguments = inspect.signature(_network_called(settings.get("name"))).parameters.values()
+    defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
+    return {**defaults, **settings}
+
+
+def stored_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the complete settings of a network from those that a checkpoint or a model file holds."""
+    return complete_settings({**_BEFORE.get(settings.get("name", ""), {}), **settings})
 
 
 def build_network(settings: dict[str, Any]) -> nn.Module:
@@ -18,11 +40,14 @@ def build_network(settings: dict[str, Any]) -> nn.Module:
     ValueError
         If there is no network of this name, or it does not know an argument.
     """
-    arguments = dict(settings)
-    name = arguments.pop("name", None)
+    network = _network_called(settings.get("name"))
+    try:
+        return network(**{key: value for key, value in settings.items() if key != "name"})
+    except TypeError as e:
+        raise ValueError(f"network {settings['name']}: {e}") from e
+
+
+def _network_called(name: str | None) -> type[nn.Module]:
     if name not in NETWORKS:
         raise ValueError(f"network name must be one of {sorted(NETWORKS)}, got {name!r}")
-    try:
-        return NETWORKS[name](**arguments)
-    except TypeError as e:
-        raise ValueError(f"network {name}: {e}") from e
+    return NETWORKS[name]

@@ -26,6 +26,27 @@ from mlip_train.networks.radial import BesselBasis
 from mlip_train.networks.virial import EquivariantVirialHead
 
 
+def smooth_norm(vectors: Tensor, width: float) -> Tensor:
+    """Length of vector features, without the cone that a length has at zero.
+
+    sqrt(|v|^2 + width^2)
+
+    At a site with inversion symmetry all vector features vanish. There the energy has to be a smooth function of
+    displacements, or the crystal has neither force constants nor phonons. A width far below the features of a
+    displaced atom would be a cone again for all displacements that matter.
+
+    Parameters
+    ----------
+    vectors : (N, 3, F) tensor
+    width : float
+
+    Returns
+    -------
+    (N, F) tensor
+    """
+    return torch.sqrt((vectors * vectors).sum(dim=1) + width * width)
+
+
 class Neighborhood(NamedTuple):
     """Edges as the sums over neighbours take them, by centre, with their radial functions."""
 
@@ -87,9 +108,10 @@ class Message(nn.Module):
 class Update(nn.Module):
     """Figure 2c: scalars and vectors of one atom act on each other."""
 
-    def __init__(self, n_features: int):
+    def __init__(self, n_features: int, norm_width: float):
         super().__init__()
         self.n_features = n_features
+        self.norm_width = norm_width
         self.uv = nn.Linear(n_features, 2 * n_features, bias=False)
         self.a = nn.Sequential(
             nn.Linear(2 * n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
@@ -98,7 +120,7 @@ class Update(nn.Module):
     def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return s + ds (N, F) and v + dv (N, 3, F)."""
         u_v, v_v = self.uv(v).split(self.n_features, dim=2)  # (N, 3, F) each
-        norm = torch.sqrt((v_v * v_v).sum(dim=1) + 1e-8)  # (N, F)
+        norm = smooth_norm(v_v, self.norm_width)  # (N, F)
         a_vv, a_sv, a_ss = self.a(torch.cat((s, norm), dim=1)).split(self.n_features, dim=1)
         ds = a_ss + a_sv * (u_v * v_v).sum(dim=1)  # (N, F)
         return s + ds, v + a_vv[:, None, :] * u_v
@@ -107,10 +129,10 @@ class Update(nn.Module):
 class Interaction(nn.Module):
     """A message block followed by an update block."""
 
-    def __init__(self, n_features: int, n_basis: int, is_first: bool):
+    def __init__(self, n_features: int, n_basis: int, is_first: bool, norm_width: float):
         super().__init__()
         self.message = Message(n_features, n_basis, is_first)
-        self.update = Update(n_features)
+        self.update = Update(n_features, norm_width)
 
     def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
         """Return the new s (N, F) and v (N, 3, F)."""
@@ -121,9 +143,10 @@ class Interaction(nn.Module):
 class GatedEquivariantBlock(nn.Module):
     """Figure 3: scalars gate vectors; the last one leaves a single vector per atom."""
 
-    def __init__(self, n_in: int, n_out: int):
+    def __init__(self, n_in: int, n_out: int, norm_width: float):
         super().__init__()
         self.n_out = n_out
+        self.norm_width = norm_width
         self.vectors = nn.Linear(n_in, 2 * n_out, bias=False)
         self.scalars = nn.Sequential(
             nn.Linear(n_in + n_out, n_in), nn.SiLU(), nn.Linear(n_in, 2 * n_out)
@@ -132,7 +155,7 @@ class GatedEquivariantBlock(nn.Module):
     def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return s (N, n_out) and v (N, 3, n_out)."""
         w_1, w_2 = self.vectors(v).split(self.n_out, dim=2)  # (N, 3, n_out) each
-        norm = torch.sqrt((w_1 * w_1).sum(dim=1) + 1e-8)  # (N, n_out)
+        norm = smooth_norm(w_1, self.norm_width)  # (N, n_out)
         s_out, gate = self.scalars(torch.cat((s, norm), dim=1)).split(self.n_out, dim=1)
         return functional.silu(s_out), gate[:, None, :] * w_2
 
@@ -156,6 +179,8 @@ class PaiNN(nn.Module):
         Further layers of the non-conservative head alone.
     non_conservative_stress : bool
         Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
+    norm_width : float
+        Length of a vector feature below which its norm is a parabola, see :func:`smooth_norm`.
 
     Raises
     ------
@@ -176,10 +201,15 @@ class PaiNN(nn.Module):
         non_conservative_layer: int = 2,
         n_force_layers: int = 1,
         non_conservative_stress: bool = False,
+        norm_width: float = 1.0,
     ):
         super().__init__()
         if n_force_layers < 0:
             raise ValueError(f"expected 0 <= {n_force_layers=}")
+        if not norm_width > 0.0:
+            raise ValueError(
+                f"expected {norm_width=} > 0: at 0 the energy has a cone where vectors vanish"
+            )
         if not 0 <= non_conservative_layer <= n_layers:
             raise ValueError(f"expected 0 <= {non_conservative_layer=} <= {n_layers=}")
         self.cutoff = float(cutoff)
@@ -207,7 +237,7 @@ class PaiNN(nn.Module):
 
         def layers(count: int, start: int) -> nn.ModuleList:
             return nn.ModuleList(
-                [Interaction(n_features, n_basis, start + k == 0) for k in range(count)]
+                [Interaction(n_features, n_basis, start + k == 0, norm_width) for k in range(count)]
             )
 
         self.shared = layers(n_shared, 0)
@@ -217,7 +247,10 @@ class PaiNN(nn.Module):
         )
         self.force_layers = layers(n_force_layers if self.has_non_conservative else 0, n_shared)
         self.force_head = nn.ModuleList(
-            [GatedEquivariantBlock(n_features, n_features), GatedEquivariantBlock(n_features, 1)]
+            [
+                GatedEquivariantBlock(n_features, n_features, norm_width),
+                GatedEquivariantBlock(n_features, 1, norm_width),
+            ]
         )
         self.stress_head = (
             EquivariantVirialHead(n_features, n_basis, cutoff) if non_conservative_stress else None
