@@ -54,6 +54,7 @@ void CurrentGraph::refresh(const NeighList &list, const ElementMap &elements,
                     "steps",
                     approach, neighbor->skin));
 
+  local_.structure_inputs = settings.structure_inputs;
   edges_->update(x, n_layers, local_);
   auto &numbers = local_.atomic_numbers;
   numbers.clear();

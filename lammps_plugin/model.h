@@ -6,6 +6,7 @@
 #define MLIP_MODEL_H
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ struct LocalGraph {
                                           // n_edges + k for one that comes from elsewhere
 
   int64_t n_counted = 0;    // atoms, the first ones, whose energies count
+
+  // total charge (elementary charges) and spin multiplicity of the whole simulation, for models that depend on them
+  std::map<std::string, double> structure_inputs;
 
   int64_t n_atoms() const { return static_cast<int64_t>(atomic_numbers.size()); }
   int64_t n_edges() const { return static_cast<int64_t>(reverse_edge.size()); }
@@ -60,8 +64,10 @@ struct ModelInfo {
   int most_layers = 0;                // edges that anything in the model sees
   bool has_non_conservative_forces = false;
   bool has_non_conservative_stress = false;
-  bool has_feature_exchange = false;    // features of atoms can come from other processes
-  bool has_edge_exchange = false;       // so that reverse edges are asked for
+  bool has_feature_exchange = false;            // features of atoms can come from other processes
+  bool has_edge_exchange = false;               // so that reverse edges are asked for
+  std::vector<std::string> structure_inputs;    // what it depends on of a structure as a whole
+  std::vector<std::string> extensions;          // libraries of operators that it calls
 };
 
 /// A loaded model. Every member function may throw std::exception with a message for the user.

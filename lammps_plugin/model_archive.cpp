@@ -23,7 +23,7 @@ using Json = nlohmann_lmp::json;
 using Json = nlohmann::json;
 #endif
 
-static constexpr int CONTRACT_VERSION = 1;
+static constexpr int FIRST_VERSION = 1, LAST_VERSION = 2;    // of the contract
 static constexpr const char *METADATA_RECORD = "extra/metadata.json";
 
 namespace {
@@ -87,9 +87,9 @@ ModelInfo parse_metadata(const std::string &text)
     fail("the metadata are not a JSON object. Export the model again with mlip-export");
 
   const int version = entry<int>(metadata, "contract_version");
-  if (version != CONTRACT_VERSION)
-    fail("expected contract version " + std::to_string(CONTRACT_VERSION) + ", the file has " +
-         std::to_string(version) +
+  if (version < FIRST_VERSION || version > LAST_VERSION)
+    fail("expected contract version " + std::to_string(FIRST_VERSION) + " or " +
+         std::to_string(LAST_VERSION) + ", the file has " + std::to_string(version) +
          ". Export the model again with the mlip-engines this plugin was compiled from, or "
          "upgrade mlip-engines and run: mlip-lammps build");
   const auto energy_unit = entry<std::string>(metadata, "energy_unit");
@@ -115,6 +115,17 @@ ModelInfo parse_metadata(const std::string &text)
       metadata.contains("feature_exchange") && entry<bool>(metadata, "feature_exchange");
   info.has_edge_exchange =
       metadata.contains("edge_exchange") && entry<bool>(metadata, "edge_exchange");
+
+  if (metadata.contains("structure_inputs"))
+    info.structure_inputs = entry<std::vector<std::string>>(metadata, "structure_inputs");
+  for (const auto &name : info.structure_inputs)
+    if (name != "total_charge" && name != "spin_multiplicity")
+      fail("the model depends on " + name +
+           ", which this version of pair style mlip cannot give it. Upgrade mlip-engines and run: "
+           "mlip-lammps build");
+  info.extensions = {"mlip"};    // of files that do not say it
+  if (metadata.contains("extensions"))
+    info.extensions = entry<std::vector<std::string>>(metadata, "extensions");
 
   if (metadata.contains("non_conservative_layers"))
     info.non_conservative_layers = entry<int>(metadata, "non_conservative_layers");

@@ -7,6 +7,7 @@
 #include "platform.h"
 #include "utils.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <thread>
 
@@ -57,6 +58,26 @@ void ModelFile::load(const std::string &name, const std::string &device)
                    info().has_non_conservative_forces ? "yes" : "no",
                    info().has_non_conservative_stress ? "yes" : "no", info().device, device,
                    comm->nthreads, std::thread::hardware_concurrency());
+}
+
+/* ---------------------------------------------------------------------- */
+
+void ModelFile::require_structure_inputs(const std::map<std::string, double> &given) const
+{
+  const auto &asked = info().structure_inputs;
+  for (const auto &name : asked)
+    if (!given.count(name))
+      error->all(FLERR,
+                 "Pair style mlip: the model in {} depends on {}, and got none. Use: pair_style "
+                 "mlip ... {} VALUE",
+                 path_, name, name);
+  for (const auto &[name, value] : given)
+    if (std::find(asked.begin(), asked.end(), name) == asked.end())
+      error->all(
+          FLERR,
+          "Pair style mlip: the model in {} does not depend on {}. Leave the keyword out, or "
+          "use a model that does",
+          path_, name);
 }
 
 /* ----------------------------------------------------------------------

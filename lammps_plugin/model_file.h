@@ -7,6 +7,7 @@
 
 #include "pointers.h"
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,9 @@ class ModelFile : protected LAMMPS_NS::Pointers {
   /// Find and open the file; the same one on all processes. Ends the simulation with an error if it cannot be used.
   void load(const std::string &name, const std::string &device);
   bool is_loaded() const { return model_ != nullptr; }
+
+  /// Total charge and spin multiplicity have to be given exactly if the model depends on them.
+  void require_structure_inputs(const std::map<std::string, double> &given) const;
 
   Model &model() const { return *model_; }
   const ModelInfo &info() const { return model_->info(); }

@@ -206,6 +206,8 @@ void PairMLIP::init_style()
   if (state->settings.check_masses)
     state->elements.check_masses(state->file.info().species, state->processes);
 
+  state->file.require_structure_inputs(state->settings.structure_inputs);
+
   state->elements.forget_pairs();
   state->correction = state->non_conservative = nullptr;
   state->forces.evaluator().show_also_in(nullptr);
@@ -265,6 +267,10 @@ void PairMLIP::init_correction()
       error->all(FLERR,
                  "Pair style mlip forces correction and forces non_conservative of the same model "
                  "need the same settings of rotate and seed");
+    if (theirs.structure_inputs != state->settings.structure_inputs)
+      error->all(FLERR,
+                 "Pair style mlip forces correction and forces non_conservative of the same model "
+                 "need the same total_charge and spin_multiplicity");
     state->non_conservative = other;
     return;
   }

@@ -12,7 +12,8 @@ namespace {
   throw std::invalid_argument("Pair style mlip: " + message);
 }
 
-double positive_number(const std::string &keyword, const std::string &word)
+// not a number if the word is none
+double number(const std::string &word)
 {
   size_t used = 0;
   double value = 0.0;
@@ -21,8 +22,30 @@ double positive_number(const std::string &keyword, const std::string &word)
   } catch (const std::exception &) {
     used = 0;
   }
-  if (used == 0 || used != word.size() || !(value > 0.0) || !std::isfinite(value))
+  return used > 0 && used == word.size() && std::isfinite(value) ? value : std::nan("");
+}
+
+double positive_number(const std::string &keyword, const std::string &word)
+{
+  const double value = number(word);
+  if (!(value > 0.0))
     fail("expected a positive number after '" + keyword + "', got '" + word + "'");
+  return value;
+}
+
+double any_number(const std::string &keyword, const std::string &word)
+{
+  const double value = number(word);
+  if (std::isnan(value)) fail("expected a number after '" + keyword + "', got '" + word + "'");
+  return value;
+}
+
+double multiplicity(const std::string &keyword, const std::string &word)
+{
+  const double value = number(word);
+  if (!(value >= 1.0) || value != std::floor(value))
+    fail("expected 2 S + 1, a whole number of at least 1, after '" + keyword + "', got '" + word +
+         "'");
   return value;
 }
 
@@ -109,10 +132,14 @@ Settings parse_settings(const std::vector<std::string> &words)
       settings.on_disagreement = parse_action(value_of(keyword));
       if (settings.on_disagreement != OnDisagreement::IGNORE)
         settings.max_disagreement = positive_number(keyword, value_of(keyword));
+    } else if (keyword == "total_charge") {
+      settings.structure_inputs[keyword] = any_number(keyword, value_of(keyword));
+    } else if (keyword == "spin_multiplicity") {
+      settings.structure_inputs[keyword] = multiplicity(keyword, value_of(keyword));
     } else {
       fail("expected a keyword (forces, stress, device, parallel, rotate, seed, check_masses, "
            "max_force, "
-           "disagreement), got '" +
+           "disagreement, total_charge, spin_multiplicity), got '" +
            keyword + "'");
     }
   }

@@ -4,6 +4,7 @@
 #define MLIP_SETTINGS_H
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,9 @@ struct Settings {
   double max_force = 1000.0;    // eV/A, on an atom of a running simulation
   OnDisagreement on_disagreement = OnDisagreement::IGNORE;
   double max_disagreement = 0.0;    // eV/A
-  std::string text;                 // the words as given, one a line, for restart files
+  // total charge (elementary charges) and spin multiplicity, as far as they are given
+  std::map<std::string, double> structure_inputs;
+  std::string text;    // the words as given, one a line, for restart files
 };
 
 /// Read keywords and values. Throws std::invalid_argument with a message for the user.

@@ -2,6 +2,7 @@
 
 #include "torch_model.h"
 
+#include "extensions.h"
 #include "memory_policy.h"
 #include "model.h"
 #include "model_archive.h"
@@ -85,6 +86,16 @@ torch::Device choose_device(const std::string &name)
   return torch::Device(torch::kCUDA, index);
 }
 
+// last argument of both, for models that have it
+c10::Dict<std::string, torch::Tensor> structure_of(const LocalGraph &graph,
+                                                   const torch::Device &device)
+{
+  c10::Dict<std::string, torch::Tensor> structure;
+  for (const auto &[name, value] : graph.structure_inputs)
+    structure.insert(name, torch::tensor(value, torch::dtype(torch::kFloat64).device(device)));
+  return structure;
+}
+
 // inputs of both entry points of the exported module
 std::vector<c10::IValue> inputs_of(const LocalGraph &graph, const torch::Device &device)
 {
@@ -140,6 +151,7 @@ class TorchModel : public Model {
   TorchModel(const std::string &path, const std::string &device_name) : device_(torch::kCPU)
   {
     info_ = read_model_info(path);
+    load_extensions(info_.extensions);
     device_ = choose_device(device_name);
     info_.device = device_.str();
     if (device_.is_cpu()) keep_memory();
@@ -159,6 +171,7 @@ class TorchModel : public Model {
       auto inputs = inputs_of(graph, device_);
       inputs.emplace_back(with_non_conservative);
       inputs.emplace_back(with_atomic_virials);
+      if (!info_.structure_inputs.empty()) inputs.emplace_back(structure_of(graph, device_));
       const auto outputs = module_.get_method("evaluate")(std::move(inputs)).toGenericDict();
 
       const int64_t n_atoms = graph.n_atoms();
@@ -186,8 +199,10 @@ class TorchModel : public Model {
       const ExchangeInUse in_use(exchange);
       const WithoutOptimizer as_written;
       const torch::NoGradGuard no_gradient;
+      auto inputs = inputs_of(graph, device_);
+      if (!info_.structure_inputs.empty()) inputs.emplace_back(structure_of(graph, device_));
       const auto outputs =
-          module_.get_method("non_conservative")(inputs_of(graph, device_)).toGenericDict();
+          module_.get_method("non_conservative")(std::move(inputs)).toGenericDict();
       copy_non_conservative(outputs, graph.n_atoms(), result);
     });
   }
