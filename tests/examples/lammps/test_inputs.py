@@ -159,7 +159,7 @@ def test_strides_run_side_by_side_in_python(models, tmp_path):
         command += ["--processes-per-run", str(per_run)]
         command += ["--picoseconds", "0.1", "--model", str(models["curl"]), "--data", "water.data"]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120
+            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return dict(line.split() for line in done.stdout.splitlines()[1:])

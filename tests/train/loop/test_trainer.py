@@ -73,7 +73,7 @@ def test_a_run_that_is_killed_twice_resumes_to_the_same_numbers(tmp_path):
                     process.send_signal(signal.SIGKILL)
                     break
             time.sleep(0.005)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL, errors
         assert n_updates <= read_checkpoint(checkpoint)["n_updates"] < 48
     assert train([*map(str, arguments), str(tmp_path / "parts"), "--resume"]) == 0
