@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -34,6 +35,11 @@ PLATFORM = sysconfig.get_platform().replace("-", "_").replace(".", "_")
 
 def make_pure_wheel(output: Path) -> Path:
     """Return the wheel of a copy of the tree: a folder ``build`` left behind by setuptools would end up in it."""
+    version = importlib.metadata.version("setuptools")
+    if int(version.partition(".")[0]) < 77:
+        raise BuildError(
+            f"expected setuptools 77 or newer, found {version}; run: pip install -U setuptools"
+        )
     with tempfile.TemporaryDirectory(prefix="mlip-wheel-") as scratch:
         tree = Path(scratch) / "tree"
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
