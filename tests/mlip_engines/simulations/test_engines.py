@@ -305,7 +305,7 @@ def charged_model(tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("charged") / "charged.pt", network, ["Ar"])
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_model_is_given_the_charge_and_spin_of_the_structure(
     name, charged_model, argon, tmp_path
 ):
