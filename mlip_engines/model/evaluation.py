@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -39,14 +40,15 @@ def non_conservative(module: nn.Module, graph: Graph) -> dict[str, Tensor]:
 
 
 def network_of(module: nn.Module) -> nn.Module:
-    """Return the network in the module of a file, with its gradients; it takes a :class:`Graph`.
+    """Return the network of a file or an ``ExportedModel``, with its gradients; it takes a :class:`Graph`.
 
     The methods of a file return detached tensors, so this is for who differentiates further.
     """
     network = module.network
-    takes_graph = (
-        len(network.forward.schema.arguments) == 3
-    )  # itself, the graph, with_non_conservative
+    if not isinstance(network, torch.jit.ScriptModule):  # not from a file
+        return network
+    # The arguments are the network itself, the graph and with_non_conservative.
+    takes_graph = len(network.forward.schema.arguments) == 3
     return network if takes_graph else SeparateTensorsNetwork(network)
 
 

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from mlip_engines.conformance import check_conformance
 from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.export import export_model
 from mlip_engines.model.exported import ExportedModel
 from mlip_engines.model.graph import Graph
 from mlip_engines.model.load import load_model
 from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork, smooth_cutoff
+from tests.mlip_engines.conftest import metadata_of
 
 CUTOFF = 4.0
 
@@ -213,6 +215,35 @@ class DropsOut(Springs):
         return energies * torch.rand(1, dtype=energies.dtype)
 
 
+class ConstantForce(Springs):
+    """The same force on every atom, which is gone once the net force is removed."""
+
+    def head(self, edge_index: Tensor, edge_vectors: Tensor, like: Tensor) -> Tensor:
+        zero = torch.zeros((like.size(0), 3), dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return zero + 0.1
+
+
+class SteepCutoff(Springs):
+    """The energy of a pair goes to zero within the last 0.2 Å, with all derivatives, as in PET."""
+
+    def switch(self, distance: Tensor) -> Tensor:
+        x = ((distance - self.cutoff + 0.2) / 0.2).clamp(1e-6, 1.0 - 1e-6)
+        return 0.5 * (1.0 + torch.tanh(1.0 / torch.tan(torch.pi * x)))
+
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        distance = torch.linalg.vector_norm(edge_vectors, dim=1)
+        return 0.5 * (distance - 2.0) ** 2 * self.switch(distance)
+
+
+class PartOfTheSteepGradient(SteepCutoff):
+    """A thousandth of the slope of the cutoff is missing."""
+
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        distance = torch.linalg.vector_norm(edge_vectors, dim=1)
+        switch = self.switch(distance)
+        return 0.5 * (distance - 2.0) ** 2 * (0.999 * switch + 0.001 * switch.detach())
+
+
 class FixedAxis(Springs):
     def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
         factor = smooth_cutoff(torch.linalg.vector_norm(edge_vectors, dim=1), self.cutoff)
@@ -244,6 +275,11 @@ def test_the_network_that_is_broken_below_passes():
         (OrderOfAtoms, "permutation of atoms"),
         (MeanOverAtoms, "batch equals single, nothing is felt beyond the interaction range"),
         (MeanOverEdges, "isolated atoms feel nothing"),
+        (ConstantForce, "isolated atoms feel nothing"),
+        (
+            PartOfTheSteepGradient,
+            "forces are the negative energy gradient, virial is the negative strain derivative",
+        ),
         (Squeezed, "the network returns per-atom values"),
         (NoSelfImages, "a doubled cell has twice the energy"),
         (FartherThanItSays, "nothing is felt beyond the interaction range"),
@@ -255,6 +291,20 @@ def test_the_network_that_is_broken_below_passes():
 )
 def test_a_broken_network_is_caught(network, failing):
     assert set(failing.split(", ")) <= set(failures(network()))
+
+
+@pytest.mark.parametrize("cutoff", [4.0, 8.0])
+def test_a_steep_cutoff_is_no_reason_to_fail(cutoff):
+    """What a strain does to the longest edge grows with the cutoff; the step has to fit."""
+    network = SteepCutoff()
+    network.cutoff = cutoff
+    assert "virial is the negative strain derivative" in check_conformance(network, ["H", "O"])
+
+
+def test_a_force_on_isolated_atoms_is_caught_in_a_file(tmp_path):
+    network = ConstantForce()
+    export_model(network, metadata_of(network, "constant", "float64"), tmp_path / "constant.pt")
+    assert failures(tmp_path / "constant.pt") == ["isolated atoms feel nothing"]
 
 
 class ConstantVirials(Springs):
