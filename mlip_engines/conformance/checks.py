@@ -302,7 +302,7 @@ def _check_no_edges(subject: Subject) -> None:
     graph = subject.with_structure(Probe(apart, None, numbers * 3, subject.cutoff).graph())
     graph = graph._replace(edge_vectors=graph.edge_vectors.to(subject.dtype))
     for given in (network(graph, True), network.non_conservative(graph)):
-        forces = given["non_conservative_forces"]
+        forces = given["non_conservative_forces"].detach()
         zero = torch.zeros_like(forces)
         _require_equal("non_conservative_forces of atoms without neighbours", zero, forces, 0.0)
 
