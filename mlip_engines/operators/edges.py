@@ -9,7 +9,9 @@ from torch import Tensor
 def near_edges(
     positions: Tensor, cell: Tensor, pairs: Tensor, images: Tensor, order: Tensor, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Edges within a cutoff, out of a list of pairs that reaches further. Not differentiable.
+    """Edges within a cutoff, out of a list of pairs that reaches further.
+
+    The vectors can be differentiated by positions and cell, to any order.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@
 // integers.
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <memory>
@@ -14,6 +15,9 @@
 namespace mlip {
 
 using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
 
 namespace {
 
@@ -40,9 +44,11 @@ void check(const Tensor &positions, const Tensor &cell, const Tensor &pairs, con
               images.scalar_type(), " and ", order.scalar_type());
 }
 
-std::tuple<Tensor, Tensor, Tensor> near_edges(const Tensor &positions, const Tensor &cell,
-                                              const Tensor &pairs, const Tensor &images,
-                                              const Tensor &order, double cutoff)
+using EdgeList = std::tuple<Tensor, Tensor, Tensor>;    // edge_index, edge_vectors, reverse_edge
+
+// cells: if it is given, the lattice vectors (E, 3) between the atoms of each edge, as numbers of cells
+EdgeList find_edges(const Tensor &positions, const Tensor &cell, const Tensor &pairs,
+                    const Tensor &images, const Tensor &order, double cutoff, Tensor *cells)
 {
   check(positions, cell, pairs, images, order);
   const Tensor of_atoms = positions.contiguous(), of_cell = cell.contiguous(),
@@ -106,7 +112,60 @@ std::tuple<Tensor, Tensor, Tensor> near_edges(const Tensor &positions, const Ten
     reverse[e] = number[opposite(q)];
     vector(q, d + 3 * e);
   }
+  if (cells) {
+    *cells = at::empty({n_edges, 3}, vectors.options());
+    double *n = cells->mutable_data_ptr<double>();
+    for (int64_t e = 0; e < n_edges; e++) {
+      const bool is_forward = kept[e] < n_pairs;
+      const int32_t *of_pair = image + 3 * (is_forward ? kept[e] : opposite(kept[e]));
+      for (int k = 0; k < 3; k++) n[3 * e + k] = is_forward ? of_pair[k] : -of_pair[k];
+    }
+  }
   return {edge_index, vectors, reverse_edge};
+}
+
+EdgeList near_edges(const Tensor &positions, const Tensor &cell, const Tensor &pairs,
+                    const Tensor &images, const Tensor &order, double cutoff)
+{
+  return find_edges(positions, cell, pairs, images, order, cutoff, nullptr);
+}
+
+// The vectors r_e = x[j] - x[i] + n_e cell of edges that have been found, as a function of positions and cell. Its
+// derivative is made of operators that torch differentiates, so there are derivatives of any order.
+struct Vectors : Function<Vectors> {
+  static Tensor forward(AutogradContext *context, const Tensor &positions, const Tensor &,
+                        const Tensor &vectors, const Tensor &edge_index, const Tensor &cells)
+  {
+    context->save_for_backward({edge_index, cells});
+    context->saved_data["n_atoms"] = positions.size(0);
+    return vectors.clone();
+  }
+
+  static variable_list backward(AutogradContext *context, const variable_list &gradients)
+  {
+    const auto saved = context->get_saved_variables();
+    const Tensor &edge_index = saved[0], &cells = saved[1], &by_vector = gradients[0];
+    const int64_t n_atoms = context->saved_data["n_atoms"].toInt();
+    const Tensor by_position = at::zeros({n_atoms, 3}, by_vector.options())
+                                   .index_add(0, edge_index[1], by_vector)
+                                   .index_add(0, edge_index[0], by_vector, -1.0);
+    return {by_position, cells.t().mm(by_vector), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+EdgeList near_edges_with_gradient(const Tensor &positions, const Tensor &cell, const Tensor &pairs,
+                                  const Tensor &images, const Tensor &order, double cutoff)
+{
+  const bool is_differentiated =
+      at::GradMode::is_enabled() && (positions.requires_grad() || cell.requires_grad());
+  Tensor cells;
+  const auto [edge_index, vectors, reverse_edge] = [&] {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return find_edges(positions, cell, pairs, images, order, cutoff,
+                      is_differentiated ? &cells : nullptr);
+  }();
+  if (!is_differentiated) return {edge_index, vectors, reverse_edge};
+  return {edge_index, Vectors::apply(positions, cell, vectors, edge_index, cells), reverse_edge};
 }
 
 // Several copies of this library may come into one process, from Python and from LAMMPS: the first one registers.
@@ -117,6 +176,8 @@ const std::unique_ptr<torch::Library> library = []() -> std::unique_ptr<torch::L
   mlip->def("near_edges(Tensor positions, Tensor cell, Tensor pairs, Tensor images, Tensor order, "
             "float cutoff) -> (Tensor, Tensor, Tensor)");
   mlip->impl("near_edges", torch::dispatch(c10::DispatchKey::CPU, TORCH_FN(near_edges)));
+  mlip->impl("near_edges",
+             torch::dispatch(c10::DispatchKey::AutogradCPU, TORCH_FN(near_edges_with_gradient)));
   return mlip;
 }();
 

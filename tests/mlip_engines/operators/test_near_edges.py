@@ -48,6 +48,34 @@ def test_edges_equal_those_of_ase_wherever_the_atoms_have_moved(function, name):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_vectors_are_differentiable_by_positions_and_cell(function):
+    """Of x[j] - x[i] + n cell, with i, j and n from ASE, and twice, against central differences."""
+    atoms = STRUCTURES["cell_smaller_than_cutoff"]()
+    rest = listed(atoms, CUTOFF + SKIN)
+    positions = torch.tensor(atoms.positions, requires_grad=True)
+    cell = torch.tensor(atoms.cell.array, requires_grad=True)
+    edge_index, vectors, _ = function(positions, cell, *rest, CUTOFF)
+    weights = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(2)).double()
+    by_positions, by_cell = torch.autograd.grad((vectors * weights).sum(), (positions, cell))
+
+    i, j, images = neighbor_list("ijS", atoms, CUTOFF)
+    order = np.lexsort(np.column_stack([i, j, images]).T[::-1])
+    i, j, images = i[order], j[order], images[order]
+    expected = np.zeros((len(atoms), 3))
+    np.add.at(expected, j, weights.numpy())
+    np.add.at(expected, i, -weights.numpy())
+    np.testing.assert_allclose(by_positions, expected, rtol=0, atol=EXACT)
+    np.testing.assert_allclose(by_cell, images.T @ weights.numpy(), rtol=0, atol=EXACT)
+    assert images.any()
+
+    def lengths(x, a):
+        return torch.linalg.vector_norm(function(x, a, *rest, CUTOFF)[1], dim=1)
+
+    assert torch.autograd.gradcheck(lengths, (positions, cell))
+    assert torch.autograd.gradgradcheck(lengths, (positions, cell))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_pairs_no_edges(function):
     nothing = [torch.zeros(s, dtype=torch.int32) for s in ((2, 0), (0, 3), (0,))]
     edge_index, vectors, reverse = function(
