@@ -59,8 +59,8 @@ class MlipCalculator(Calculator):
     forces : {"conservative", "non_conservative"}
         What the property ``forces`` is. Non-conservative forces are not the gradient of an energy: on their own
         they heat a simulation, and a minimiser may not converge.
-    device : str or torch.device
-        Ignored when the model is already loaded.
+    device : str or torch.device, optional
+        Default the CPU, or that of a model that is already loaded.
     total_charge : float, optional
         Charge of the structure in elementary charges, for models that depend on it. The default is
         ``atoms.info["total_charge"]`` or ``atoms.info["charge"]``.
@@ -72,10 +72,10 @@ class MlipCalculator(Calculator):
     FileNotFoundError, ModelContractError
         As :func:`mlip_engines.model.load.load_model`.
     ValueError
-        If ``forces`` is neither of the two, the model has no such head, or it does not depend on a charge or a spin
-        that is given. When evaluated: if an atom is of an element that the model does not know, a coordinate is not
-        finite, two atoms are at the same place, or the model depends on a charge or a spin that neither the calculator
-        nor the structure gives.
+        If ``forces`` is neither of the two, the model has no such head or is loaded on another device, or it does not
+        depend on a charge or a spin that is given. When evaluated: if an atom is of an element that the model does not
+        know, a coordinate is not finite, two atoms are at the same place, or the model depends on a charge or a spin
+        that neither the calculator nor the structure gives.
     NonFiniteResultError
         When evaluated: if energy, forces or stress are not finite. This is a ValueError.
 
@@ -102,7 +102,7 @@ class MlipCalculator(Calculator):
         model: str | Path | LoadedModel = "water",
         *,
         forces: str = "conservative",
-        device: str | torch.device = "cpu",
+        device: str | torch.device | None = None,
         total_charge: float | None = None,
         spin_multiplicity: int | None = None,
         **of_ase: Any,
@@ -111,7 +111,13 @@ class MlipCalculator(Calculator):
         super().__init__(**of_ase)
         if forces not in FORCES:
             raise ValueError(f"forces must be one of {', '.join(FORCES)}, got {forces!r}")
-        self.model = model if isinstance(model, LoadedModel) else load_model(model, device)
+        self.model = model if isinstance(model, LoadedModel) else load_model(model, device or "cpu")
+        self.device = next(self.model.module.buffers()).device
+        if device is not None and not _is_same(torch.device(device), self.device):
+            raise ValueError(
+                f"{self.model.path}: expected device '{self.device}', where this model is loaded, got '{device}'; leave "
+                "it out, or give the path of the model"
+            )
         has_head = self.model.metadata.has_non_conservative_forces
         if forces == "non_conservative" and not has_head:
             raise ValueError(
@@ -126,7 +132,6 @@ class MlipCalculator(Calculator):
             self.model.check_structure_inputs(**self.given)
         self.evaluated_with: dict[str, Any] = {}  # total charge and spin of the results
         self.force_kind = forces
-        self.device = next(self.model.module.buffers()).device
 
     def set(self, **parameters: Any) -> dict[str, Any]:
         """Refuse to change anything: a calculator stays what it was made as."""
@@ -224,6 +229,11 @@ class MlipCalculator(Calculator):
             f"{self.model.path}: {', '.join(bad).replace('_', '-')} of this structure are not finite; {pair}. "
             "Start from a structure without atoms on top of each other"
         )
+
+
+def _is_same(wanted: torch.device, actual: torch.device) -> bool:
+    """Whether two devices are the same; "cuda" is any GPU."""
+    return wanted.type == actual.type and wanted.index in (None, actual.index)
 
 
 _KEYWORDS = list(signature(MlipCalculator).parameters)[:-1]  # without **of_ase

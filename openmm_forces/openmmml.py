@@ -13,6 +13,8 @@ import openmm
 from openmm import app
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
+from mlip_engines.keywords import refuse_unknown
+
 _OPTIONS = ("host", "forces", "skin", "total_charge", "spin_multiplicity")
 _OF_EMBEDDINGS = ("mlLongRange", "linkAtomDistances")  # openmm-ml passes them on to potentials
 
@@ -107,7 +109,5 @@ class MlipPotential(MLPotentialImpl):
 
 
 def _known(options: dict) -> dict:
-    unknown = sorted(set(options) - set(_OPTIONS) - set(_OF_EMBEDDINGS))
-    if unknown:
-        raise TypeError(f"expected options among {_OPTIONS}, got {', '.join(unknown)}")
+    refuse_unknown("the potential mlip", options, [*_OPTIONS, *_OF_EMBEDDINGS])
     return {name: value for name, value in options.items() if name in _OPTIONS}

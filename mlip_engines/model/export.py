@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import warnings
 from pathlib import Path
@@ -49,11 +50,13 @@ def export_model(
     Raises
     ------
     ModelContractError
-        If metadata and network differ, or the reloaded file gives other numbers than the network.
+        If metadata and network differ, a reference energy has no chemical symbol, a number is not finite, or the
+        reloaded file gives other numbers than the network.
     """
     path = Path(path)
     if reference_energies is None:
         reference_energies = metadata.reference_energies
+    _check_numbers(metadata, reference_energies, scale)
     metadata = dataclasses.replace(
         metadata,
         reference_energies=dict(reference_energies),
@@ -87,6 +90,23 @@ def export_model(
     finally:
         draft.unlink(missing_ok=True)
     return metadata
+
+
+def _check_numbers(
+    metadata: ModelMetadata, reference_energies: dict[str, float], scale: float
+) -> None:
+    unknown = sorted(set(reference_energies) - set(number_of))
+    if unknown:
+        raise ModelContractError(
+            f"{metadata.name}: expected reference energies by chemical symbol, got {', '.join(unknown)}"
+        )
+    for symbol, energy in reference_energies.items():
+        if not math.isfinite(energy):
+            raise ModelContractError(
+                f"{metadata.name}: the reference energy of {symbol} must be finite, got {energy}"
+            )
+    if not math.isfinite(scale) or scale == 0.0:
+        raise ModelContractError(f"{metadata.name}: scale must be finite and not 0, got {scale}")
 
 
 def _check_against_network(metadata: ModelMetadata, model: ExportedModel) -> None:

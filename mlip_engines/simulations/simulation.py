@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+_POSITIVE = (
+    "duration_ps",
+    "inner_step_fs",
+    "temperature_K",
+    "time_constant_fs",
+    "pressure_time_constant_fs",
+    "row_every_fs",
+)
 ENSEMBLES = ("nve", "rescaled", "langevin", "svr", "gle", "nph", "npt")
 
 
@@ -29,6 +38,8 @@ class Forces:
         kinds = ("conservative", "non_conservative", "respa")
         if self.kind not in kinds:
             raise ValueError(f"forces must be one of {', '.join(kinds)}, got {self.kind!r}")
+        if not hasattr(self.inner_steps, "__index__"):
+            raise TypeError(f"expected a whole number of inner steps, got {self.inner_steps!r}")
         if self.inner_steps < 1 or (self.kind != "respa" and self.inner_steps != 1):
             raise ValueError(
                 f"expected inner_steps >= 1, and 1 without r-RESPA; got {self.inner_steps} for {self.kind}"
@@ -104,13 +115,26 @@ class Simulation:
     seed: int = 1
 
     def __post_init__(self):
+        if not isinstance(self.forces, Forces):
+            raise TypeError(
+                f"forces must be a Forces, such as Forces('conservative'), got {self.forces!r}"
+            )
         if self.ensemble not in ENSEMBLES:
             raise ValueError(
                 f"ensemble must be one of {', '.join(ENSEMBLES)}, got {self.ensemble!r}"
             )
-        for name in ("duration_ps", "inner_step_fs", "temperature_K", "row_every_fs"):
-            if not getattr(self, name) > 0.0:
+        for name in _POSITIVE:
+            if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("frame_every_fs", "chunks", "seed"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not math.isfinite(self.pressure_bar):
+            raise ValueError(f"pressure_bar must be finite, got {self.pressure_bar}")
+        if self.non_conservative_stress and self.ensemble not in ("nph", "npt"):
+            raise ValueError(
+                f"the stress of the head goes with a barostat, ensemble 'nph' or 'npt', got {self.ensemble!r}"
+            )
         if self.non_conservative_stress and self.forces.kind != "non_conservative":
             raise ValueError("the stress of the head goes with non-conservative forces only")
 

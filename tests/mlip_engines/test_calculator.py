@@ -225,6 +225,13 @@ def test_unknown_keywords_are_refused_with_the_nearest(model_files, keyword, nea
         MlipCalculator(model_files["float64"]).set(**{keyword: "non_conservative"})
 
 
+def test_a_device_other_than_that_of_a_loaded_model_is_refused(model_files):
+    loaded = load_model(model_files["float64"])
+    assert MlipCalculator(loaded, device="cpu").model is loaded
+    with pytest.raises(ValueError, match="expected device 'cpu', where .* got 'cuda:1'"):
+        MlipCalculator(loaded, device="cuda:1")
+
+
 def test_keywords_of_ase_are_kept_and_nothing_is_changed_later(model_files):
     atoms = STRUCTURES["molecule"]()
     calculator = MlipCalculator(

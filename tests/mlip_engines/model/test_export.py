@@ -1,6 +1,7 @@
 """Export writes a file only when the file computes what the network does."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -84,6 +85,23 @@ def test_metadata_that_contradict_the_network_are_refused(field, value, tmp_path
     metadata = dataclasses.replace(metadata_of(network(), "lj", "float64"), **{field: value})
     with pytest.raises(ModelContractError):
         export_model(network(), metadata, tmp_path / "lj.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale": 0.0}, "scale must be finite and not 0, got 0.0"),
+        ({"scale": math.nan}, "scale must be finite and not 0, got nan"),
+        ({"reference_energies": {"H": math.inf}}, "energy of H must be finite, got inf"),
+        ({"reference_energies": {"1": -13.6}}, "by chemical symbol, got 1"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(options, words, tmp_path):
+    with pytest.raises(ModelContractError, match=words):
+        export_model(
+            network(), metadata_of(network(), "lj", "float64"), tmp_path / "lj.pt", **options
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -40,12 +40,31 @@ def test_the_name_changes_with_every_setting():
         (lambda: Forces("conservative", 4), "inner_steps"),
         (lambda: Simulation(CONSERVATIVE, 1.0, ensemble="nvt"), "ensemble must be one of"),
         (lambda: Simulation(CONSERVATIVE, -1.0), "duration_ps must be positive"),
-        (lambda: Simulation(CONSERVATIVE, 1.0, non_conservative_stress=True), "stress"),
+        (lambda: Simulation(CONSERVATIVE, float("inf")), "duration_ps must be positive"),
+        (lambda: Simulation(CONSERVATIVE, 1.0, time_constant_fs=0.0), "time_constant_fs must be"),
+        (lambda: Simulation(CONSERVATIVE, 1.0, frame_every_fs=-1.0), "frame_every_fs must not be"),
+        (lambda: Simulation(CONSERVATIVE, 1.0, chunks=-1), "chunks must not be negative"),
+        (lambda: Simulation(CONSERVATIVE, 1.0, pressure_bar=float("nan")), "pressure_bar must be"),
+        (
+            lambda: Simulation(CONSERVATIVE, 1.0, "npt", non_conservative_stress=True),
+            "goes with non-conservative forces only",
+        ),
+        (
+            lambda: Simulation(NON_CONSERVATIVE, 1.0, non_conservative_stress=True),
+            "goes with a barostat, ensemble 'nph' or 'npt', got 'nve'",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_what_is_of_the_wrong_kind_is_refused():
+    with pytest.raises(TypeError, match="forces must be a Forces, .* got 'conservative'"):
+        Simulation("conservative", 1.0)
+    with pytest.raises(TypeError, match="a whole number of inner steps, got 2.5"):
+        Forces("respa", 2.5)
 
 
 def test_the_price_is_the_optimal_number_of_evaluations():
