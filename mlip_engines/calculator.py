@@ -115,7 +115,7 @@ class MlipCalculator(Calculator):
         self.device = next(self.model.module.buffers()).device
         if device is not None and not _is_same(torch.device(device), self.device):
             raise ValueError(
-                f"{self.model.path}: expected device '{self.device}', where this model is loaded, got '{device}'; leave "
+                f"{self.model.path}: expected device '{self.device}', where the model is loaded, got '{device}'; leave "
                 "it out, or give the path of the model"
             )
         has_head = self.model.metadata.has_non_conservative_forces
