@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from mlip_engines.model.load import LoadedModel, load_model
 from mlip_engines.model.neighbors import as_tensors
 from mlip_engines.units import NM_TO_ANGSTROM
 from openmm_forces.evaluations import INNER_PARAMETER, OUTER_PARAMETER, PARAMETER
-from openmm_forces.hosted import HostedModel
 from openmm_forces.hosts import hosted_force
 from openmm_forces.quantity import to_unit
+from openmm_forces.scripted import scripted_for
 
 FORCES = {"conservative": 0, "non_conservative": 1}
 DEFAULT_SKIN_NM = 0.1
@@ -204,20 +203,14 @@ def _hosted_model(
     if not 0.0 <= skin_nm < float("inf"):
         raise ValueError(f"expected a skin of at least 0 nm, got {skin_nm}")
     numbers = _checked_atomic_numbers(atomic_numbers, loaded)
-    hosted = HostedModel(
-        loaded.module,
+    return scripted_for(
+        loaded,
         numbers,
         None if particles is None else _checked_particles(particles, len(numbers)),
-        loaded.metadata.cutoff,
         skin_nm * NM_TO_ANGSTROM,
-        loaded.metadata.has_non_conservative_forces,
         fixed_box=fixed_box,
         structure=as_tensors(loaded.check_structure_inputs(**structure)),
-    ).eval()
-    with warnings.catch_warnings():
-        # torch deprecates TorchScript from 2.10 on; TorchForce takes nothing else.
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        return torch.jit.script(hosted)
+    )
 
 
 def _checked_atomic_numbers(atomic_numbers: Sequence[int], loaded: LoadedModel) -> torch.Tensor:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-import io
 import logging
+import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
 import openmm
 import torch
-import vesin_torch  # noqa: F401  the neighbour list in an archive that is read back
 from openmm import unit
 
-import mlip_engines.operators  # noqa: F401  and what else it may call
+from openmm_forces.scripted import archive_of, load_archive, program_fingerprint, scripted_again
+from openmm_forces.system_copy import let_systems_be_copied
 
 HOSTS = ("auto", "torch", "python")
 
@@ -53,34 +53,44 @@ def hosted_force(
 
 
 class PythonHost:
-    """The computation of a PythonForce: the module of a TorchForce, called from Python."""
+    """The computation of a PythonForce: the module of a TorchForce, called from Python.
+
+    All Contexts of a System share it. The module keeps its last evaluation, so one thread at a time calls it.
+    """
 
     def __init__(self, module: torch.jit.ScriptModule, parameter: str):
         self.module = module
         self.parameter = parameter
+        self._lock = threading.Lock()
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Return energy (kJ/mol) and forces (n_particles, 3) in kJ/mol/nm."""
         positions = torch.from_numpy(state.getPositions(asNumpy=True)._value)
         wanted = torch.tensor(state.getParameters()[self.parameter], dtype=torch.float64)
         box = _box_vectors(state)
-        energy, forces = (
-            self.module(positions, wanted)
-            if box is None
-            else self.module(positions, torch.from_numpy(box), wanted)
-        )
+        with self._lock:
+            energy, forces = (
+                self.module(positions, wanted)
+                if box is None
+                else self.module(positions, torch.from_numpy(box), wanted)
+            )
         return float(energy), forces.numpy()
 
-    def __getstate__(self) -> tuple[bytes, str]:
+    def __getstate__(self) -> tuple[bytes, str, str]:
         """Serialise for XmlSerializer."""
-        buffer = io.BytesIO()
-        torch.jit.save(self.module, buffer)
-        return buffer.getvalue(), self.parameter
+        with self._lock:
+            return archive_of(self.module), self.parameter, program_fingerprint()
 
-    def __setstate__(self, state: tuple[bytes, str]) -> None:
-        """Restore from XmlSerializer. The archive is a program: read only XML that you trust."""
-        archive, self.parameter = state
-        self.module = torch.jit.load(io.BytesIO(archive))
+    def __setstate__(self, state: tuple[bytes, str] | tuple[bytes, str, str]) -> None:
+        """Restore from XmlSerializer. The archive is a program: read only XML that you trust.
+
+        What another version of this package wrote gets the program of this one, so that it answers the requests of
+        today's integrators.
+        """
+        archive, self.parameter = state[:2]
+        is_ours = len(state) > 2 and state[2] == program_fingerprint()
+        self.module = load_archive(archive) if is_ours else scripted_again(archive)
+        self._lock = threading.Lock()
 
 
 def _box_vectors(state: openmm.State) -> np.ndarray | None:
@@ -102,6 +112,7 @@ def _torch_force(module: torch.jit.ScriptModule, parameter: str, default: int) -
         )
     import openmmtorch
 
+    let_systems_be_copied()
     # TorchForce freezes a module, which frees the functions that it inlines; an error in one of them
     # then ends the process (torch 2.9 looks for their names). Frozen here, saved and loaded by
     # TorchForce, the module is a single function.

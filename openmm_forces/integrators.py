@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import openmm
 from openmm import unit
 
@@ -67,6 +69,20 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self.addConstrainVelocities()
         self._add_end_of_step()
         self._ask_for(0)
+
+    def step(self, steps: int) -> None:
+        """Advance by outer steps. If one fails, what is asked next is conservative all the same."""
+        try:
+            super().step(steps)
+        except BaseException:
+            self._ask_for_conservative_forces()
+            raise
+
+    def _ask_for_conservative_forces(self) -> None:
+        """Set the parameter back where a step has ended before it did so."""
+        for context in _contexts_of(self):
+            if PARAMETER in dict(context.getParameters()):
+                context.setParameter(PARAMETER, 0)
 
     def _ask_for(self, quantity: int) -> None:
         """Set what the forces are from here on."""
@@ -241,6 +257,16 @@ def _add_drift(integrator: openmm.CustomIntegrator, time: str) -> None:
     integrator.addComputePerDof("unconstrained", "x")
     integrator.addConstrainPositions()
     integrator.addComputePerDof("v", f"v + (x - unconstrained)/({time})")
+
+
+def _contexts_of(integrator: openmm.Integrator) -> list[openmm.Context]:
+    """Return the Context of an integrator, which OpenMM itself does not tell: a Context knows its integrator only."""
+    return [
+        thing
+        for thing in gc.get_objects()
+        if issubclass(type(thing), openmm.Context)
+        and getattr(thing, "_integrator", None) is integrator
+    ]
 
 
 def _checked_inner_steps(inner_steps: int) -> int:

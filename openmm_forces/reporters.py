@@ -172,9 +172,11 @@ class ExtendedXYZReporter:
             self._trims = False
         context = simulation.context
         state = conservative_state(context)
-        kept = [a.index for a in simulation.topology.atoms() if a.element is not None]
-        symbols = [a.element.symbol for a in simulation.topology.atoms() if a.element is not None]
-        atoms = Atoms(symbols, _in(state.getPositions(asNumpy=True), unit.angstrom)[kept])
+        real = [a for a in simulation.topology.atoms() if a.element is not None]
+        kept = [a.index for a in real]
+        # By number: ASE has no symbol for deuterium; its mass is written below.
+        numbers = [a.element.atomic_number for a in real]
+        atoms = Atoms(numbers, _in(state.getPositions(asNumpy=True), unit.angstrom)[kept])
         if context.getSystem().usesPeriodicBoundaryConditions():
             atoms.cell = _in(state.getPeriodicBoxVectors(asNumpy=True), unit.angstrom)
             atoms.pbc = True
