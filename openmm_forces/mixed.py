@@ -11,6 +11,7 @@ from openmm import app, unit
 from mlip_engines.model.load import LoadedModel
 from openmm_forces.embedding import remove_terms_within
 from openmm_forces.force import DEFAULT_SKIN_NM, create_force
+from openmm_forces.molecules import keep_whole
 from openmm_forces.system import atomic_number
 
 
@@ -81,7 +82,22 @@ def create_mixed_system(
         spin_multiplicity=spin_multiplicity,
     )
     system.addForce(force)
+    keep_whole(system, _bonds_within(topology, mm_system, set(region)))
     return system
+
+
+def _bonds_within(
+    topology: app.Topology, mm_system: openmm.System, region: set[int]
+) -> list[tuple[int, int]]:
+    """Return bonds and constraints of the region, which say to OpenMM what its molecules are."""
+    pairs = [(bond.atom1.index, bond.atom2.index) for bond in topology.bonds()]
+    for index in range(mm_system.getNumConstraints()):
+        pairs.append(tuple(mm_system.getConstraintParameters(index)[:2]))
+    for force in mm_system.getForces():
+        if isinstance(force, openmm.HarmonicBondForce):
+            for index in range(force.getNumBonds()):
+                pairs.append(tuple(force.getBondParameters(index)[:2]))
+    return sorted({tuple(sorted(pair)) for pair in pairs if set(pair) <= region})
 
 
 def _checked_region(

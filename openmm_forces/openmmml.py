@@ -82,6 +82,7 @@ class MlipPotential(MLPotentialImpl):
             As :func:`openmm_forces.create_force`.
         """
         from openmm_forces.force import create_force
+        from openmm_forces.molecules import keep_whole
         from openmm_forces.system import atomic_number
 
         options = {
@@ -102,6 +103,8 @@ class MlipPotential(MLPotentialImpl):
         )
         force.setForceGroup(forceGroup)
         system.addForce(force)
+        if atoms is None:  # of a part openmm-ml keeps the bonds
+            keep_whole(system, ((bond.atom1.index, bond.atom2.index) for bond in topology.bonds()))
 
     def getMLLongRange(self) -> bool:
         """Return that the model is local: it ends at its cutoff."""

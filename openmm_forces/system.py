@@ -9,6 +9,8 @@ from openmm import app, unit
 
 from mlip_engines.model.load import LoadedModel
 from openmm_forces.force import DEFAULT_SKIN_NM, create_force
+from openmm_forces.molecules import keep_whole
+from openmm_forces.structure import StructureTopology
 
 
 def create_system(
@@ -25,8 +27,10 @@ def create_system(
 ) -> openmm.System:
     """Return a System in which a model computes all energies and forces.
 
-    The System is periodic if the topology has box vectors. Masses are those of the elements, unless hydrogens are made
-    heavier. There are no constraints.
+    The System is periodic if the topology has box vectors. Masses are those of the structure that :func:`from_ase` was
+    given, where it had masses of its own, and else those of the elements; hydrogens can be made heavier. There are no
+    constraints. Bonds of the topology have no energy, but they tell OpenMM which atoms are one molecule: barostats and
+    ``enforcePeriodicBox=True`` move molecules as a whole. So do not bond a crystal through the faces of its box.
 
     Parameters
     ----------
@@ -37,7 +41,8 @@ def create_system(
     host, forces, skin, total_charge, spin_multiplicity
         As for :func:`openmm_forces.create_force`.
     remove_cm_motion : bool
-        Add a CMMotionRemover, as ``ForceField.createSystem`` does.
+        Add a CMMotionRemover, as ``ForceField.createSystem`` does. If :func:`from_ase` was given fixed atoms, none is
+        added, because they take up momentum.
     hydrogen_mass : float (g/mol) or Quantity, optional
         Mass of every hydrogen atom. The heavy atom that it is bonded to in the topology loses what it gains (Feenstra,
         Hess, Berendsen, J. Comput. Chem. 20, 786 (1999)). Structure and thermodynamics of classical nuclei do not
@@ -69,14 +74,36 @@ def create_system(
     system = openmm.System()
     if box is not None:
         system.setDefaultPeriodicBoxVectors(*box)
-    for atom in atoms:
-        system.addParticle(atom.element.mass)
+    masses = masses_of(topology)
+    for mass in masses:
+        system.addParticle(mass)
     if hydrogen_mass is not None:
         repartition_masses(system, topology, hydrogen_mass)
     system.addForce(force)
-    if remove_cm_motion:
+    keep_whole(system, ((bond.atom1.index, bond.atom2.index) for bond in topology.bonds()))
+    if remove_cm_motion and all(mass > 0 * unit.dalton for mass in masses):
         system.addForce(openmm.CMMotionRemover())
     return system
+
+
+def masses_of(topology: app.Topology) -> list[unit.Quantity]:
+    """Return the masses of a structure from ASE, if it had any of its own, and else those of the elements.
+
+    Raises
+    ------
+    ValueError
+        If atoms were added to a topology with masses, or taken out of it.
+    """
+    atoms = list(topology.atoms())
+    masses = topology.masses if isinstance(topology, StructureTopology) else None
+    if masses is None:
+        return [atom.element.mass for atom in atoms]
+    if len(masses) != len(atoms):
+        raise ValueError(
+            f"expected {len(masses)} atoms, as in the structure that from_ase was given, got {len(atoms)}; set "
+            "topology.masses for these, or to None for the masses of the elements"
+        )
+    return masses
 
 
 def repartition_masses(

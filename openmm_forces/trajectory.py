@@ -132,7 +132,8 @@ class TrajectoryRun:
             **structure_inputs_of(loaded.metadata.structure_inputs, atoms.info),
         )
         for particle, mass in enumerate(atoms.get_masses()):
-            system.setParticleMass(particle, mass)
+            if system.getParticleMass(particle)._value > 0.0:  # others are fixed
+                system.setParticleMass(particle, mass)
         if simulation.ensemble == "npt":
             every = max(1, round(BAROSTAT_EVERY_FS / simulation.outer_step_fs))
             barostat = openmm.MonteCarloBarostat(

@@ -135,6 +135,8 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedMo
 
     Raises
     ------
+    ValueError
+        If torch cannot use the device here.
     FileNotFoundError
         If there is no such model.
     ModelContractError
@@ -147,6 +149,7 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedMo
     from mlip_engines.model.threads import survive_fork
 
     survive_fork()
+    _check_device(torch.device(device))
     path = find_model(name)
     metadata = read_metadata(path)
     verify_checksum(path, metadata)
@@ -164,6 +167,19 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> LoadedMo
                 f"{path}: expected a method {method!r}, got none; export it again"
             )
     return LoadedModel(module, metadata, path)
+
+
+def _check_device(device: torch.device) -> None:
+    import torch
+
+    if device.type != "cuda":
+        return
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if n_devices <= (device.index or 0):
+        raise ValueError(
+            f"expected a device that torch can use here, got {str(device)!r}, and torch finds {n_devices} CUDA "
+            "devices; use 'cpu', or install a driver and a torch for your GPU"
+        )
 
 
 @lru_cache(maxsize=2)  # workers of a pool unpickle the same model with each task

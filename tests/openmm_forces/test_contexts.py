@@ -193,9 +193,9 @@ def resident():
 for _ in range(2):
     cell()
 start = resident()
-for _ in range(3):
+for _ in range(2):
     cell()
-print((resident() - start) / 3)
+print((resident() - start) / 2)
 """
 
 

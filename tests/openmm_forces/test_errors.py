@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
+from scipy import constants
 
 from mlip_engines import ModelContractError, read_metadata
 from mlip_engines.model.archive import replace_metadata
@@ -23,7 +25,7 @@ from openmm_forces import (
 )
 from structures import STRUCTURES
 from tests.openmm_forces.argon import argon, velocities
-from tests.openmm_forces.runner import make_context
+from tests.openmm_forces.runner import finite_strain_stress, make_context
 
 
 def test_missing_file(any_host):
@@ -201,6 +203,41 @@ def test_system_without_a_model():
     for question in (evaluation_counts, conservative_energy):
         with pytest.raises(ValueError, match="'mlip_forces', got none; add a force"):
             question(context)
+
+
+def test_minimising_with_non_conservative_forces(models, host):
+    options = {"host": host, "platform": "Reference", "forces": "non_conservative"}
+    context = make_context(argon(), models["argon"], **options)
+    message = "A minimiser needs an energy, and non-conservative forces have none: minimise with"
+    with pytest.raises(openmm.OpenMMException, match=message):
+        openmm.LocalEnergyMinimizer.minimize(context, 0.01, 5)
+    context.setPositions(from_ase(argon()).positions)
+    context.setParameter("mlip_forces", 0)  # as the message says
+    openmm.LocalEnergyMinimizer.minimize(context, 0.01, 5)
+
+
+class _Count(openmm.MinimizationReporter):
+    calls = 0
+
+    def report(self, iteration, x, grad, args):
+        self.calls += 1
+        return False
+
+
+def test_what_openmm_calls_with_the_interpreter_locked_works_with_the_python_host(models):
+    """TorchForce cannot: torch refuses to differentiate there (docs/openmm.md)."""
+    context = make_context(argon(), models["argon"], host="python")
+    reporter = _Count()
+    openmm.LocalEnergyMinimizer.minimize(context, 1.0, 5, reporter)
+    assert reporter.calls > 0
+    barostat = openmm.MonteCarloBarostat(1.0, 60.0, 0)
+    context = make_context(argon(), models["argon"], host="python", extra_forces=(barostat,))
+    pressure = barostat.computeCurrentPressure(context).value_in_unit(unit.bar)
+    stress = finite_strain_stress(argon(), models["argon"], host="python")
+    bar = 1e-5 * constants.e * 1e30  # of eV/Å^3
+    assert pressure == pytest.approx(
+        -np.trace(stress) / 3 * bar, rel=1e-3
+    )  # OpenMM differentiates too
 
 
 def test_auto_takes_python_where_torch_force_does_not_work(models, monkeypatch):

@@ -1,11 +1,16 @@
-"""Heavier hydrogens: masses as OpenMM's own force fields give them, refused where bonds are missing."""
+"""Masses: of heavier hydrogens, of isotopes and of atoms that do not move."""
 
+import ase.io
+import numpy as np
+import openmm
 import pytest
+from ase.constraints import FixAtoms, FixBondLength
 from openmm import app, unit
 
-from openmm_forces import create_system, from_ase
+from openmm_forces import ExtendedXYZReporter, RespaIntegrator, create_system, from_ase
 from structures import STRUCTURES
 from tests.openmm_forces.mm_water import mm_system, topology_of
+from tests.openmm_forces.runner import EV
 
 
 def masses(system):
@@ -43,3 +48,68 @@ def test_two_hydrogens_are_no_bond_to_a_heavy_atom(models):
     topology.addBond(*pair)
     with pytest.raises(ValueError, match="none for 2"):
         create_system(topology, models["water"], hydrogen_mass=3.0)
+
+
+def test_isotopes_of_ase_keep_their_masses(models):
+    """Kinetic energy of heavy water as ASE has it."""
+    atoms = STRUCTURES["molecules"]()
+    atoms.set_masses(np.where(atoms.numbers == 1, 2.014, 15.999))
+    atoms.set_momenta(np.random.default_rng(1).normal(size=(len(atoms), 3)))
+    structure = from_ase(atoms)
+    system = create_system(structure.topology, models["water"])
+    context = openmm.Context(system, RespaIntegrator(0.001, 2))  # velocities at the same time
+    context.setPositions(structure.positions)
+    context.setVelocities(structure.velocities)
+    kinetic = context.getState(energy=True).getKineticEnergy()._value / EV
+    assert kinetic == pytest.approx(atoms.get_kinetic_energy(), rel=1e-6)
+    assert masses(system) == pytest.approx(atoms.get_masses(), abs=1e-12)
+
+
+def test_fixed_atoms_of_ase_do_not_move(models):
+    atoms = STRUCTURES["molecules"]()
+    atoms.set_momenta(np.ones((len(atoms), 3)), apply_constraint=False)
+    atoms.set_constraint(FixAtoms([1, 4]))
+    structure = from_ase(atoms)
+    system = create_system(structure.topology, models["water"])
+    assert not any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces())
+    context = openmm.Context(system, RespaIntegrator(0.0005, 2))
+    context.setPositions(structure.positions)
+    context.setVelocities(structure.velocities)
+    context.getIntegrator().step(3)
+    moved = context.getState(positions=True).getPositions(asNumpy=True) - structure.positions
+    distances = np.linalg.norm(np.array(moved._value), axis=1)
+    assert (distances[[1, 4]] == 0.0).all()
+    assert (np.delete(distances, [1, 4]) > 1e-5).all()
+
+
+def test_other_constraints_of_ase_are_named():
+    atoms = STRUCTURES["molecules"]()
+    atoms.set_constraint(FixBondLength(0, 1))
+    with pytest.warns(UserWarning, match="FixBondLengths does not act in OpenMM; only FixAtoms"):
+        from_ase(atoms)
+
+
+def test_masses_of_a_topology_that_has_changed(models):
+    atoms = STRUCTURES["molecule"]()
+    atoms.set_masses([16.0, 2.0, 2.0])
+    topology = from_ase(atoms).topology
+    topology.addAtom("H", app.element.hydrogen, next(topology.residues()))
+    with pytest.raises(ValueError, match="expected 3 atoms, as in the structure .* got 4; set"):
+        create_system(topology, models["water"])
+    topology.masses = None
+    assert masses(create_system(topology, models["water"]))[1] == pytest.approx(1.008, abs=1e-3)
+
+
+def test_deuterium_of_a_topology_is_written_for_ase(models, tmp_path):
+    atoms = STRUCTURES["molecule"]()
+    topology = topology_of(atoms)
+    for atom in list(topology.atoms())[1:]:
+        atom.element = app.element.deuterium
+    system = create_system(topology, models["water"])
+    simulation = app.Simulation(topology, system, openmm.VerletIntegrator(0.0001))
+    simulation.context.setPositions(atoms.positions * 0.1)
+    simulation.reporters.append(ExtendedXYZReporter(tmp_path / "frames.extxyz", 1))
+    simulation.step(1)
+    frame = ase.io.read(tmp_path / "frames.extxyz")
+    assert frame.get_chemical_symbols() == ["O", "H", "H"]
+    assert frame.get_masses()[1:] == pytest.approx(2.0136, abs=1e-3)

@@ -144,3 +144,9 @@ def test_any_other_zip_file_is_refused(tmp_path):
 def test_unknown_elements_are_all_named(model_file):
     with pytest.raises(ValueError, match="knows H, O, got Ar, C"):
         load_model(model_file).check_elements({"C", "O", "Ar"})
+
+
+def test_a_device_that_is_not_there_is_named():
+    missing = f"cuda:{torch.cuda.device_count() if torch.cuda.is_available() else 0}"
+    with pytest.raises(ValueError, match=f"torch can use here, got '{missing}', and torch finds"):
+        load_model("water", missing)
