@@ -271,13 +271,6 @@ class HostedModel(torch.nn.Module):
             finite = torch.isfinite(positions).all(dim=1)  # (N,)
             atom = int(torch.nonzero(torch.logical_not(finite))[0])
             x, y, z = positions[atom].unbind()
-            if self.fixed_box:
-                raise ValueError(
-                    f"expected finite coordinates, got {float(x)}, {float(y)}, {float(z)} Å for atom "
-                    f"{atom}. A minimiser needs an energy, and non-conservative forces have none: minimise with "
-                    'forces="conservative", or after context.setParameter("mlip_forces", 0). In a '
-                    "run, it has become unstable, or the start is wrong: shorten the time step"
-                )
             raise ValueError(
                 f"expected finite coordinates, got {float(x)}, {float(y)}, {float(z)} Å for atom "
                 f"{atom}; the run has become unstable or the start is wrong: minimise first, or "

@@ -13,6 +13,7 @@ import openmm
 import torch
 from openmm import unit
 
+from openmm_forces.refusals import refuse_what_cannot_work
 from openmm_forces.scripted import archive_of, load_archive, program_fingerprint, scripted_again
 from openmm_forces.system_copy import let_systems_be_copied
 
@@ -44,6 +45,7 @@ def hosted_force(
     """
     if host not in HOSTS:
         raise ValueError(f"expected host to be one of {HOSTS}, got {host!r}")
+    refuse_what_cannot_work()
     if host == "torch" or (host == "auto" and torch_host_failure() is None):
         force = _torch_force(module, parameter, default)
     else:

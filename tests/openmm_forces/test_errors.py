@@ -24,6 +24,7 @@ from openmm_forces import (
     hosts,
 )
 from structures import STRUCTURES
+from tests.conftest import is_installed
 from tests.openmm_forces.argon import argon, velocities
 from tests.openmm_forces.runner import finite_strain_stress, make_context
 
@@ -208,10 +209,9 @@ def test_system_without_a_model():
 def test_minimising_with_non_conservative_forces(models, host):
     options = {"host": host, "platform": "Reference", "forces": "non_conservative"}
     context = make_context(argon(), models["argon"], **options)
-    message = "A minimiser needs an energy, and non-conservative forces have none: minimise with"
-    with pytest.raises(openmm.OpenMMException, match=message):
+    message = r"got non-conservative ones, which have no energy to minimise; call context.setParam"
+    with pytest.raises(ValueError, match=message):
         openmm.LocalEnergyMinimizer.minimize(context, 0.01, 5)
-    context.setPositions(from_ase(argon()).positions)
     context.setParameter("mlip_forces", 0)  # as the message says
     openmm.LocalEnergyMinimizer.minimize(context, 0.01, 5)
 
@@ -225,7 +225,6 @@ class _Count(openmm.MinimizationReporter):
 
 
 def test_what_openmm_calls_with_the_interpreter_locked_works_with_the_python_host(models):
-    """TorchForce cannot: torch refuses to differentiate there (docs/openmm.md)."""
     context = make_context(argon(), models["argon"], host="python")
     reporter = _Count()
     openmm.LocalEnergyMinimizer.minimize(context, 1.0, 5, reporter)
@@ -238,6 +237,20 @@ def test_what_openmm_calls_with_the_interpreter_locked_works_with_the_python_hos
     assert pressure == pytest.approx(
         -np.trace(stress) / 3 * bar, rel=1e-3
     )  # OpenMM differentiates too
+
+
+@pytest.mark.skipif(not is_installed("openmmtorch"), reason="openmmtorch is not installed")
+def test_what_openmm_calls_with_the_interpreter_locked_names_the_other_host(models):
+    """In a TorchForce torch refuses to differentiate there."""
+    message = "OpenMM does in {}, got a TorchForce, .* make the System with host='python'"
+    context = make_context(argon(), models["argon"], host="torch", platform="Reference")
+    with pytest.raises(openmm.OpenMMException, match=message.format("minimize")):
+        openmm.LocalEnergyMinimizer.minimize(context, 0.01, 5, _Count())
+    barostat = openmm.MonteCarloBarostat(1.0, 60.0, 0)
+    options = {"host": "torch", "platform": "Reference", "extra_forces": (barostat,)}
+    context = make_context(argon(), models["argon"], **options)
+    with pytest.raises(openmm.OpenMMException, match=message.format("computeCurrentPressure")):
+        barostat.computeCurrentPressure(context)
 
 
 def test_auto_takes_python_where_torch_force_does_not_work(models, monkeypatch):

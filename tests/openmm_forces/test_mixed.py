@@ -1,5 +1,6 @@
 """Mixed systems: what is removed, what is kept, against sums of parts and against openmm-ml."""
 
+import ase.io
 import numpy as np
 import openmm
 import pytest
@@ -285,3 +286,22 @@ def test_offsets_within_the_region(models):
     region = [3 * (first // 3) + k for k in range(3)]
     with pytest.raises(ValueError, match=rf"got one for the particles \[{first}, {second}\]"):
         create_mixed_system(topology, system, region, models["water"])
+
+
+def test_images_of_a_region_of_all_molecules_stay_with_the_force_field_under_pme(any_host):
+    """The number of docs/openmm.md: how far such a System is from the pure model."""
+    atoms = ase.io.read("examples/water_64.extxyz")
+    topology = topology_of(atoms)
+    pure, forces = energy_and_forces(
+        create_system(topology, "water", host=any_host), atoms.positions * NM
+    )
+    for method, energy, force in ((app.PME, -125.0, 200.0), (app.CutoffPeriodic, 0.0, 0.0)):
+        system = mm_system(topology, nonbondedMethod=method, nonbondedCutoff=0.6)
+        mixed = create_mixed_system(topology, system, range(len(atoms)), "water", host=any_host)
+        for part in mixed.getForces():
+            if isinstance(part, openmm.NonbondedForce):
+                part.setUseDispersionCorrection(False)
+        found, found_forces = energy_and_forces(mixed, atoms.positions * NM)
+        assert found - pure == pytest.approx(energy, abs=1.0)
+        rms = np.sqrt(np.mean((found_forces - forces) ** 2))
+        assert rms == pytest.approx(force, abs=1.0)

@@ -19,7 +19,7 @@ LIMIT = TOLERANCE["float64"]
 @pytest.fixture(scope="module")
 def charged(tmp_path_factory):
     network = ChargedLennardJones(charge_slope=SLOPE, spin_energy=SPIN, **PARAMETERS)
-    return write_model(network, tmp_path_factory.mktemp("charged") / "charged.pt", ["H", "O"])
+    return write_model(tmp_path_factory.mktemp("charged") / "charged.pt", network, ["H", "O"])
 
 
 @pytest.mark.parametrize("name", ["molecules", "triclinic"])
