@@ -35,16 +35,24 @@ bool CurrentGraph::has_new_list() const
 
 /* ---------------------------------------------------------------------- */
 
+void CurrentGraph::rebuild(const NeighList &list, const ElementMap &elements)
+{
+  std::vector<int64_t> numbers(atom->nlocal + atom->nghost);
+  for (size_t i = 0; i < numbers.size(); i++) numbers[i] = elements.number(atom->type[i]);
+  exclusions_.apply(numbers);
+  edges_->rebuild(list, *atom, *domain, numbers);
+  seen_ncalls_ = neighbor->ncalls;
+  seen_lastcall_ = neighbor->lastcall;
+  is_stale_ = false;
+}
+
+/* ---------------------------------------------------------------------- */
+
 void CurrentGraph::refresh(const NeighList &list, const ElementMap &elements,
                            const Settings &settings, int n_layers)
 {
   double **x = atom->x;
-  if (has_new_list()) {
-    edges_->rebuild(list, *atom, *domain, elements.numbers());
-    seen_ncalls_ = neighbor->ncalls;
-    seen_lastcall_ = neighbor->lastcall;
-    is_stale_ = false;
-  }
+  if (has_new_list()) rebuild(list, elements);
   const double approach = edges_->largest_approach(x);
   if (approach > neighbor->skin)
     throw std::runtime_error(

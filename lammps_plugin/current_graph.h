@@ -4,6 +4,7 @@
 #define MLIP_CURRENT_GRAPH_H
 
 #include "edge_list.h"
+#include "exclusions.h"
 #include "model.h"
 #include "rotation.h"
 
@@ -20,7 +21,7 @@ struct Settings;
 
 class CurrentGraph : protected LAMMPS_NS::Pointers {
  public:
-  explicit CurrentGraph(LAMMPS_NS::LAMMPS *lmp) : Pointers(lmp) {}
+  explicit CurrentGraph(LAMMPS_NS::LAMMPS *lmp) : Pointers(lmp), exclusions_(lmp) {}
 
   /// Make the graph from these edges from now on.
   void use(std::unique_ptr<EdgeList> edges);
@@ -47,7 +48,9 @@ class CurrentGraph : protected LAMMPS_NS::Pointers {
 
  private:
   bool has_new_list() const;
+  void rebuild(const LAMMPS_NS::NeighList &list, const ElementMap &elements);
 
+  Exclusions exclusions_;
   std::unique_ptr<EdgeList> edges_;
   LocalGraph local_;
   std::optional<Rotation> rotation_;

@@ -19,10 +19,10 @@ namespace mlip {
 /* ---------------------------------------------------------------------- */
 
 void DomainEdgeList::rebuild(const NeighList &list, const Atom &atom, const Domain &domain,
-                             const std::vector<int64_t> &number_of_type)
+                             const std::vector<int64_t> &numbers)
 {
-  choose_atoms(list, atom, number_of_type);
-  find_nodes(atom, domain, number_of_type);
+  choose_atoms(list, atom, numbers);
+  find_nodes(atom, domain, numbers);
   collect_candidates(list);
   edge_of_.resize(pairs_.size());
   remember_positions(atom);
@@ -34,7 +34,7 @@ void DomainEdgeList::rebuild(const NeighList &list, const Atom &atom, const Doma
 ------------------------------------------------------------------------- */
 
 void DomainEdgeList::find_nodes(const Atom &atom, const Domain &domain,
-                                const std::vector<int64_t> &number_of_type)
+                                const std::vector<int64_t> &numbers)
 {
   const int n_owned = atom.nlocal;
   const int n_all = n_owned + atom.nghost;
@@ -46,7 +46,7 @@ void DomainEdgeList::find_nodes(const Atom &atom, const Domain &domain,
   std::copy(index_.begin(), index_.end(), node_.begin());
   std::unordered_map<tagint, int> node_of_tag;
   for (int g = n_owned; g < n_all; g++) {
-    if (number_of_type[atom.type[g]] == 0) continue;
+    if (numbers[g] == 0) continue;
     const int j = owned_atoms.find(atom.tag[g]);
     if (j >= 0) {
       node_[g] = index_[j];

@@ -35,15 +35,14 @@ class DomainEdgeList : public EdgeList {
   }
 
   void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
-               const LAMMPS_NS::Domain &domain,
-               const std::vector<int64_t> &number_of_type) override;
+               const LAMMPS_NS::Domain &domain, const std::vector<int64_t> &numbers) override;
   void update(const double *const *x, int n_layers, LocalGraph &graph) override;
   double largest_approach(const double *const *x) const override;
   double memory_usage() const override;
 
  private:
   void find_nodes(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
-                  const std::vector<int64_t> &number_of_type);
+                  const std::vector<int64_t> &numbers);
   void collect_candidates(const LAMMPS_NS::NeighList &list);
   void add_pairs_of(int image, const LAMMPS_NS::NeighList &list);
   void match_boundary(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain);

@@ -17,7 +17,7 @@ namespace mlip {
 /* ---------------------------------------------------------------------- */
 
 void EdgeList::choose_atoms(const NeighList &list, const Atom &atom,
-                            const std::vector<int64_t> &number_of_type)
+                            const std::vector<int64_t> &numbers)
 {
   std::vector<char> is_listed(atom.nlocal, 0);
   for (int ii = 0; ii < list.inum; ii++) is_listed[list.ilist[ii]] = 1;
@@ -25,7 +25,7 @@ void EdgeList::choose_atoms(const NeighList &list, const Atom &atom,
   owned_.clear();
   index_.assign(atom.nlocal, -1);
   for (int i = 0; i < atom.nlocal; i++) {
-    if (number_of_type[atom.type[i]] == 0) continue;
+    if (numbers[i] == 0) continue;
     if (!is_listed[i])
       throw std::runtime_error("LAMMPS lists no neighbors for atom " + std::to_string(atom.tag[i]) +
                                ", whose type has an element of the model. Remove 'neigh_modify "

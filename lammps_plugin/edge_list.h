@@ -37,12 +37,10 @@ class EdgeList {
   explicit EdgeList(double cutoff) : cutoff_(cutoff) {}
   virtual ~EdgeList() = default;
 
-  /// Take over a full neighbour list that LAMMPS has just built. Atoms whose entry in
-  /// `number_of_type` (n_types + 1) is 0 stay outside. Throws std::runtime_error if the list lacks
-  /// neighbours.
+  /// Take over a full neighbour list that LAMMPS has just built. Atoms whose entry in `numbers`
+  /// (n_owned + n_ghost) is 0 stay outside. Throws std::runtime_error if the list lacks neighbours.
   virtual void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
-                       const LAMMPS_NS::Domain &domain,
-                       const std::vector<int64_t> &number_of_type) = 0;
+                       const LAMMPS_NS::Domain &domain, const std::vector<int64_t> &numbers) = 0;
 
   /// The graph at the present positions of owned and ghost atoms, all but the atomic numbers, for a
   /// network of so many layers. Edges come sorted by centre, and an edge vector is exactly minus
@@ -62,9 +60,9 @@ class EdgeList {
   virtual double memory_usage() const;
 
  protected:
-  /// The owned atoms that have an element; LAMMPS must have listed the neighbours of each.
+  /// The owned atoms that have a number; LAMMPS must have listed the neighbours of each.
   void choose_atoms(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
-                    const std::vector<int64_t> &number_of_type);
+                    const std::vector<int64_t> &numbers);
 
   void remember_positions(const LAMMPS_NS::Atom &atom);
 

@@ -29,10 +29,6 @@ void InputCheck::require_all_neighbors() const
 {
   if (!atom->tag_enable)
     error->all(FLERR, "Pair style mlip needs atom IDs: remove 'atom_modify id no'");
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
-    error->all(FLERR,
-               "Pair style mlip needs all neighbors of an atom: remove 'neigh_modify exclude' (use "
-               "'neigh_modify exclude none')");
   if (atom->molecular != Atom::ATOMIC && atom->maxspecial > 0)
     for (int k = 1; k < 4; k++)
       if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)

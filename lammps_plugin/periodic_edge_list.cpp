@@ -16,9 +16,9 @@ namespace mlip {
 /* ---------------------------------------------------------------------- */
 
 void PeriodicEdgeList::rebuild(const NeighList &list, const Atom &atom, const Domain &domain,
-                               const std::vector<int64_t> &number_of_type)
+                               const std::vector<int64_t> &numbers)
 {
-  choose_atoms(list, atom, number_of_type);
+  choose_atoms(list, atom, numbers);
   find_owners(atom, domain);
   collect_candidates(list);
   check_directions(atom.x);

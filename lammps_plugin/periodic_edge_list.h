@@ -15,8 +15,7 @@ class PeriodicEdgeList : public EdgeList {
   using EdgeList::EdgeList;
 
   void rebuild(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
-               const LAMMPS_NS::Domain &domain,
-               const std::vector<int64_t> &number_of_type) override;
+               const LAMMPS_NS::Domain &domain, const std::vector<int64_t> &numbers) override;
   void update(const double *const *x, int n_layers, LocalGraph &graph) override;
   double largest_approach(const double *const *x) const override;
   double memory_usage() const override;

@@ -221,11 +221,11 @@ def test_numerical_derivatives_by_lammps(run):
 @pytest.mark.parametrize(
     ("commands", "words"),
     [
-        ("neigh_modify exclude group all all\nrun 5", "remove 'neigh_modify exclude'"),
+        ("group g id 1:9\nneigh_modify exclude group g g\nrun 5", "'neigh_modify exclude' hides"),
         ("compute c all group/group all\nrun 0", "does not support compute group/group"),
         ("compute c all pair/local eng\nrun 0", "does not support compute pair/local"),
         (
-            "variable x equal 1\nfix a all adapt 1 pair mlip scale * * v_x\nrun 0",
+            "variable x equal 1\nfix a all adapt 1 pair mlip cutoff * * v_x\nrun 0",
             "pair style mlip param",
         ),
         ("pair_write 1 1 10 r 2.0 5.0 table.txt x", "does not support pair_write"),

@@ -121,7 +121,7 @@ def test_a_file_knows_lammps_or_libtorch_or_neither():
             torch_files.add(path.stem)
         if headers & {"pointers.h", "pair.h", "fix.h", "compute.h", "atom.h", "lmptype.h"}:
             lammps_files.add(path.stem)
-    assert torch_files == {"torch_model", "torch_error", "model_archive"}
+    assert torch_files == {"torch_model", "torch_error", "model_archive", "extensions"}
     assert not torch_files & lammps_files
     assert "pair_mlip" in lammps_files
     assert not {"settings", "rotation", "sha256", "memory_policy"} & (torch_files | lammps_files)
