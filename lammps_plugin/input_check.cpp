@@ -4,12 +4,18 @@
 #include "settings.h"
 
 #include "atom.h"
+#include "comm.h"
+#include "compute.h"
 #include "domain.h"
 #include "error.h"
+#include "fix.h"
 #include "force.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "update.h"
 #include "utils.h"
+
+#include <string>
 
 using namespace LAMMPS_NS;
 
@@ -25,17 +31,28 @@ void InputCheck::require_three_dimensions() const
 
 /* ---------------------------------------------------------------------- */
 
-void InputCheck::require_all_neighbors() const
+void InputCheck::require_atom_ids() const
 {
   if (!atom->tag_enable)
     error->all(FLERR, "Pair style mlip needs atom IDs: remove 'atom_modify id no'");
-  if (atom->molecular != Atom::ATOMIC && atom->maxspecial > 0)
-    for (int k = 1; k < 4; k++)
-      if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
-        error->all(FLERR,
-                   "Pair style mlip needs all neighbors of an atom, but special_bonds leaves out "
-                   "1-{} neighbors. Use: special_bonds lj/coul 1.0 1.0 1.0",
-                   k + 1);
+}
+
+/* ----------------------------------------------------------------------
+   LAMMPS leaves a pair with two factors of zero out of the list, unless a style for long-range
+   Coulomb forces needs it. Factors of one would change what other styles compute.
+------------------------------------------------------------------------- */
+
+void InputCheck::require_bonded_neighbors() const
+{
+  if (atom->molecular == Atom::ATOMIC || atom->maxspecial == 0) return;
+  for (int k = 1; k < 4; k++)
+    if (neighbor->special_flag[k] == 0)
+      error->all(FLERR,
+                 "Pair style mlip needs all neighbors of an atom, but special_bonds leaves 1-{} "
+                 "neighbors out of the list. Use 'special_bonds lj/coul 1.0e-50 1.0e-50 1.0e-50', "
+                 "which keeps them and lets other pair styles go on to ignore them. Pair style "
+                 "mlip itself takes no notice of these factors",
+                 k + 1);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -69,6 +86,12 @@ void InputCheck::require_both_levels() const
                "run_style respa with inner and outer integrates the conservative forces of pair "
                "style mlip: remove 'forces' from the pair_style command (it is for run_style "
                "respa ... hybrid)");
+  if (utils::strmatch(force->pair_style, "^hybrid/scaled"))
+    error->all(FLERR,
+               "Pair style hybrid/scaled does not scale the inner level of run_style respa with "
+               "inner and outer. For a factor of 0.5, use: pair_style hybrid/scaled 0.5 mlip "
+               "forces non_conservative 0.5 mlip forces correction, a pair_coeff command for each "
+               "of the two (mlip 1 and mlip 2), and run_style respa 2 M hybrid 1 2");
 }
 
 /* ----------------------------------------------------------------------
@@ -88,6 +111,62 @@ void InputCheck::refuse_minimization(bool beside_correction) const
                "Cannot minimize after run_style respa with the sub-styles forces non_conservative "
                "and forces correction of pair style mlip: LAMMPS would leave one of them out. Say "
                "'run_style verlet' before, and run_style respa again after the minimization");
+}
+
+/* ---------------------------------------------------------------------- */
+
+void InputCheck::check_fixes_of_respa() const
+{
+  if (update->whichflag != 1 || !utils::strmatch(update->integrate_style, "^respa")) return;
+  static constexpr int PAIRS[][2] = {
+      {FixConst::INITIAL_INTEGRATE, FixConst::INITIAL_INTEGRATE_RESPA},
+      {FixConst::POST_INTEGRATE, FixConst::POST_INTEGRATE_RESPA},
+      {FixConst::PRE_FORCE, FixConst::PRE_FORCE_RESPA},
+      {FixConst::POST_FORCE, FixConst::POST_FORCE_RESPA},
+      {FixConst::FINAL_INTEGRATE, FixConst::FINAL_INTEGRATE_RESPA},
+  };
+  for (int n = 0; n < modify->nfix; n++) {
+    const Fix &fix = *modify->fix[n];
+    const int mask = modify->fmask[n];
+    bool loses = false;
+    for (const auto &pair : PAIRS) loses = loses || (mask & pair[0] && !(mask & pair[1]));
+    if (!loses) continue;
+    if (fix.time_integrate && !(mask & FixConst::INITIAL_INTEGRATE_RESPA))
+      error->all(FLERR,
+                 "Fix {} does not move atoms under run_style respa: they would stand still. Use "
+                 "another fix, such as nve, nvt, npt or gle, or run_style verlet (fix ID {})",
+                 fix.style, fix.id);
+    if (comm->me == 0)
+      error->warning(FLERR,
+                     "Fix {} does not support run_style respa: LAMMPS leaves out what it does in "
+                     "a time step. Use another fix, or run_style verlet (fix ID {})",
+                     fix.style, fix.id);
+  }
+}
+
+/* ----------------------------------------------------------------------
+   LAMMPS does not say which compute of stresses heat/flux uses
+------------------------------------------------------------------------- */
+
+void InputCheck::check_heat_flux() const
+{
+  bool has_heat_flux = false, has_centroid = false;
+  for (int n = 0; n < modify->ncompute; n++) {
+    const std::string style = modify->compute[n]->style;
+    if (style == "heat/flux") has_heat_flux = true;
+    if (style == "centroid/stress/atom") has_centroid = true;
+  }
+  if (!has_heat_flux || comm->me != 0) return;
+  if (file_.info().message_passing_layers > 1)
+    error->warning(FLERR,
+                   "Pair style mlip: compute heat/flux is wrong for the model {}, whose energy of "
+                   "an atom depends on edges of other atoms. Use a model with one message-passing "
+                   "layer and compute centroid/stress/atom",
+                   file_.path());
+  else if (!has_centroid)
+    error->warning(FLERR,
+                   "Pair style mlip: compute heat/flux with compute stress/atom is wrong for "
+                   "energies of many atoms. Give it compute centroid/stress/atom instead");
 }
 
 }    // namespace mlip

@@ -19,18 +19,28 @@ class InputCheck : protected LAMMPS_NS::Pointers {
 
   void require_three_dimensions() const;
 
-  /// The model needs IDs of atoms, and all neighbors of each.
-  void require_all_neighbors() const;
+  void require_atom_ids() const;
+
+  /// The neighbor lists are set up: special_bonds may not take bonded neighbors out of them.
+  void require_bonded_neighbors() const;
 
   /// The model has the heads that `forces non_conservative` and `stress non_conservative` need.
   void require_heads() const;
 
-  /// run_style respa ... inner ... outer: the model has both forces, and the keyword `forces` chooses none of them.
+  /// run_style respa ... inner ... outer: the model has both forces, the keyword `forces` chooses none of them, and no
+  /// hybrid style scales one of the two levels only.
   void require_both_levels() const;
 
   /// A minimizer needs an energy that belongs to the forces. `beside_correction`: those of this style and of a sub-style
   /// with `forces correction` together have one.
   void refuse_minimization(bool beside_correction) const;
+
+  /// LAMMPS calls a fix under run_style respa only where the fix asks for it: an error if atoms would stand still, a
+  /// warning if a fix would lose a part of what it does.
+  void check_fixes_of_respa() const;
+
+  /// A warning if compute heat/flux is given per-atom stresses that are wrong for this model.
+  void check_heat_flux() const;
 
  private:
   const Settings &settings_;

@@ -37,21 +37,21 @@ int ModelForces::begin_run(PairMLIP &pair)
 
 /* ---------------------------------------------------------------------- */
 
-void ModelForces::tally_energy_and_virial(Pair &to, const Evaluation &full) const
+void ModelForces::tally_energy_and_virial(Pair &to, const Evaluation &full, double scale) const
 {
-  tally_.add_energy_and_virial(to, evaluator_.owned(), full, processes_, file_.path());
+  tally_.add_energy_and_virial(to, evaluator_.owned(), full, scale, processes_, file_.path());
 }
 
 /* ---------------------------------------------------------------------- */
 
-void ModelForces::add_conservative(Pair &to)
+void ModelForces::add_conservative(Pair &to, double scale)
 {
   if (!evaluator_.gather(*pair_.list)) return;
   const bool with_heads =
       evaluator_.disagreement().is_watched() && file_.info().has_non_conservative_forces;
   const auto &full = evaluator_.evaluate(with_heads, to.vflag_atom || to.cvflag_atom);
-  tally_.add_forces(evaluator_.owned(), full.forces, 1.0);
-  tally_energy_and_virial(to, full);
+  tally_.add_forces(evaluator_.owned(), full.forces, scale);
+  tally_energy_and_virial(to, full, scale);
   skin_guard_.plan_rebuild(evaluator_.edges());
 }
 
@@ -61,7 +61,7 @@ void ModelForces::add_conservative(Pair &to)
    the non-conservative head costs none.
 ------------------------------------------------------------------------- */
 
-void ModelForces::add_non_conservative(Pair &to)
+void ModelForces::add_non_conservative(Pair &to, double scale)
 {
   const bool own_stress = settings_.non_conservative_stress;
   const bool with_atomic_virials = to.vflag_atom || to.cvflag_atom;
@@ -80,13 +80,13 @@ void ModelForces::add_non_conservative(Pair &to)
     direct = &full.direct;
     const int vflag_global = to.vflag_global;
     if (wants_virial) to.vflag_global = 0;    // not that of the energy
-    tally_energy_and_virial(to, full);
+    tally_energy_and_virial(to, full, scale);
     to.vflag_global = vflag_global;
   } else {
     direct = &evaluator_.evaluate_non_conservative();
   }
-  tally_.add_forces(evaluator_.owned(), direct->forces, 1.0);
-  if (wants_virial) tally_.add_virial(to, direct->virial);
+  tally_.add_forces(evaluator_.owned(), direct->forces, scale);
+  if (wants_virial) tally_.add_virial(to, direct->virial, scale);
   skin_guard_.plan_rebuild(evaluator_.edges());
 }
 
@@ -94,26 +94,26 @@ void ModelForces::add_non_conservative(Pair &to)
    during set-up LAMMPS calls each level once, at the same positions
 ------------------------------------------------------------------------- */
 
-void ModelForces::add_inner(bool with_atomic_virials)
+void ModelForces::add_inner(bool with_atomic_virials, double scale)
 {
   if (update->setupflag) cycle_.begin(inner_steps_of_integrator());
   const bool outer_follows = cycle_.count_inner() || update->setupflag;
   if (!evaluator_.gather(*pair_.list, !outer_follows)) return;
   const NonConservative &direct = outer_follows ? evaluator_.both(with_atomic_virials).direct
                                                 : evaluator_.evaluate_non_conservative();
-  tally_.add_forces(evaluator_.owned(), direct.forces, 1.0);
+  tally_.add_forces(evaluator_.owned(), direct.forces, scale);
 }
 
 /* ---------------------------------------------------------------------- */
 
-void ModelForces::add_correction(Pair &to)
+void ModelForces::add_correction(Pair &to, double scale)
 {
   cycle_.count_outer(update->setupflag);
   const auto *full = evaluator_.both_here(*pair_.list, to.vflag_atom || to.cvflag_atom);
   if (!full) return;
-  tally_.add_forces(evaluator_.owned(), full->forces, 1.0);
-  tally_.add_forces(evaluator_.owned(), full->direct.forces, -1.0);
-  tally_energy_and_virial(to, *full);
+  tally_.add_forces(evaluator_.owned(), full->forces, scale);
+  tally_.add_forces(evaluator_.owned(), full->direct.forces, -scale);
+  tally_energy_and_virial(to, *full, scale);
   skin_guard_.plan_rebuild(evaluator_.edges());
 }
 

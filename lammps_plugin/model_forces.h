@@ -32,14 +32,15 @@ class ModelForces : protected LAMMPS_NS::Pointers {
   /// A run of this pair style begins. Returns the flags with which LAMMPS has to be asked for a neighbor list.
   int begin_run(LAMMPS_NS::PairMLIP &pair);
 
-  void add_conservative(LAMMPS_NS::Pair &to);
-  void add_non_conservative(LAMMPS_NS::Pair &to);
+  // everything times `scale`
+  void add_conservative(LAMMPS_NS::Pair &to, double scale);
+  void add_non_conservative(LAMMPS_NS::Pair &to, double scale);
 
   /// The level of NC. Whether an outer call follows at the same positions, the cycle tells.
-  void add_inner(bool with_atomic_virials);
+  void add_inner(bool with_atomic_virials, double scale);
 
   /// The level of C - NC, with energy and virial of C.
-  void add_correction(LAMMPS_NS::Pair &to);
+  void add_correction(LAMMPS_NS::Pair &to, double scale);
 
   /// |C - NC| of each owned atom at the present positions, in eV/A; 0 for atoms without an element.
   void disagreement_of_atoms(double *values);
@@ -51,7 +52,7 @@ class ModelForces : protected LAMMPS_NS::Pointers {
 
  private:
   int inner_steps_of_integrator() const;
-  void tally_energy_and_virial(LAMMPS_NS::Pair &to, const Evaluation &full) const;
+  void tally_energy_and_virial(LAMMPS_NS::Pair &to, const Evaluation &full, double scale) const;
 
   LAMMPS_NS::Pair &pair_;    // whose neighbor list it is
   const Agreement &processes_;

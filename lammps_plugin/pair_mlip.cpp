@@ -58,6 +58,7 @@ struct PairMLIP::State {
   PairMLIP *correction = nullptr;
   PairMLIP *non_conservative = nullptr;
 
+  double scale = 1.0;    // of energy, forces and virial, for fix adapt
   bool has_warned_non_conservative = false;
 };
 
@@ -202,7 +203,11 @@ void PairMLIP::load_model(const std::string &name)
 void PairMLIP::init_style()
 {
   state->restarted.require_usable();
-  state->input.require_all_neighbors();
+  state->input.require_atom_ids();
+  if (sub_style(1) == this) {    // once, not for each sub-style
+    state->input.check_fixes_of_respa();
+    state->input.check_heat_flux();
+  }
   if (state->settings.check_masses)
     state->elements.check_masses(state->file.info().species, state->processes);
 
@@ -296,6 +301,7 @@ double PairMLIP::init_one(int i, int j)
 void PairMLIP::setup()
 {
   state->elements.check_pairs();
+  state->input.require_bonded_neighbors();
   state->forces.evaluator().expect_new_list();
 }
 
@@ -310,11 +316,11 @@ void PairMLIP::compute(int eflag, int vflag)
   if (state->is_correction())
     apply_correction();
   else if (state->correction)
-    state->forces.add_inner(vflag_atom || cvflag_atom);
+    state->forces.add_inner(vflag_atom || cvflag_atom, state->scale);
   else if (state->is_non_conservative())
-    state->forces.add_non_conservative(*this);
+    state->forces.add_non_conservative(*this, state->scale);
   else
-    state->forces.add_conservative(*this);
+    state->forces.add_conservative(*this, state->scale);
 }
 
 /* ----------------------------------------------------------------------
@@ -329,7 +335,7 @@ void PairMLIP::apply_correction()
                "Pair style mlip: forces correction is computed more often than forces "
                "non_conservative, which is the fast force. In run_style respa ... hybrid, give "
                "forces non_conservative the inner level and forces correction the outer one");
-  forces.add_correction(*this);
+  forces.add_correction(*this, state->scale);
 }
 
 /* ----------------------------------------------------------------------
@@ -339,7 +345,7 @@ void PairMLIP::apply_correction()
 void PairMLIP::compute_inner()
 {
   if (update->setupflag) state->input.require_both_levels();
-  state->forces.add_inner(update->vflag_atom == update->ntimestep);
+  state->forces.add_inner(update->vflag_atom == update->ntimestep, state->scale);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -358,7 +364,7 @@ void PairMLIP::compute_middle()
 void PairMLIP::compute_outer(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  state->forces.add_correction(*this);
+  state->forces.add_correction(*this, state->scale);
 }
 
 /* ----------------------------------------------------------------------
@@ -442,6 +448,16 @@ int PairMLIP::pack_reverse_comm(int n, int first, double *buffer)
 void PairMLIP::unpack_reverse_comm(int n, int *list, double *buffer)
 {
   state->forces.evaluator().rows().unpack_reverse(n, list, buffer);
+}
+
+/* ----------------------------------------------------------------------
+   what fix adapt may change: a factor for all that this style adds
+------------------------------------------------------------------------- */
+
+void *PairMLIP::extract(const char *name, int &dim)
+{
+  dim = 0;
+  return std::strcmp(name, "scale") == 0 ? &state->scale : nullptr;
 }
 
 /* ---------------------------------------------------------------------- */

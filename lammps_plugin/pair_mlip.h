@@ -45,6 +45,7 @@ class PairMLIP : public Pair {
   int pack_reverse_comm(int, int, double *) override;
   void unpack_reverse_comm(int, int *, double *) override;
 
+  void *extract(const char *, int &) override;
   double memory_usage() override;
 
   /// |C - NC| of each owned atom at the present positions, eV/A; 0 for atoms without an element

@@ -33,9 +33,9 @@ void Tally::set_units()
 /* ---------------------------------------------------------------------- */
 
 void Tally::add_forces(const std::vector<int> &owned, const std::vector<double> &forces,
-                       double sign) const
+                       double factor) const
 {
-  const double scale = sign * from_ev_;
+  const double scale = factor * from_ev_;
   const double *next = forces.data();
   double **f = atom->f;
   for (const int i : owned)
@@ -44,19 +44,22 @@ void Tally::add_forces(const std::vector<int> &owned, const std::vector<double> 
 
 /* ---------------------------------------------------------------------- */
 
-void Tally::add_virial(Pair &to, const double (*virial)[3]) const
+void Tally::add_virial(Pair &to, const double (*virial)[3], double factor) const
 {
+  const double scale = factor * from_ev_;
   for (int k = 0; k < 6; k++)
-    to.virial[k] += 0.5 * from_ev_ * (virial[ROW[k]][COLUMN[k]] + virial[COLUMN[k]][ROW[k]]);
+    to.virial[k] += 0.5 * scale * (virial[ROW[k]][COLUMN[k]] + virial[COLUMN[k]][ROW[k]]);
 }
 
 /* ---------------------------------------------------------------------- */
 
 void Tally::add_energy_and_virial(Pair &to, const std::vector<int> &owned, const Evaluation &full,
-                                  const Agreement &processes, const std::string &file) const
+                                  double factor, const Agreement &processes,
+                                  const std::string &file) const
 {
-  if (to.eflag_global) to.eng_vdwl += from_ev_ * full.energy;
-  if (to.vflag_global) add_virial(to, full.virial);
+  const double scale = factor * from_ev_;
+  if (to.eflag_global) to.eng_vdwl += scale * full.energy;
+  if (to.vflag_global) add_virial(to, full.virial, factor);
   if (to.cvflag_atom && processes.any(full.centroid_virials.size() != 9 * owned.size()))
     error->all(FLERR,
                "Pair style mlip: the model file {} gives no centroid virials. Export the model "
@@ -64,15 +67,15 @@ void Tally::add_energy_and_virial(Pair &to, const std::vector<int> &owned, const
                file);
   for (size_t k = 0; k < owned.size(); k++) {
     const int i = owned[k];
-    if (to.eflag_atom) to.eatom[i] += from_ev_ * full.atomic_energies[k];
+    if (to.eflag_atom) to.eatom[i] += scale * full.atomic_energies[k];
     if (to.vflag_atom) {
       const double *w = &full.atomic_virials[9 * k];
       for (int c = 0; c < 6; c++)
-        to.vatom[i][c] += 0.5 * from_ev_ * (w[3 * ROW[c] + COLUMN[c]] + w[3 * COLUMN[c] + ROW[c]]);
+        to.vatom[i][c] += 0.5 * scale * (w[3 * ROW[c] + COLUMN[c]] + w[3 * COLUMN[c] + ROW[c]]);
     }
     if (to.cvflag_atom) {
       const double *w = &full.centroid_virials[9 * k];
-      for (int c = 0; c < 9; c++) to.cvatom[i][c] += from_ev_ * w[3 * ROW[c] + COLUMN[c]];
+      for (int c = 0; c < 9; c++) to.cvatom[i][c] += scale * w[3 * ROW[c] + COLUMN[c]];
     }
   }
 }

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from structures import STRUCTURES
 from tests.lammps_plugin.argon import argon
 from tests.lammps_plugin.closed_form import ClosedForm
+from tests.lammps_plugin.model_files import CUTOFF, SPECIES
 from tests.lammps_plugin.runner import (
     LammpsError,
     read_dump,
@@ -251,3 +253,47 @@ def test_minimization_with_sub_styles_under_respa_is_refused(models, tmp_path):
         run_script(script + "minimize 0 1e-6 10 100\n", tmp_path)
     log = run_script(script + "run_style verlet\nminimize 0 1e-6 100 1000\n", tmp_path)
     assert read_thermo(log)["PotEng"][-1] < read_thermo(log)["PotEng"][0] - 0.1
+
+
+def test_bonded_neighbors_stay_beside_long_range_coulomb(models, tmp_path):
+    """With kspace, LAMMPS lists pairs with factors of zero: the model has its edges, the charges ignore their bonds."""
+    atoms = STRUCTURES["orthogonal"]()
+    write_data(tmp_path / "water.data", atoms, SPECIES)
+    text = (tmp_path / "water.data").read_text()
+    head, rows = text.split("Atoms # atomic\n")
+    charge = {"1": "0.4", "2": "-0.8"}
+    rows = [row.split() for row in rows.strip().splitlines()]
+    rows = "\n".join(" ".join([r[0], "1", r[1], charge[r[1]], *r[2:]]) for r in rows)
+    hydrogen, oxygen = ((atoms.symbols == s).nonzero()[0] for s in ("H", "O"))
+    bonded = hydrogen[atoms.get_distances(oxygen[0], hydrogen, mic=True).argmin()]
+    head = head.replace("2 atom types\n", "2 atom types\n1 bonds\n1 bond types\n")
+    (tmp_path / "water.data").write_text(
+        f"{head}Atoms # full\n\n{rows}\n\nBonds\n\n1 1 {oxygen[0] + 1} {bonded + 1}\n"
+    )
+    forces = []
+    for style, coefficients in (
+        ("hybrid/overlay coul/long 5.0 mlip", f"pair_coeff * * mlip {models['curl']} H O"),
+        ("hybrid/overlay coul/long 5.0", ""),
+    ):
+        script = f"""
+units metal
+atom_style full
+bond_style zero nocoeff
+read_data water.data
+bond_coeff * 1.0
+special_bonds lj/coul 0.0 0.0 0.0
+pair_style {style}
+pair_coeff * * coul/long
+{coefficients}
+kspace_style ewald 1e-6
+kspace_modify gewald 0.4
+dump d all custom 1 forces.dump id fx fy fz
+dump_modify d sort id format float %.17g
+run 0
+"""
+        run_script(script, tmp_path)
+        forces.append(read_dump(tmp_path / "forces.dump")[-1][:, 1:4])
+    water = ClosedForm(CUTOFF, epsilon=0.02, sigma=1.1)
+    np.testing.assert_allclose(
+        forces[0] - forces[1], water.evaluate(atoms)[1], atol=TOLERANCE["float64"].force
+    )
