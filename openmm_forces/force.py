@@ -99,9 +99,9 @@ def create_force(
     Positions reach the model in double precision on the platforms Reference and CPU. Every Context
     has its own copy of a TorchForce's module; Contexts share that of a PythonForce. openmmtorch 1.5
     was compiled against an OpenMM whose serialisation has another layout than that of 8.6: reading a
-    TorchForce back from XML, copying a System that has one, or putting one into a CustomCVForce
-    ends the process. Use ``host="python"`` there, or build the System again and load a state or a checkpoint into
-    it.
+    TorchForce back from XML, or putting one into a CustomCVForce, ends the process. Use
+    ``host="python"`` there, or build the System again and load a state or a checkpoint into
+    it. ``copy.copy`` and ``copy.deepcopy`` of a System work.
     """
     if forces not in FORCES:
         raise ValueError(f"expected forces to be one of {tuple(FORCES)}, got {forces!r}")

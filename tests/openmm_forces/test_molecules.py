@@ -7,6 +7,7 @@ from openmm import app
 
 from openmm_forces import create_mixed_system, create_system
 from structures import STRUCTURES
+from tests.conftest import is_installed
 from tests.openmm_forces.mm_water import NM, energy_and_forces, mm_system, topology_of
 
 N_MOLECULES = len(STRUCTURES["orthogonal"]()) // 3
@@ -54,6 +55,15 @@ def test_molecules_of_a_mixed_system(models, any_host, rigid):
     assert_molecules_are_whole(
         create_mixed_system(topology, mm, region, models["water"], host=any_host)
     )
+
+
+@pytest.mark.skipif(not is_installed("openmmml"), reason="openmm-ml is not installed")
+def test_molecules_of_openmm_ml(models):
+    from openmmml import MLPotential
+
+    topology = topology_of(STRUCTURES["orthogonal"]())
+    potential = MLPotential("mlip", modelPath=models["water"])
+    assert_molecules_are_whole(potential.createSystem(topology))
 
 
 def test_bonds_have_no_energy(models, any_host):
