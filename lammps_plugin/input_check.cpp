@@ -131,15 +131,18 @@ void InputCheck::check_fixes_of_respa() const
     bool loses = false;
     for (const auto &pair : PAIRS) loses = loses || (mask & pair[0] && !(mask & pair[1]));
     if (!loses) continue;
-    if (fix.time_integrate && !(mask & FixConst::INITIAL_INTEGRATE_RESPA))
+    // fix pimd/nvt does not say that it integrates
+    const int integrates = FixConst::INITIAL_INTEGRATE | FixConst::FINAL_INTEGRATE;
+    if ((fix.time_integrate || (mask & integrates) == integrates) &&
+        !(mask & FixConst::INITIAL_INTEGRATE_RESPA))
       error->all(FLERR,
                  "Fix {} does not move atoms under run_style respa: they would stand still. Use "
                  "another fix, such as nve, nvt, npt or gle, or run_style verlet (fix ID {})",
                  fix.style, fix.id);
     if (comm->me == 0)
       error->warning(FLERR,
-                     "Fix {} does not support run_style respa: LAMMPS leaves out what it does in "
-                     "a time step. Use another fix, or run_style verlet (fix ID {})",
+                     "Fix {} does not support run_style respa: LAMMPS leaves out some or all "
+                     "of what it does. Use another fix, or run_style verlet (fix ID {})",
                      fix.style, fix.id);
   }
 }

@@ -3,12 +3,16 @@
 import ase.units
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from scipy import constants
 
+from mlip_engines import MlipCalculator
+from mlip_train.networks.painn import PaiNN
+from mlip_train.networks.pet import PET
 from tests.lammps_plugin.argon import argon
 from tests.lammps_plugin.closed_form import ClosedForm
-from tests.lammps_plugin.model_files import BASELINE
+from tests.lammps_plugin.model_files import BASELINE, export_network
 from tests.lammps_plugin.runner import (
     PRESSURE_TO_VIRIAL,
     LammpsError,
@@ -109,6 +113,35 @@ def test_groups_that_do_not_see_each_other_are_two_systems(measure, processes):
     np.testing.assert_allclose(virial, np.diag(w), atol=TOLERANCE["float64"].virial)
     whole = ARGON.evaluate(atoms)[0] + len(atoms) * E0
     assert abs(e - whole) > 0.1  # the exclusion matters
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("parallel", ["halo", "exchange"])
+def test_absent_atoms_are_no_neighbors_of_ghosts(tmp_path, parallel, processes):
+    """Networks of two layers, one by features of atoms and one by features of edges, beside ASE without these atoms."""
+    torch.manual_seed(3)
+    networks = [
+        PaiNN([18], 5.0, n_features=6, n_basis=5, n_layers=2),
+        PET([18], 5.0, n_edge_features=8, n_heads=2, n_layers=2),
+    ]
+    atoms = argon()
+    write_data(tmp_path / "argon.data", atoms, ["Ar"])
+    script, files = "", []
+    for k, network in enumerate(networks):
+        files.append(export_network(network, tmp_path / f"{k}.pt", ["Ar"], scale=5.0))
+        script += "clear" + START.format(first=FIRST) + "neigh_modify exclude group first all"
+        script += MEASURE.format(model=files[k], keywords=f"parallel {parallel}")
+        script = script.replace("forces.dump", f"{k}.dump")
+    run_script(script, tmp_path, processes=processes)
+    for k, file in enumerate(files):
+        table = read_dump(tmp_path / f"{k}.dump")[0]
+        rest = atoms[FIRST:]
+        rest.calc = MlipCalculator(file)
+        limit = TOLERANCE["float64"]
+        assert table[:, 4].sum() == pytest.approx(rest.get_potential_energy(), abs=limit.energy)
+        np.testing.assert_allclose(table[FIRST:, 1:4], rest.get_forces(), atol=limit.force)
+        assert (table[:FIRST, 1:] == 0).all()
+        assert np.abs(rest.get_forces()).max() > 0.1
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def run(models, tmp_path):
     write_data(tmp_path / "argon.data", argon(), ["Ar"])
 
     def run(commands, styles="pair_style mlip\npair_coeff * * {model} Ar\n"):
-        start = "clear\nunits metal\natom_style atomic\nread_data argon.data\n"
+        start = "clear\nunits metal\natom_style atomic\natom_modify map yes\nread_data argon.data\n"
         start += styles.format(model=models["argon"]) + "timestep 0.008\n"
         return run_script("\n".join(start + each for each in commands), tmp_path)
 
@@ -61,11 +61,13 @@ SUPPORTED = {
 LOST = {
     "accelerate/cos": "fix n all nve\nfix f all accelerate/cos 0.1",
     "external": "fix n all nve\nfix f all external pf/array 1",
+    "propel/self": "fix n all nve\nfix f all propel/self velocity 0.1",
     "press/langevin": "fix n all nve\nfix f all press/langevin iso 1 1 1 temp 80 80 4711",
 }
 FROZEN = {
     "brownian": "fix f all brownian 80 4711 gamma_t 1.0",
     "msst": "fix f all msst x 10.0 q 200.0",
+    "pimd/nvt": "fix f all pimd/nvt method nmpimd temp 80.0",
 }
 
 
