@@ -4,6 +4,7 @@ import copy
 import math
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -62,6 +63,42 @@ def test_contexts_of_one_system_in_two_threads(models, host):
         for (energy, forces), (reference, reference_forces) in zip(found, expected, strict=True):
             assert energy == pytest.approx(reference, abs=LIMIT.energy, rel=0)
             np.testing.assert_allclose(forces, reference_forces, rtol=0, atol=LIMIT.force)
+
+
+class _Slow:
+    """Stands for a module: counts the threads inside it at a time."""
+
+    def __init__(self):
+        self.inside = self.most = 0
+
+    def __call__(self, positions, *box_and_wanted):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.01)
+        self.inside -= 1
+        return torch.zeros(()), torch.zeros_like(positions)
+
+
+def test_one_thread_at_a_time_is_in_the_module_of_a_python_force():
+    module = _Slow()
+    host = PythonHost(module, "mlip_forces")
+    atoms = openmm.System()
+    atoms.addParticle(1.0)
+    context = openmm.Context(atoms, openmm.VerletIntegrator(0.001))
+    context.setPositions([[0, 0, 0]])
+    state = context.getState(positions=True)
+
+    class State:
+        getPositions = state.getPositions
+        getPeriodicBoxVectors = state.getPeriodicBoxVectors
+
+        @staticmethod
+        def getParameters():
+            return {"mlip_forces": 0.0}
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(host, [State] * 8))
+    assert module.most == 1
 
 
 INTEGRATORS = {
