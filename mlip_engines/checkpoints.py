@@ -11,6 +11,7 @@ For files that only a package of somebody else can read, see :mod:`mlip_engines.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 GROUP = "mlip_engines.checkpoints"
+SHORT_RANGE = ("zbl", "none")
+
+# The shortest distance of a pair that no data tell, over the sum of its covalent radii: about that of hot molecules.
+_OF_COVALENT_RADII = 0.7
 
 # How much a model file may differ from the package that the network comes from, relative to the largest value or 1.
 _REFERENCE_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
@@ -36,6 +41,8 @@ class NotThisKind(ValueError):
 @dataclass(frozen=True)
 class Exportable:
     """A network with everything that its model file says about it.
+
+    Below ``shortest_distances`` a repulsion takes over, see :mod:`mlip_engines.model.short_range`.
 
     ``network`` follows :mod:`mlip_engines.model.contract`. If there is a ``reference``, an ASE calculator of the
     package that the network comes from, the written file is compared with it before it counts as exported.
@@ -50,6 +57,9 @@ class Exportable:
     errors: dict[str, float] = field(default_factory=dict)  # on the test split, eV and eV/Å
     licence: str = ""
     citation: str = ""
+    shortest_distances: dict[str, float] = field(
+        default_factory=dict
+    )  # Å by pair, of the data: "H-O"
     reference: Calculator | None = None
 
 
@@ -96,13 +106,15 @@ def export_checkpoint(
     *,
     inner: str | Path | None = None,
     name: str | None = None,
+    short_range: str = "zbl",
+    shortest: dict[str, float] | None = None,
 ) -> ModelMetadata:
     """Turn a checkpoint, of any kind that is installed, into a model file.
 
     Parameters
     ----------
     checkpoint : str or Path
-    output, dtype, inner, name
+    output, dtype, inner, name, short_range, shortest
         As for :func:`export_network`.
 
     Returns
@@ -119,7 +131,15 @@ def export_checkpoint(
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    return export_network(open_checkpoint(checkpoint), output, dtype, inner=inner, name=name)
+    return export_network(
+        open_checkpoint(checkpoint),
+        output,
+        dtype,
+        inner=inner,
+        name=name,
+        short_range=short_range,
+        shortest=shortest,
+    )
 
 
 def export_network(
@@ -129,6 +149,8 @@ def export_network(
     *,
     inner: str | Path | None = None,
     name: str | None = None,
+    short_range: str = "zbl",
+    shortest: dict[str, float] | None = None,
 ) -> ModelMetadata:
     """Write the model file of a network.
 
@@ -143,6 +165,12 @@ def export_network(
         Checkpoint of a second network, whose non-conservative forces take the place of the first one's.
     name : str, optional
         Of the model; by default that of the exportable.
+    short_range : {"zbl", "none"}
+        Whether a screened nuclear repulsion takes over below the shortest distances of the data
+        (:mod:`mlip_engines.model.short_range`). Without it nothing stops two atoms that come too close.
+    shortest : dict of str to float, Å, optional
+        Distances such as ``{"H-O": 0.76}`` that count instead of those of the exportable. A pair that is in neither
+        gets a part of the sum of its covalent radii, with a warning.
 
     Returns
     -------
@@ -162,11 +190,19 @@ def export_network(
 
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if short_range not in SHORT_RANGE:
+        raise ValueError(
+            f"short_range must be one of {', '.join(SHORT_RANGE)}, got {short_range!r}"
+        )
     network = exportable.network.to(getattr(torch, dtype))
     exportable = replace(exportable, network=network)
     if inner is not None:
         exportable = _with_inner_force(exportable, inner, dtype)
         network = exportable.network
+    if short_range == "zbl":
+        network = _with_short_range(exportable, shortest or {})
+    elif shortest:
+        raise ValueError("shortest distances go with short_range='zbl', got 'none'")
     output = Path(output)
     metadata = ModelMetadata(
         name=name or exportable.name or output.stem,
@@ -198,6 +234,41 @@ def export_network(
     return metadata
 
 
+def _with_short_range(exportable: Exportable, shortest: dict[str, float]) -> nn.Module:
+    """Return the network with a repulsion below the shortest distances of its data."""
+    from ase.data import atomic_numbers, covalent_radii
+
+    from mlip_engines.model.short_range import WithShortRange, numbers_of_pair, pair_name
+
+    given = {pair_name(*numbers_of_pair(name)): value for name, value in shortest.items()}
+    known = {**exportable.shortest_distances, **given}
+    numbers = [atomic_numbers[symbol] for symbol in exportable.species]
+    pairs = {pair_name(i, j): (i, j) for i in numbers for j in numbers}
+    foreign = sorted(set(given) - set(pairs))
+    if foreign:
+        raise ValueError(
+            f"expected shortest distances between {', '.join(exportable.species)}, got {', '.join(foreign)}"
+        )
+    guessed = sorted(set(pairs) - set(known))
+    if guessed:
+        shown = ", ".join(guessed[:6]) + (f" and {len(guessed) - 6} more" if guessed[6:] else "")
+        warnings.warn(
+            f"the shortest distances of {shown} in the training data are unknown: {_OF_COVALENT_RADII} times the sum "
+            "of the covalent radii is taken; give better ones with --shortest",
+            stacklevel=3,
+        )
+    cutoff = exportable.network.cutoff
+    chosen = {
+        name: known.get(name, _OF_COVALENT_RADII * float(covalent_radii[[i, j]].sum()))
+        for name, (i, j) in sorted(pairs.items())
+    }
+    return WithShortRange(
+        exportable.network,
+        {name: value for name, value in chosen.items() if value < cutoff or name in given},
+        exportable.scale,
+    )
+
+
 def _with_inner_force(exportable: Exportable, inner: str | Path, dtype: str) -> Exportable:
     """Return the network with another's non-conservative forces, and what is known of both."""
     import torch
@@ -222,8 +293,14 @@ def _with_inner_force(exportable: Exportable, inner: str | Path, dtype: str) -> 
         exportable,
         network=WithInnerForce(exportable.network, network, small.scale / exportable.scale),
         training={**exportable.training, "inner": small.training},
+        shortest_distances=_shorter(exportable.shortest_distances, small.shortest_distances),
         errors=kept,
     )
+
+
+def _shorter(outer: dict[str, float], inner: dict[str, float]) -> dict[str, float]:
+    """Return the distances below which the energy is unknown; the inner force may have seen fewer structures."""
+    return dict(outer) if outer else dict(inner)
 
 
 def _compare_with_reference(path: Path, metadata: ModelMetadata, reference: Calculator) -> None:

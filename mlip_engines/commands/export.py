@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 from mlip_engines.commands.parser import command_parser
@@ -26,7 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ValueError("--info takes a model and nothing else; export in another call")
             _describe(read_metadata(find_model(options.info)))
             return 0
-        metadata = _export(options)
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always", UserWarning)
+            metadata = _export(options)
+        for doubt in doubts:
+            print(f"mlip-export: warning: {doubt.message}", file=sys.stderr)
     except (ValueError, OSError, ImportError) as e:
         print(f"mlip-export: {e}", file=sys.stderr)
         return 1
@@ -40,7 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _export(options: argparse.Namespace) -> ModelMetadata:
     if options.checkpoint is None or options.output is None:
         raise ValueError("expected CHECKPOINT -o MODEL to export, or --info MODEL")
-    how = {"inner": options.inner, "name": options.name}
+    how = {
+        "inner": options.inner,
+        "name": options.name,
+        "short_range": options.short_range,
+        "shortest": _shortest(options),
+    }
     if options.adapter is None:
         if options.species is not None:
             raise ValueError(
@@ -54,6 +64,26 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
 
     opened = find_adapter(options.adapter)(options.checkpoint, options.species, options.dtype)
     return export_network(opened, options.output, options.dtype, **how)
+
+
+def _shortest(options: argparse.Namespace) -> dict[str, float]:
+    """Return the shortest distances that were given: of structures, then by pair."""
+    found: dict[str, float] = {}
+    if options.shortest_from is not None:
+        from mlip_engines.labels.reading import read_checked
+        from mlip_engines.labels.shortest import shortest_distances
+
+        structures, _ = read_checked(options.shortest_from, labels=False)
+        found = shortest_distances(structures)
+    for given in options.shortest or []:
+        pair, _, value = given.partition("=")
+        try:
+            found[pair] = float(value)
+        except ValueError as e:
+            raise ValueError(
+                f"--shortest: expected a pair and a distance in Å, such as H-O=0.76, got {given!r}"
+            ) from e
+    return found
 
 
 def _describe(metadata: ModelMetadata) -> None:
@@ -105,6 +135,25 @@ def argument_parser() -> argparse.ArgumentParser:
         type=Path,
         help="take the non-conservative forces from this network instead: a small one that was trained on the forces "
         "of the first, see mlip-label",
+    )
+    parser.add_argument(
+        "--short-range",
+        choices=("zbl", "none"),
+        default="zbl",
+        help="what happens below the shortest distances of the training data. zbl: a screened nuclear repulsion takes "
+        "over; none: the network alone decides, and may have holes there (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shortest",
+        nargs="+",
+        metavar="PAIR=DISTANCE",
+        help="shortest distances in Å, such as H-O=0.76, where the checkpoint does not tell them",
+    )
+    parser.add_argument(
+        "--shortest-from",
+        metavar="FILE",
+        type=Path,
+        help="take the shortest distances from these structures: the training data",
     )
     parser.add_argument("--name", help="name of the model (default: that of the recipe)")
     parser.add_argument(

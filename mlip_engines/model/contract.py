@@ -116,6 +116,8 @@ class ModelMetadata:
     feature_exchange: bool = False  # the network evaluates the atoms it is asked for only
     edge_exchange: bool = False  # and asks mlip_engines.operators for features of reverse edges
     structure_inputs: list[str] = field(default_factory=list)  # from STRUCTURE_INPUTS
+    # "H-O": Å, below which a repulsion takes over; empty: none (mlip_engines.model.short_range)
+    short_range: dict[str, float] = field(default_factory=dict)
     # Libraries of operators that the file calls, by the names under torch.ops
     extensions: list[str] = field(default_factory=lambda: [OWN_OPERATORS])
     contract_version: int = 1

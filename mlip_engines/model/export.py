@@ -64,6 +64,7 @@ def export_model(
         feature_exchange=bool(getattr(network, "feature_exchange", False)),
         edge_exchange=bool(getattr(network, "edge_exchange", False)),
         structure_inputs=list(getattr(network, "structure_inputs", [])),
+        short_range=dict(getattr(network, "short_range", {})),
     )
     metadata.check(metadata.name)
     network = network.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"expected a checkpoint of mlip-train, found nothing at {path}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # that a file is a model is not worth a word here
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:
         raise NotThisKind(
             f"{path}: expected a checkpoint of mlip-train, cannot read it: {e}"
@@ -60,6 +65,7 @@ def open_checkpoint(path: str | Path) -> Exportable:
     network.load_state_dict(state["average"])
     return Exportable(
         network,
+        shortest_distances=dict(state["metadata"]["training"].get("shortest_distances", {})),
         reference_energies=dict(state["reference_energies"]),
         scale=state["scale"],
         **state["metadata"],

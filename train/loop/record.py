@@ -20,6 +20,7 @@ def record_of(
     scale: float,
     sources: Sources,
     counts: dict[str, int],
+    shortest: dict[str, float],
 ) -> dict[str, Any]:
     """Return the record of a run.
 
@@ -34,6 +35,8 @@ def record_of(
     sources : Sources
     counts : dict of str to int
         Structures in each set: ``train``, ``validation``, ``test`` and, if there are any, ``unlabelled``.
+    shortest : dict of str to float, Å
+        Shortest distance of each pair of elements among the structures to train on.
     """
     training = {
         "network": network,
@@ -42,6 +45,7 @@ def record_of(
         "split_seed": recipe.split_seed,
         **{f"n_{name}": count for name, count in counts.items()},
         **sources.hashes(),
+        "shortest_distances": shortest,
     }
     metadata = {
         "name": recipe.name,

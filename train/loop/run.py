@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.data import atomic_numbers as number_of
 from torch import nn
 
+from mlip_engines.labels.shortest import shortest_distances
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
 from mlip_train.data.split import duplicate_indices, split_indices
@@ -120,7 +121,9 @@ def _trainer(
         )
     _check_stress(recipe, structures["train"], sources.data)
     counts = {name: len(items) for name, items in structures.items()}
-    record = record_of(recipe, settings, references, scale, sources, counts)
+    # those of the run before are in its record
+    shortest = shortest_distances(training) if before is None and processes.is_first else {}
+    record = record_of(recipe, settings, references, scale, sources, counts, shortest)
     if before is not None:
         check_same_data(record["metadata"]["training"], before["metadata"]["training"], output)
         record["metadata"] = before["metadata"]

@@ -65,7 +65,8 @@ def read_start(path: str | Path) -> Start:
         )
     module = load_model(path).module
     # Of a model with the inner force of another network, the one that has the energy.
-    network = module.network.outer if "inner" in metadata.training else module.network
+    network = module.network.network if metadata.short_range else module.network
+    network = network.outer if "inner" in metadata.training else network
     return Start(
         stored_settings(metadata.training["network"]),
         dict(metadata.reference_energies),

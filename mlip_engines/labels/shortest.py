@@ -1,0 +1,37 @@
+"""The shortest distance between two elements in a set of structures: nearer than that, a network only guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ase import Atoms
+
+from mlip_engines.model.neighbors import neighbor_graph
+from mlip_engines.model.short_range import pair_name
+
+SEARCHED = 4.0  # Å; pairs that come no nearer are not bound by what is learned here
+
+
+def shortest_distances(structures: Iterable[Atoms]) -> dict[str, float]:
+    """Return the shortest distance of each pair of elements.
+
+    Parameters
+    ----------
+    structures : iterable of ase.Atoms
+
+    Returns
+    -------
+    dict of str to float, Å
+        By pair, such as ``"H-O"``; pairs that come no nearer than :data:`SEARCHED` are missing.
+    """
+    found: dict[tuple[int, int], float] = {}
+    for atoms in structures:
+        graph = neighbor_graph(atoms, SEARCHED)
+        lengths = graph.edge_vectors.norm(dim=1)  # (E,)
+        numbers = graph.atomic_numbers[graph.edge_index]  # (2, E)
+        code = numbers.amin(dim=0) * 119 + numbers.amax(dim=0)  # (E,)
+        for each in code.unique().tolist():
+            shortest = float(lengths[code == each].min())
+            pair = divmod(each, 119)
+            found[pair] = min(shortest, found.get(pair, SEARCHED))
+    return {pair_name(*pair): value for pair, value in sorted(found.items())}

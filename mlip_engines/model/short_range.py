@@ -1,0 +1,254 @@
+"""What keeps atoms apart: below the distances of its training data a network's answer is a guess, nuclei repel.
+
+For a pair of elements with the shortest distance s of the training data and the bound b = 0.8 s:
+
+- An atom that has another one nearer than s loses sight of its neighbours: all edges from it lengthen towards the
+  cutoff, where the network's cutoff function has faded them out. With one pair at b, or several just above, the
+  network sees an isolated atom there. So it is never asked about a crowd that its data do not have, however dense.
+- A screened nuclear repulsion u(r) is added for each pair below s, all of it from b on.
+
+Both are twice continuously differentiable, and nothing changes where no pair is closer than s. The repulsion is part of
+the energy, of the conservative forces and of the non-conservative ones, so r-RESPA has it in its inner loop. What an
+atom sees depends on its own edges only, so a domain decomposition has to look no farther than without.
+
+References
+----------
+Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Matter, vol. 1, Pergamon (1985): the universal screening
+function. ``pair_style zbl`` of LAMMPS has the same one.
+"""
+
+import torch
+from ase.data import atomic_numbers as number_of
+from ase.data import chemical_symbols
+from torch import Tensor, nn
+
+from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.graph import Graph, with_edges
+from mlip_engines.units import COULOMB_EV_ANGSTROM
+
+BOUND = 0.8  # b / s
+
+
+class WithShortRange(nn.Module):
+    """A network that is never asked about atoms nearer than in its data, and a nuclear repulsion there.
+
+    Follows :mod:`mlip_engines.model.contract`, as the network in it does.
+
+    Parameters
+    ----------
+    network : AtomicNetwork
+    shortest : dict of str to float, Å
+        The distance s of each pair of elements, such as ``{"H-O": 0.76}``; symbols in alphabetical order. A pair that
+        is not there is left as it is.
+    scale : float
+        Factor of the model file on what a network returns: the repulsion is in eV after it.
+
+    Raises
+    ------
+    ModelContractError
+        If a name is no pair of elements, or a distance is not between 0 and the cutoff.
+    """
+
+    heads: list[str]
+    structure_inputs: list[str]
+    short_range: dict[str, float]
+
+    def __init__(self, network: nn.Module, shortest: dict[str, float], scale: float = 1.0):
+        super().__init__()
+        self.network = network
+        self.scale, self.bound, self.coulomb = float(scale), BOUND, COULOMB_EV_ANGSTROM
+        self.short_range = {name: float(value) for name, value in shortest.items()}
+        self.cutoff = float(network.cutoff)
+        # Not at the cutoff itself: there an edge is dropped, and with it the one the other way, which is still seen.
+        self.out_of_sight = 0.99 * self.cutoff
+        self.message_passing_layers = int(network.message_passing_layers)
+        self.non_conservative_layers = int(getattr(network, "non_conservative_layers", 0))
+        self.feature_exchange = bool(getattr(network, "feature_exchange", False))
+        self.edge_exchange = bool(getattr(network, "edge_exchange", False))
+        self.structure_inputs = list(getattr(network, "structure_inputs", []))
+        self.heads = list(network.heads)
+        self.has_non_conservative = "non_conservative_forces" in self.heads
+        self.has_non_conservative_stress = "non_conservative_stress" in self.heads
+        table = torch.zeros(119, 119, dtype=torch.float64)
+        for name, distance in self.short_range.items():
+            first, second = numbers_of_pair(name)
+            if not 0.0 < distance < self.cutoff:
+                raise ModelContractError(
+                    f"expected the shortest distance of {name} between 0 and the cutoff of {self.cutoff} Å, got "
+                    f"{distance} Å"
+                )
+            table[first, second] = table[second, first] = distance
+        dtype = next((p.dtype for p in network.parameters()), torch.float64)
+        self.register_buffer("shortest", table.to(dtype))
+        self.longest = float(table.max())
+
+    def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
+        """Evaluate the energy and, if asked, the non-conservative heads."""
+        close = self._close_edges(graph)
+        output = self.network(self._seen(graph, close), with_non_conservative)
+        if close.size(0) > 0:
+            energies, slopes = self._repulsion(graph, close)
+            atomic = output["atomic_energies"]
+            added = 0.5 * energies / self.scale  # half for each of the two atoms
+            centre = graph.edge_index[0].index_select(0, close)
+            output["atomic_energies"] = atomic.index_add(0, centre, added.to(atomic.dtype))
+            if with_non_conservative and self.has_non_conservative:
+                self._add_forces(output, graph, close, slopes.detach())
+        return output
+
+    @torch.jit.export
+    def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
+        """Evaluate the non-conservative heads only."""
+        close = self._close_edges(graph)
+        output = self.network.non_conservative(self._seen(graph, close))
+        if close.size(0) > 0:
+            _, slopes = self._repulsion(graph, close)
+            self._add_forces(output, graph, close, slopes)
+        return output
+
+    def _close_edges(self, graph: Graph) -> Tensor:
+        """Return the indices (C,) of the edges that are shorter than any in the data."""
+        x, y, z = graph.edge_vectors.detach().unbind(1)
+        squared = torch.addcmul(
+            torch.addcmul(x * x, y, y), z, z
+        )  # (E,), faster than a sum over rows
+        # Few edges are shorter than the longest of these distances: only they are looked up by their elements.
+        candidates = torch.nonzero(squared < self.longest * self.longest).flatten()
+        if candidates.size(0) == 0:
+            return candidates
+        numbers = graph.atomic_numbers[graph.edge_index.index_select(1, candidates)]  # (2, C')
+        shortest = self.shortest[numbers[0], numbers[1]]
+        return candidates[squared.index_select(0, candidates) < shortest * shortest]
+
+    def _pairs(self, graph: Graph, close: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return numbers (2, C), vectors (C, 3), lengths (C,) and shortest distances (C,) of close edges."""
+        numbers = graph.atomic_numbers[graph.edge_index.index_select(1, close)]  # (2, C)
+        vectors = graph.edge_vectors.index_select(0, close)  # (C, 3)
+        # two atoms at one point have no direction to be driven apart in
+        distance = torch.linalg.vector_norm(vectors, dim=1).clamp(min=1e-6)  # (C,)
+        return numbers, vectors, distance, self.shortest[numbers[0], numbers[1]]
+
+    def _seen(self, graph: Graph, close: Tensor) -> Graph:
+        """Return the graph as the network sees it."""
+        if close.size(0) == 0:
+            return graph
+        _, _, distance, shortest = self._pairs(graph, close)
+        centre = graph.edge_index[0]
+        crowding = torch.zeros(
+            graph.atomic_numbers.size(0), dtype=distance.dtype, device=distance.device
+        ).index_add(0, centre.index_select(0, close), rise(distance, shortest, self.bound))  # (N,)
+        lost = smooth_step(crowding.clamp(max=1.0)).index_select(0, centre)  # (E,)
+        length = torch.linalg.vector_norm(graph.edge_vectors, dim=1).clamp(min=1e-6)  # (E,)
+        stretch = 1.0 + lost * (self.out_of_sight / length - 1.0)
+        edges = torch.where(
+            (lost > 0.0)[:, None], graph.edge_vectors * stretch[:, None], graph.edge_vectors
+        )
+        return with_edges(graph, graph.edge_index, edges, graph.reverse_edge)
+
+    def _repulsion(self, graph: Graph, close: Tensor) -> tuple[Tensor, Tensor]:
+        """Return u (C,) in eV and du/dr (C,) in eV/Å, float64."""
+        numbers, _, distance, shortest = self._pairs(graph, close)
+        distance, shortest = distance.to(torch.float64), shortest.to(torch.float64)
+        return repulsion(numbers, distance, shortest, self.bound, self.coulomb)
+
+    def _add_forces(
+        self, output: dict[str, Tensor], graph: Graph, close: Tensor, slopes: Tensor
+    ) -> None:
+        """Add the repulsion to what the heads predict: F_i = sum over the edges from i of du/dr r/|r|."""
+        _, vectors, distance, _ = self._pairs(graph, close)
+        vectors, distance = vectors.detach(), distance.detach()
+        centre = graph.edge_index[0].index_select(0, close)
+        pull = (slopes / self.scale / distance)[:, None] * vectors  # (C, 3)
+        forces = output["non_conservative_forces"]
+        output["non_conservative_forces"] = forces.index_add(0, centre, pull.to(forces.dtype))
+        if self.has_non_conservative_stress:
+            virials = output["non_conservative_virials"]
+            added = -0.5 * vectors[:, :, None] * pull[:, None, :]  # (C, 3, 3)
+            output["non_conservative_virials"] = virials.index_add(
+                0, centre, added.to(virials.dtype)
+            )
+
+
+def smooth_step(t: Tensor) -> Tensor:
+    """Return S(t) = 10 t^3 - 15 t^4 + 6 t^5, which rises from 0 at 0 to 1 at 1 with two derivatives zero at both."""
+    return t * t * t * (10.0 - 15.0 * t + 6.0 * t * t)
+
+
+def rise(distance: Tensor, shortest: Tensor, bound: float) -> Tensor:
+    """Return S((s - r) / (s - b)), 0 from s on and 1 up to b.
+
+    Parameters
+    ----------
+    distance, shortest : (C,) tensor, Å
+        r and s.
+    bound : float
+        b / s
+    """
+    return smooth_step(((shortest - distance) / ((1.0 - bound) * shortest)).clamp(0.0, 1.0))
+
+
+def repulsion(
+    numbers: Tensor, distance: Tensor, shortest: Tensor, bound: float, coulomb: float
+) -> tuple[Tensor, Tensor]:
+    """Return the screened nuclear repulsion of pairs and its slope.
+
+    u(r) = Z_i Z_j e^2 / r phi(r / a) S((s - r) / (s - b)),  a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23)
+
+    phi is the universal screening function, S is :func:`smooth_step`.
+
+    Parameters
+    ----------
+    numbers : (2, C) int64 tensor
+        Atomic numbers.
+    distance, shortest : (C,) float64 tensor, Å
+        r and s.
+    bound : float
+        b / s
+    coulomb : float, eV Å
+        e^2 / (4 pi epsilon_0)
+
+    Returns
+    -------
+    u : (C,) tensor, eV
+    slope : (C,) tensor, eV/Å
+        du/dr, negative.
+    """
+    z = numbers.to(distance.dtype)
+    length = 0.46850 / (z[0] ** 0.23 + z[1] ** 0.23)  # (C,)
+    screening = torch.zeros_like(distance)
+    screening_slope = torch.zeros_like(distance)
+    amplitudes = [0.18175, 0.50986, 0.28022, 0.02817]
+    decays = [3.19980, 0.94229, 0.40290, 0.20162]
+    for amplitude, decay in zip(amplitudes, decays):  # noqa: B905  TorchScript knows no strict
+        term = amplitude * torch.exp(-decay * distance / length)
+        screening = screening + term
+        screening_slope = screening_slope - decay / length * term
+    bare = coulomb * z[0] * z[1] / distance
+    width = (1.0 - bound) * shortest
+    t = ((shortest - distance) / width).clamp(0.0, 1.0)
+    switch = smooth_step(t)
+    switch_slope = -30.0 * t * t * (1.0 - t) * (1.0 - t) / width
+    energy = bare * screening
+    slope = bare * (screening_slope - screening / distance)
+    return energy * switch, slope * switch + energy * switch_slope
+
+
+def numbers_of_pair(name: str) -> tuple[int, int]:
+    """Return the two atomic numbers of a pair such as ``"H-O"``.
+
+    Raises
+    ------
+    ModelContractError
+        If it is no pair of chemical symbols.
+    """
+    symbols = name.split("-")
+    if len(symbols) != 2 or not all(symbol in number_of for symbol in symbols):
+        raise ModelContractError(
+            f"expected a pair of elements such as 'H-O', got {name!r}; give --shortest H-O=0.76"
+        )
+    return number_of[symbols[0]], number_of[symbols[1]]
+
+
+def pair_name(first: int, second: int) -> str:
+    """Return the name of a pair of elements by atomic numbers: ``"H-O"``, symbols in alphabetical order."""
+    return "-".join(sorted((chemical_symbols[first], chemical_symbols[second])))

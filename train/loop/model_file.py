@@ -1,0 +1,63 @@
+"""A model file that holds networks of this package, opened to be exported again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mlip_engines.checkpoints import Exportable, NotThisKind
+from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.inner_force import WithInnerForce
+from mlip_engines.model.load import load_model, read_metadata
+from mlip_train.networks import build_network, stored_settings
+
+
+def open_model_file(path: str | Path) -> Exportable:
+    """Return the network of a model file and what the file says of it.
+
+    A model file is a TorchScript program, which gives its author the right to run code: use only what you trust.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    NotThisKind
+        If it is no model file, or not one that says what its network was built from.
+    """
+    try:
+        metadata = read_metadata(path)
+    except ModelContractError as e:
+        raise NotThisKind(f"expected a model file: {e}") from e
+    if "network" not in metadata.training:
+        raise NotThisKind(f"{path}: the model file does not say what its network was built from")
+    module = load_model(path).module
+    scripted = module.network.network if metadata.short_range else module.network
+    network = _rebuilt(metadata.training, scripted)
+    return Exportable(
+        network,
+        species=list(metadata.species),
+        name=metadata.name,
+        reference_energies=dict(metadata.reference_energies),
+        scale=float(module.scale),
+        training=metadata.training,
+        errors=dict(metadata.errors),
+        licence=metadata.licence,
+        citation=metadata.citation,
+        shortest_distances=dict(metadata.short_range),
+    )
+
+
+def _rebuilt(training: dict[str, Any], scripted: nn.Module) -> nn.Module:
+    """Build a network, with its inner force if it has one, and give it the weights of the file."""
+    if "inner" in training:
+        outer = {key: value for key, value in training.items() if key != "inner"}
+        return WithInnerForce(
+            _rebuilt(outer, scripted.outer),
+            _rebuilt(training["inner"], scripted.inner),
+            float(scripted.scale),
+        )
+    network = build_network(stored_settings(training["network"]))
+    network.load_state_dict(scripted.state_dict())
+    return network
