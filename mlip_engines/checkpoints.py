@@ -185,6 +185,7 @@ def export_network(
         If the network breaks the contract, or the file gives other numbers than the network or its reference.
     """
     import torch
+    from ase.data import atomic_numbers
 
     from mlip_engines.model.export import export_model
 
@@ -199,10 +200,15 @@ def export_network(
     if inner is not None:
         exportable = _with_inner_force(exportable, inner, dtype)
         network = exportable.network
+    foreign = sorted(set(exportable.species) - set(atomic_numbers))
+    if foreign:
+        raise ModelContractError(f"{exportable.name}: {foreign} are no chemical symbols")
     if short_range == "zbl":
-        network = _with_short_range(exportable, shortest or {})
+        walled = _with_short_range(exportable, shortest or {})
     elif shortest:
         raise ValueError("shortest distances go with short_range='zbl', got 'none'")
+    else:
+        walled = network
     output = Path(output)
     metadata = ModelMetadata(
         name=name or exportable.name or output.stem,
@@ -218,16 +224,13 @@ def export_network(
         citation=exportable.citation,
     )
     unchecked = output.with_name(output.name + ".unchecked")
+    how = {"reference_energies": exportable.reference_energies, "scale": exportable.scale}
     try:
-        metadata = export_model(
-            network,
-            metadata,
-            unchecked,
-            reference_energies=exportable.reference_energies,
-            scale=exportable.scale,
-        )
-        if exportable.reference is not None:
-            _compare_with_reference(unchecked, metadata, exportable.reference)
+        if exportable.reference is not None:  # which knows no repulsion of ours
+            _compare_with_reference(
+                unchecked, export_model(network, metadata, unchecked, **how), exportable.reference
+            )
+        metadata = export_model(walled, metadata, unchecked, **how)
         os.replace(unchecked, output)
     finally:
         unchecked.unlink(missing_ok=True)

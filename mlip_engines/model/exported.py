@@ -15,6 +15,12 @@ from mlip_engines.model.derivatives import (
 from mlip_engines.model.graph import Graph
 
 
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """Return the dtype that a network computes in: of its first parameter, or of its first buffer of real numbers."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return next((t.dtype for t in tensors if t.is_floating_point()), torch.float64)
+
+
 class ExportedModel(nn.Module):
     """Evaluate a network for an engine.
 
@@ -43,10 +49,7 @@ class ExportedModel(nn.Module):
         self.has_centroid_virials = network.message_passing_layers == 1
         self.structure_inputs = list(getattr(network, "structure_inputs", []))
         self.other_heads = [head for head in network.heads if head not in ENGINE_HEADS]
-        self.dtype = next(
-            (p.dtype for p in [*network.parameters(), *network.buffers()] if p.is_floating_point()),
-            torch.float64,
-        )
+        self.dtype = dtype_of(network)
         baseline = torch.zeros(119, dtype=torch.float64)
         for number, energy in reference_energies.items():
             baseline[number] = energy

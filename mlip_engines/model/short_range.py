@@ -23,6 +23,7 @@ from ase.data import chemical_symbols
 from torch import Tensor, nn
 
 from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.exported import dtype_of
 from mlip_engines.model.graph import Graph, with_edges
 from mlip_engines.units import COULOMB_EV_ANGSTROM
 
@@ -78,8 +79,7 @@ class WithShortRange(nn.Module):
                     f"{distance} Å"
                 )
             table[first, second] = table[second, first] = distance
-        dtype = next((p.dtype for p in network.parameters()), torch.float64)
-        self.register_buffer("shortest", table.to(dtype))
+        self.register_buffer("shortest", table.to(dtype_of(network)))
         self.longest = float(table.max())
 
     def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:

@@ -38,6 +38,7 @@ def test_json_has_the_documented_keys():
         "edge_exchange",
         "structure_inputs",
         "extensions",
+        "short_range",
         "contract_version",
         "energy_unit",
         "length_unit",
