@@ -53,14 +53,24 @@ def checksum(path: str | Path) -> str:
 def replace_metadata(path: str | Path, metadata: ModelMetadata) -> None:
     """Write other metadata into a model file and leave every other record as it is."""
     path = Path(path)
+    with _open(path) as source:
+        metadata_name = _root(source, path) + f"extra/{METADATA_RECORD}"
+    _rewrite(path, {metadata_name: metadata.to_json().encode()})
+
+
+def strip_debug_records(path: str | Path) -> None:
+    """Remove what TorchScript keeps for its error messages: it names the folders of whoever exported the model."""
+    _rewrite(Path(path), {}, left_out=".debug_pkl")
+
+
+def _rewrite(path: Path, replaced: dict[str, bytes], left_out: str | None = None) -> None:
+    """Write an archive anew, with other contents for some records and without those that end in ``left_out``."""
     draft = path.with_name(path.name + ".draft")
     with _open(path) as source, zipfile.ZipFile(draft, "w") as target:
-        metadata_name = _root(source, path) + f"extra/{METADATA_RECORD}"
         for entry in source.infolist():
-            content = source.read(entry)
-            if entry.filename == metadata_name:
-                content = metadata.to_json().encode()
-            target.writestr(zipfile.ZipInfo(entry.filename), content)
+            if left_out is None or not entry.filename.endswith(left_out):
+                content = replaced.get(entry.filename, source.read(entry))
+                target.writestr(zipfile.ZipInfo(entry.filename), content)
     shutil.move(draft, path)
 
 

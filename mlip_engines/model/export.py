@@ -12,7 +12,12 @@ import torch
 from ase.data import atomic_numbers as number_of
 from torch import nn
 
-from mlip_engines.model.archive import METADATA_RECORD, checksum, replace_metadata
+from mlip_engines.model.archive import (
+    METADATA_RECORD,
+    checksum,
+    replace_metadata,
+    strip_debug_records,
+)
 from mlip_engines.model.contract import ModelContractError, ModelMetadata
 from mlip_engines.model.evaluation import evaluate
 from mlip_engines.model.exported import ExportedModel
@@ -84,6 +89,7 @@ def export_model(
     draft = path.with_name(path.name + ".partial")
     try:
         torch.jit.save(scripted, str(draft), _extra_files={METADATA_RECORD: metadata.to_json()})
+        strip_debug_records(draft)
         metadata = dataclasses.replace(metadata, checksum=checksum(draft))
         replace_metadata(draft, metadata)
         _compare(model, load_model(draft).module, metadata)

@@ -2,12 +2,15 @@
 
 import dataclasses
 import math
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 from ase.data import chemical_symbols
 from torch import Tensor
 
+import mlip_engines
 from mlip_engines import MlipCalculator
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.export import _probe_graph, export_model
@@ -207,3 +210,13 @@ def test_shipped_models_are_version_1_and_call_our_operators():
         model = load_model(name)
         assert model.metadata.contract_version == 1
         assert used_extensions(model.module) == ["mlip"]
+
+
+def test_a_file_does_not_tell_where_it_was_written(model_files):
+    """TorchScript keeps the paths of all sources for its messages; they are nobody's business."""
+    with zipfile.ZipFile(model_files["float64"]) as archive:
+        names = archive.namelist()
+        contents = b"".join(archive.read(name) for name in names)
+    assert not [name for name in names if name.endswith(".debug_pkl")]
+    assert str(Path(mlip_engines.__file__).parent).encode() not in contents
+    assert str(Path.home()).encode() not in contents
