@@ -64,6 +64,7 @@ CONFINED = {
         "conformance/__init__.py",
         "labels",
         "model/export.py",
+        "model/short_range.py",
         "model/neighbors.py",
         "properties/errors.py",
         "readers",
