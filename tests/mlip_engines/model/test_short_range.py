@@ -126,7 +126,7 @@ def test_it_is_twice_differentiable(wall, pair):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_atoms_of_shipped_models_cannot_collapse(path):
+def test_pairs_of_shipped_models_cannot_collapse(path):
     """From the bound to 0.05 Å the energy of each pair rises; squeezed and shaken structures lie above the start."""
     calculator = MlipCalculator(path)
     shortest = read_metadata(path).short_range
