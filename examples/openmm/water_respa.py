@@ -88,7 +88,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--inner-steps", type=int, default=4, help="per outer step, for respa")
     parser.add_argument("--steps", type=int, default=2000, help="time steps of --dt; inner steps")
     parser.add_argument("--dt", type=float, default=0.5, help="(inner) time step, fs")
-    parser.add_argument("--every", type=int, default=40, help="time steps between rows")
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=40,
+        help="time steps between rows, a multiple of --inner-steps; --steps is a multiple of it",
+    )
     parser.add_argument("--output", type=Path, default=Path("water_openmm.csv"))
     parser.add_argument("--temperature", type=float, help="draw velocities at this temperature, K")
     parser.add_argument("--seed", type=int, default=1, help="of the velocities")

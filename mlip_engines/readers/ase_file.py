@@ -40,7 +40,8 @@ def read_ase_file(path: Path) -> Iterator[Atoms]:
     except UnknownFileTypeError as e:
         raise ValueError(
             "the format is not recognised; expected extended XYZ (.xyz, .extxyz) or another format of ASE, an ASE "
-            "database (.db), input.data of n2p2 or RuNNer, or a folder with type.raw of DeePMD"
+            "database (.db), input.data of n2p2 or RuNNer, a folder with type.raw of DeePMD, or trajectories in LMDB "
+            "(.lmdb)"
         ) from e
 
 
