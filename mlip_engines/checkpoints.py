@@ -296,14 +296,10 @@ def _with_inner_force(exportable: Exportable, inner: str | Path, dtype: str) -> 
         exportable,
         network=WithInnerForce(exportable.network, network, small.scale / exportable.scale),
         training={**exportable.training, "inner": small.training},
-        shortest_distances=_shorter(exportable.shortest_distances, small.shortest_distances),
+        # of the energy's data: the inner force may have seen fewer structures
+        shortest_distances=exportable.shortest_distances or small.shortest_distances,
         errors=kept,
     )
-
-
-def _shorter(outer: dict[str, float], inner: dict[str, float]) -> dict[str, float]:
-    """Return the distances below which the energy is unknown; the inner force may have seen fewer structures."""
-    return dict(outer) if outer else dict(inner)
 
 
 def _compare_with_reference(path: Path, metadata: ModelMetadata, reference: Calculator) -> None:

@@ -112,8 +112,8 @@ def argument_parser() -> argparse.ArgumentParser:
         "checkpoint",
         nargs="?",
         metavar="CHECKPOINT",
-        help="checkpoint of mlip-train, or of another package that has registered its kind; with --from, what the "
-        "adapter takes",
+        help="checkpoint of mlip-train, or of another package that has registered its kind; or a model file of "
+        "mlip-train, to write it anew; with --from, what the adapter takes",
     )
     parser.add_argument("-o", "--output", metavar="MODEL", type=Path, help="model file to write")
     parser.add_argument(

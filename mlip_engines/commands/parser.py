@@ -8,8 +8,7 @@ import textwrap
 
 STRUCTURE_FORMATS = (
     "a file in extended XYZ or any other format that ASE reads, an ASE database, an input.data of n2p2 (all of these "
-    "may "
-    "be compressed), a DeePMD-kit folder, or an LMDB file of trajectories"
+    "may be compressed), a DeePMD-kit folder, or an LMDB file of trajectories"
 )
 
 

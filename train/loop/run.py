@@ -122,7 +122,11 @@ def _trainer(
     _check_stress(recipe, structures["train"], sources.data)
     counts = {name: len(items) for name, items in structures.items()}
     # those of the run before are in its record
-    shortest = shortest_distances(training) if before is None and processes.is_first else {}
+    shortest = {}
+    if before is None and processes.is_first:
+        found = shortest_distances(training)
+        known = origin.shortest if origin is not None else {}  # the network has seen those too
+        shortest = {pair: min(known.get(pair, d), d) for pair, d in {**known, **found}.items()}
     record = record_of(recipe, settings, references, scale, sources, counts, shortest)
     if before is not None:
         check_same_data(record["metadata"]["training"], before["metadata"]["training"], output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ class Start:
     reference_energies: dict[str, float]  # eV per atom of an element
     scale: float  # eV/Å
     weights: dict[str, Tensor]
+    shortest: dict[str, float] = field(
+        default_factory=dict
+    )  # Å by pair, of its data; empty if unknown
 
 
 def read_start(path: str | Path) -> Start:
@@ -56,7 +59,11 @@ def read_start(path: str | Path) -> Start:
                 f"({not_a_model})"
             ) from e
         return Start(
-            state["network"], dict(state["reference_energies"]), state["scale"], state["average"]
+            state["network"],
+            dict(state["reference_energies"]),
+            state["scale"],
+            state["average"],
+            dict(state["metadata"]["training"].get("shortest_distances", {})),
         )
     if "network" not in metadata.training:
         raise ValueError(
@@ -72,6 +79,7 @@ def read_start(path: str | Path) -> Start:
         dict(metadata.reference_energies),
         float(module.scale),
         dict(network.state_dict()),
+        dict(metadata.short_range),
     )
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pytest
 import torch
 
@@ -49,6 +50,15 @@ def test_a_model_file_is_as_good_a_start_as_its_checkpoint(argon_run, tmp_path, 
     for name, value in averages[0]["average"].items():
         assert torch.equal(value, averages[1]["average"][name]), name
     assert averages[0]["network"] == read_checkpoint(checkpoint)["network"]
+    # the network has seen the distances of both sets of data
+    before, after = (
+        state["metadata"]["training"]["shortest_distances"]["Ar-Ar"]
+        for state in (read_checkpoint(checkpoint), averages[0])
+    )
+    frames = ase.io.read(few, ":")
+    closest = min(np.min(a.get_all_distances(mic=True)[np.triu_indices(len(a), 1)]) for a in frames)
+    assert after == pytest.approx(min(before, closest))
+    assert averages[1]["metadata"]["training"]["shortest_distances"]["Ar-Ar"] == after
     capsys.readouterr()
     assert train([fine_tune, "--data", str(data), "-o", str(tmp_path / "c")]) == 1
     assert "--from" in capsys.readouterr().err
