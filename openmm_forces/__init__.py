@@ -21,6 +21,7 @@ _PUBLIC = {
     "HeadDisagreement": "evaluations",
     "HeadDisagreementReporter": "reporters",
     "RespaBussiIntegrator": "integrators",
+    "RespaHighPassLangevinIntegrator": "integrators",
     "RespaIntegrator": "integrators",
     "RespaLangevinIntegrator": "integrators",
     "Structure": "structure",

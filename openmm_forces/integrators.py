@@ -9,7 +9,11 @@ from openmm import unit
 
 from openmm_forces.evaluations import PARAMETER
 from openmm_forces.quantity import positive, to_unit
-from openmm_forces.thermostats import LangevinThermostat, RescalingThermostat
+from openmm_forces.thermostats import (
+    HighPassThermostat,
+    LangevinThermostat,
+    RescalingThermostat,
+)
 
 
 class RespaIntegrator(openmm.CustomIntegrator):
@@ -161,6 +165,101 @@ class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
         self.addConstrainVelocities()
         _add_drift(self, f"0.5*dt/{self.inner_steps}")
         self.addConstrainVelocities()
+        self._add_friction_and_noise()
+        _add_drift(self, f"0.5*dt/{self.inner_steps}")
+
+
+class RespaHighPassLangevinIntegrator(HighPassThermostat, RespaIntegrator):
+    """r-RESPA beyond the resonance, for averages over structures: a thermostat that acts on fast motion only.
+
+    A correction every few femtoseconds resonates with the vibrations of hydrogen and heats them. This thermostat takes
+    that heat out where it enters, in fast motion of light particles, and leaves slow motion, such as diffusion,
+    nearly alone. The outer step can then be 8 to 12 fs with hydrogens of natural mass and 12 to 16 fs with hydrogens of
+    3 to 4 g/mol. What it cannot do: vibrations are damped, so it gives no spectra.
+
+    One outer step dt with M inner steps h = dt/M::
+
+        v += dt/2 (C - NC)/m
+        M times:
+            v += h/2 NC/m;  x += h/2 v
+            bath with memory on light particles, then friction without memory on all
+            x += h/2 v;  v += h/2 NC/m
+        v += dt/2 (C - NC)/m
+
+    The bath with memory has the friction g w^2/(a^2 + w^2) for motion of the angular frequency w, see
+    :class:`~openmm_forces.thermostats.HighPassThermostat`. An outer step costs the same evaluations as in
+    :class:`RespaIntegrator`.
+
+    Parameters
+    ----------
+    temperature : float (K) or Quantity
+    outer_step : float (ps) or Quantity
+    inner_steps : int
+        M.
+    high_pass_friction : float (1/ps) or Quantity
+        g, the friction of fast motion. The default is for hydrogens of 3 to 4 g/mol and an inner step of 1 fs; for
+        hydrogens of natural mass and 0.5 fs take 500.
+    memory_rate : float (1/ps) or Quantity
+        a, the angular frequency below which friction vanishes; with the hydrogens of nature take 200.
+    friction : float (1/ps) or Quantity
+        Of all particles, without memory.
+    light_mass : float (g/mol) or Quantity
+        The bath with memory acts on particles up to this mass: by default on hydrogens, the heavy ones too.
+
+    Raises
+    ------
+    ValueError
+        If temperature, step, high-pass friction, memory rate or mass are not positive, the friction is negative, or the
+        number of inner steps is below 1; at the first step, if the System has constraints.
+    TypeError
+        If the number of inner steps is not an integer.
+
+    References
+    ----------
+    Ceriotti, Bussi and Parrinello, J. Chem. Theory Comput. 6, 1170 (2010); Morrone, Markland, Ceriotti and Berne, J.
+    Chem. Phys. 134, 014103 (2011).
+    """
+
+    def __init__(
+        self,
+        temperature: float | unit.Quantity,
+        outer_step: float | unit.Quantity,
+        inner_steps: int,
+        high_pass_friction: float | unit.Quantity = 200.0,
+        memory_rate: float | unit.Quantity = 100.0,
+        friction: float | unit.Quantity = 2.0,
+        light_mass: float | unit.Quantity = 4.5,
+    ):
+        super().__init__(outer_step, inner_steps)
+        self._constraints_are_checked = False
+        self._add_high_pass_bath(temperature, friction, high_pass_friction, memory_rate, light_mass)
+
+    def step(self, steps: int) -> None:
+        """Advance by outer steps.
+
+        Raises
+        ------
+        ValueError
+            If the System has constraints: the auxiliary numbers would not keep to them.
+        """
+        if not self._constraints_are_checked:
+            for context in _contexts_of(self):
+                if context.getSystem().getNumConstraints():
+                    raise ValueError(
+                        f"{type(self).__name__} expects a System without constraints, got one with "
+                        f"{context.getSystem().getNumConstraints()}; make it without them, or take "
+                        "RespaLangevinIntegrator"
+                    )
+            self._constraints_are_checked = True
+        super().step(steps)
+
+    def _add_update_of_context_state(self) -> None:
+        super()._add_update_of_context_state()
+        self.addComputeGlobal("decay", f"exp(-friction*dt/{self.inner_steps})")
+        self._add_start_of_memory(self.inner_steps)
+
+    def _add_move(self) -> None:
+        _add_drift(self, f"0.5*dt/{self.inner_steps}")
         self._add_friction_and_noise()
         _add_drift(self, f"0.5*dt/{self.inner_steps}")
 

@@ -78,6 +78,72 @@ class LangevinThermostat(Thermostat):
         self._add_heat_since_before()
 
 
+class HighPassThermostat(LangevinThermostat):
+    """A bath with memory that acts on fast motion only, then weak friction without memory on all particles.
+
+    Each velocity v of a light particle has an auxiliary number s, in the same units. Between bath and velocity::
+
+        d(v, s) = -A (v, s) dt + sqrt(2 A kT/m) dW,    A = [[g, sqrt(g a)], [sqrt(g a), a]]
+
+    Without s this is a friction that depends on the frequency w of the motion, g w^2/(a^2 + w^2): none for slow
+    motion, g for fast. The matrix has rank one, so a step has a closed form: along (sqrt(g), sqrt(a)) the pair
+    relaxes at the rate g + a, across it nothing happens. Both are distributed as the Boltzmann distribution asks for
+    whatever the step.
+
+    References
+    ----------
+    Ceriotti, Bussi and Parrinello, J. Chem. Theory Comput. 6, 1170 (2010), eqs. (3) to (8); Morrone, Markland, Ceriotti
+    and Berne, J. Chem. Phys. 134, 014103 (2011), against resonance.
+    """
+
+    def _add_high_pass_bath(
+        self,
+        temperature: float | unit.Quantity,
+        friction: float | unit.Quantity,
+        high_pass_friction: float | unit.Quantity,
+        memory_rate: float | unit.Quantity,
+        light_mass: float | unit.Quantity,
+    ) -> None:
+        self._add_langevin_bath(temperature, friction)
+        per_ps = unit.picosecond**-1
+        rates = {
+            "high_pass_friction": positive(
+                to_unit(high_pass_friction, per_ps), "a positive high-pass friction", "1/ps"
+            ),
+            "memory_rate": positive(to_unit(memory_rate, per_ps), "a positive memory rate", "1/ps"),
+            "light_mass": positive(to_unit(light_mass, unit.dalton), "a positive mass", "g/mol"),
+            "forgotten": 0.0,  # 1 - exp(-(g + a) h)
+            "memory_is_drawn": 0.0,
+        }
+        for name, value in rates.items():
+            self.addGlobalVariable(name, value)
+        self.addPerDofVariable("memory", 0.0)  # s
+        self.addPerDofVariable("change", 0.0)  # of (v, s) along (sqrt(g), sqrt(a)), normalised
+
+    def _add_start_of_memory(self, inner_steps: int) -> None:
+        """Draw s before the first step, from its own distribution, and find how much a step forgets."""
+        self.addComputePerDof("memory", "select(memory_is_drawn, memory, sqrt(kT/m)*gaussian)")
+        self.addComputeGlobal("memory_is_drawn", "1")
+        self.addComputeGlobal(
+            "forgotten", f"1 - exp(-(high_pass_friction + memory_rate)*dt/{inner_steps})"
+        )
+
+    def _add_friction_and_noise(self) -> None:
+        """Add both baths; ``forgotten`` and ``decay`` are for the time step they act for."""
+        part = "sqrt({}/(high_pass_friction + memory_rate))"
+        of_v, of_s = part.format("high_pass_friction"), part.format("memory_rate")
+        self.addComputePerDof("before", "v")
+        self.addComputePerDof(
+            "change",
+            f"step(light_mass - m)*(sqrt(forgotten*(2 - forgotten)*kT/m)*gaussian"
+            f" - forgotten*({of_v}*v + {of_s}*memory))",
+        )
+        self.addComputePerDof("v", f"v + {of_v}*change")
+        self.addComputePerDof("memory", f"memory + {of_s}*change")
+        self.addComputePerDof("v", "decay*v + sqrt((1 - decay*decay)*kT/m)*gaussian")
+        self._add_heat_since_before()
+
+
 class RescalingThermostat(Thermostat):
     """Stochastic velocity rescaling: all velocities relative to the centre of mass times one factor.
 
