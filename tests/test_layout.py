@@ -6,7 +6,7 @@ from tests.imports import ROOT
 
 TESTS = Path(__file__).parent
 # What is tested as a whole, and belongs to no folder of the code.
-OF_SEVERAL = {"physics", "wheel"}
+OF_SEVERAL = {"physics", "adapters", "wheel"}
 
 
 def folders() -> list[Path]:

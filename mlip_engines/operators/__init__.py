@@ -4,8 +4,9 @@ On a CPU they run compiled, if ``mlip-operators build`` (or ``mlip-lammps build`
 torch; anywhere else they are composed of torch's operators, slower and with the same result. Importing this package
 registers them, which has to happen before a file that calls them is loaded.
 
-Sums over neighbours are in ``neighbor_sums.py``, messages in ``messages.py``, the choice of edges in ``edges.py``, and
-features from other processes in ``exchanges.py``. Their C++ is in ``cpu/``; ``interface/`` is what the LAMMPS plugin
+Sums over neighbours are in ``neighbor_sums.py``, messages in ``messages.py`` and ``tensor_products.py``, products of
+features of one atom in ``symmetric_products.py``, the choice of edges in ``edges.py``, and features from other processes
+in ``exchanges.py``. Their C++ is in ``cpu/``; ``interface/`` is what the LAMMPS plugin
 is compiled against.
 """
 
@@ -19,12 +20,19 @@ from mlip_engines.operators.exchanges import (
 from mlip_engines.operators.library import are_compiled, load
 from mlip_engines.operators.messages import composed_equivariant_message, equivariant_message
 from mlip_engines.operators.neighbor_sums import composed_neighbor_sum, neighbor_sum
+from mlip_engines.operators.symmetric_products import composed_polynomial, polynomial
+from mlip_engines.operators.tensor_products import (
+    composed_tensor_product_sum,
+    tensor_product_sum,
+)
 
 __all__ = [
     "are_compiled",
     "composed_equivariant_message",
     "composed_near_edges",
     "composed_neighbor_sum",
+    "composed_polynomial",
+    "composed_tensor_product_sum",
     "equivariant_message",
     "evaluated_atoms",
     "exchange",
@@ -33,7 +41,9 @@ __all__ = [
     "near_edges",
     "neighbor_sum",
     "pad_to_all",
+    "polynomial",
     "reverse_features",
+    "tensor_product_sum",
 ]
 
 load()
