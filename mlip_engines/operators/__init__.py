@@ -5,8 +5,8 @@ torch; anywhere else they are composed of torch's operators, slower and with the
 registers them, which has to happen before a file that calls them is loaded.
 
 Sums over neighbours are in ``neighbor_sums.py``, messages in ``messages.py`` and ``tensor_products.py``, products of
-features of one atom in ``symmetric_products.py``, the choice of edges in ``edges.py``, and features from other processes
-in ``exchanges.py``. Their C++ is in ``cpu/``; ``interface/`` is what the LAMMPS plugin
+features of one atom in ``symmetric_products.py``, the choice of edges in ``edges.py``, and features from other
+processes in ``exchanges.py``. Their C++ is in ``cpu/``; ``interface/`` is what the LAMMPS plugin
 is compiled against.
 """
 
