@@ -1,0 +1,218 @@
+"""Averages over the structures of water with outer steps beyond the resonance, against small conservative steps.
+
+    OMP_NUM_THREADS=1 OPENMM_CPU_THREADS=1 python benchmarks/high_pass.py --model water-fast -o high_pass
+
+Each row is one run of --picoseconds in OpenMM at 300 K: the reference (Langevin dynamics with conservative forces and
+a step of 0.5 fs), then RespaHighPassLangevinIntegrator and, to see what its memory is good for, RespaLangevinIntegrator
+with the same outer steps. Hydrogens have their natural mass (inner step 0.5 fs) or 3.024 g/mol, with the mass taken
+from the oxygens (inner step 1 fs). For each: kinetic temperature of H and O, mean potential energy, mean and standard
+deviation of the O-H bond, height of the first peak of g_OO, self-diffusion coefficient of oxygen, and seconds per
+picosecond. Errors are standard errors from blocks of the run. Writes ``table.md`` and ``rows.json``.
+
+References
+----------
+Morrone, Markland, Ceriotti, Berne, J. Chem. Phys. 134, 014103 (2011).
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import openmm
+from ase import Atoms
+from openmm import unit
+from speed_of_engine import water
+from tqdm import tqdm
+
+from openmm_forces import (
+    RespaHighPassLangevinIntegrator,
+    RespaLangevinIntegrator,
+    create_system,
+    from_ase,
+)
+
+TEMPERATURE = 300.0  # K
+HEAVY = 3.024  # g/mol
+BLOCKS = 8
+KJ_PER_EV = 96.48533212
+SAMPLE_FS = 24.0  # a multiple of every outer step below
+
+# name: inner step (fs), high-pass friction, memory rate (1/ps), outer steps (fs)
+MASSES = {
+    "natural": (None, 0.5, 500.0, 200.0, (4.0, 8.0, 12.0)),
+    "heavy": (HEAVY, 1.0, 200.0, 100.0, (8.0, 12.0, 24.0)),
+}
+
+
+def integrators(options: argparse.Namespace):
+    """Yield label, mass of hydrogen and integrator of every row."""
+    for name, (mass, inner, friction, memory, outer_steps) in MASSES.items():
+        if name not in options.masses:
+            continue
+        yield (
+            f"{name}, C {inner:g} fs",
+            mass,
+            RespaLangevinIntegrator(TEMPERATURE, 2.0, 1e-3 * inner, 1),
+        )
+        for outer in outer_steps:
+            stride = round(outer / inner)
+            yield (
+                f"{name}, high-pass, {inner:g} x {stride} = {outer:g} fs",
+                mass,
+                RespaHighPassLangevinIntegrator(
+                    TEMPERATURE, 1e-3 * outer, stride, friction, memory
+                ),
+            )
+            if options.plain:
+                yield (
+                    f"{name}, Langevin, {inner:g} x {stride} = {outer:g} fs",
+                    mass,
+                    RespaLangevinIntegrator(TEMPERATURE, 2.0, 1e-3 * outer, stride),
+                )
+
+
+def follow(atoms: Atoms, integrator: openmm.Integrator, options: argparse.Namespace) -> dict:
+    """Run and return the samples: positions (T, N, 3) unwrapped, Å; potential, meV/atom; temperatures of H, O, K."""
+    structure = from_ase(atoms)
+    system = create_system(structure.topology, options.model)
+    for index, mass in enumerate(atoms.get_masses()):
+        system.setParticleMass(index, mass)
+    integrator.setRandomNumberSeed(options.seed)
+    platform = openmm.Platform.getPlatformByName(options.platform)
+    context = openmm.Context(system, integrator, platform)
+    context.setPositions(structure.positions)
+    context.setVelocitiesToTemperature(TEMPERATURE * unit.kelvin, options.seed)
+    outer_fs = integrator.getStepSize().value_in_unit(unit.femtosecond)
+    every = round(SAMPLE_FS / outer_fs)
+    samples = round(1000.0 * options.picoseconds / SAMPLE_FS)
+    settle = round(1000.0 * options.settle / SAMPLE_FS)
+    kept = {"positions": [], "potential": [], "H": [], "O": []}
+    seconds = 0.0
+    for sample in tqdm(range(settle + samples), leave=False):
+        started = time.perf_counter()
+        integrator.step(every)
+        seconds += time.perf_counter() - started
+        if sample < settle:
+            continue
+        state = context.getState(getPositions=True, getVelocities=True, getEnergy=True)
+        energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        if not np.isfinite(energy):
+            raise FloatingPointError("the run has exploded")
+        kept["positions"].append(state.getPositions(asNumpy=True).value_in_unit(unit.angstrom))
+        kept["potential"].append(1000.0 * energy / KJ_PER_EV / len(atoms))
+        v = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
+        for symbol in "HO":
+            of = np.array(atoms.symbols) == symbol
+            kinetic = atoms.get_masses()[of] @ (v[of] ** 2).sum(axis=1)  # twice it, kJ/mol
+            kept[symbol].append(
+                kinetic / (3 * of.sum()) / unit.MOLAR_GAS_CONSTANT_R._value * 1000.0
+            )
+    kept = {name: np.array(values) for name, values in kept.items()}
+    kept["seconds_per_ps"] = seconds / (options.picoseconds + options.settle)
+    return kept
+
+
+def observables(atoms: Atoms, run: dict) -> dict[str, tuple[float, float]]:
+    """Return mean and error of what the table shows."""
+    x, cell = run["positions"], atoms.cell.lengths()
+    oxygens, hydrogens = (np.flatnonzero(np.array(atoms.symbols) == s) for s in "OH")
+
+    def nearest(vectors: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(vectors - cell * np.round(vectors / cell), axis=-1)
+
+    partner = oxygens[
+        nearest(x[0][hydrogens][:, None] - x[0][oxygens][None]).argmin(axis=1)
+    ]  # of each H
+    bonds = nearest(x[:, hydrogens] - x[:, partner])  # (T, H)
+    i, j = np.triu_indices(len(oxygens), 1)
+    pairs = np.array([nearest(frame[oxygens[i]] - frame[oxygens[j]]) for frame in x])  # (T, P)
+    edges = np.arange(2.4, 3.4, 0.05)
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3) * len(i) / atoms.get_volume()
+    peak = [
+        np.histogram(block, edges)[0] / shells / len(block)
+        for block in np.array_split(pairs, BLOCKS)
+    ]
+    time_ps = SAMPLE_FS * 1e-3
+    diffusion = []
+    for block in np.array_split(x[:, oxygens], BLOCKS // 2):
+        lag = len(block) // 2
+        moved = ((block[lag:] - block[:-lag]) ** 2).sum(axis=-1).mean()
+        diffusion.append(moved / (6.0 * lag * time_ps))  # Å^2/ps = 1e-8 m^2/s
+
+    def blocked(values: np.ndarray, measure=np.mean) -> tuple[float, float]:
+        found = np.array([measure(block) for block in np.array_split(values, BLOCKS)])
+        return float(found.mean()), float(found.std(ddof=1) / np.sqrt(len(found)))
+
+    heights = np.array([block.max() for block in peak])
+    return {
+        "T of H, K": blocked(run["H"]),
+        "T of O, K": blocked(run["O"]),
+        "potential, meV/atom": blocked(run["potential"]),
+        "O-H, Å": blocked(bonds),
+        "its spread, Å": blocked(bonds, np.std),
+        "peak of g_OO": (
+            float(heights.mean()),
+            float(heights.std(ddof=1) / np.sqrt(BLOCKS)),
+        ),
+        "D of O, Å²/ps": (
+            float(np.mean(diffusion)),
+            float(np.std(diffusion, ddof=1) / np.sqrt(len(diffusion))),
+        ),
+    }
+
+
+def table(rows: list[dict]) -> str:
+    """Return the rows as Markdown; potentials relative to the first row."""
+    names = list(rows[0]["observables"])
+    zero = rows[0]["observables"]["potential, meV/atom"][0]
+    lines = ["| | " + " | ".join(names) + " | s/ps |", "|---" * (len(names) + 2) + "|"]
+    for row in rows:
+        cells = []
+        for name in names:
+            value, error = row["observables"][name]
+            value -= zero if name.startswith("potential") else 0.0
+            digits = max(0, -int(np.floor(np.log10(max(error, 1e-6)))))
+            cells.append(f"{value:.{digits}f} ± {error:.{digits}f}")
+        lines.append(
+            f"| {row['label']} | " + " | ".join(cells) + f" | {row['seconds_per_ps']:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run every row, write the table after each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="water-fast")
+    parser.add_argument("--masses", nargs="+", choices=list(MASSES), default=list(MASSES))
+    parser.add_argument("--plain", action="store_true", help="RespaLangevinIntegrator as well")
+    parser.add_argument("--picoseconds", type=float, default=20.0)
+    parser.add_argument("--settle", type=float, default=2.0, help="ps that do not count")
+    parser.add_argument("--platform", default="Reference")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for label, mass, integrator in integrators(options):
+        atoms = water(1, mass)
+        try:
+            run = follow(atoms, integrator, options)
+        except (FloatingPointError, openmm.OpenMMException) as e:
+            tqdm.write(f"{label}: {e}")
+            continue
+        rows.append(
+            {
+                "label": label,
+                "seconds_per_ps": run["seconds_per_ps"],
+                "observables": observables(atoms, run),
+            }
+        )
+        (options.output / "rows.json").write_text(json.dumps(rows, indent=1))
+        (options.output / "table.md").write_text(table(rows))
+        tqdm.write(table(rows[-1:]).splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
