@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mlip_engines.model.contract import DTYPES, ModelContractError, ModelMetadata
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from ase.calculators.calculator import Calculator
     from torch import nn
 
@@ -29,9 +30,6 @@ SHORT_RANGE = ("zbl", "none")
 
 # The shortest distance of a pair that no data tell, over the sum of its covalent radii: about that of hot molecules.
 _OF_COVALENT_RADII = 0.7
-
-# How much a model file may differ from the package that the network comes from, relative to the largest value or 1.
-_REFERENCE_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 
 
 class NotThisKind(ValueError):
@@ -108,13 +106,15 @@ def export_checkpoint(
     name: str | None = None,
     short_range: str = "zbl",
     shortest: dict[str, float] | None = None,
+    compare: bool = True,
+    compare_on: Sequence[Atoms] = (),
 ) -> ModelMetadata:
     """Turn a checkpoint, of any kind that is installed, into a model file.
 
     Parameters
     ----------
     checkpoint : str or Path
-    output, dtype, inner, name, short_range, shortest
+    output, dtype, inner, name, short_range, shortest, compare, compare_on
         As for :func:`export_network`.
 
     Returns
@@ -139,6 +139,8 @@ def export_checkpoint(
         name=name,
         short_range=short_range,
         shortest=shortest,
+        compare=compare,
+        compare_on=compare_on,
     )
 
 
@@ -151,6 +153,8 @@ def export_network(
     name: str | None = None,
     short_range: str = "zbl",
     shortest: dict[str, float] | None = None,
+    compare: bool = True,
+    compare_on: Sequence[Atoms] = (),
 ) -> ModelMetadata:
     """Write the model file of a network.
 
@@ -171,6 +175,11 @@ def export_network(
     shortest : dict of str to float, Å, optional
         Distances such as ``{"H-O": 0.76}`` that count instead of those of the exportable. A pair that is in neither
         gets a part of the sum of its covalent radii, with a warning.
+    compare : bool
+        Whether the file is compared with the calculator of the package that the network comes from, if there is one.
+        The differences go into the metadata.
+    compare_on : sequence of Atoms, optional
+        Structures to compare on besides a small cluster and a small cell.
 
     Returns
     -------
@@ -187,6 +196,7 @@ def export_network(
     import torch
     from ase.data import atomic_numbers
 
+    from mlip_engines.conformance.comparison import compare_with_reference
     from mlip_engines.model.export import export_model
 
     if dtype not in DTYPES:
@@ -226,10 +236,10 @@ def export_network(
     unchecked = output.with_name(output.name + ".unchecked")
     how = {"reference_energies": exportable.reference_energies, "scale": exportable.scale}
     try:
-        if exportable.reference is not None:  # which knows no repulsion of ours
-            _compare_with_reference(
-                unchecked, export_model(network, metadata, unchecked, **how), exportable.reference
-            )
+        if compare and exportable.reference is not None:  # which knows no repulsion of ours
+            bare = export_model(network, metadata, unchecked, **how)
+            agreement = compare_with_reference(unchecked, bare, exportable.reference, compare_on)
+            metadata = replace(metadata, comparison=agreement.as_metadata())
         metadata = export_model(walled, metadata, unchecked, **how)
         os.replace(unchecked, output)
     finally:
@@ -300,37 +310,3 @@ def _with_inner_force(exportable: Exportable, inner: str | Path, dtype: str) -> 
         shortest_distances=exportable.shortest_distances or small.shortest_distances,
         errors=kept,
     )
-
-
-def _compare_with_reference(path: Path, metadata: ModelMetadata, reference: Calculator) -> None:
-    """Raise ModelContractError unless a file and the calculator of the package it comes from agree."""
-    import numpy as np
-    from ase import Atoms
-    from ase.data import atomic_numbers
-
-    from mlip_engines.calculator import MlipCalculator
-    from mlip_engines.conformance.probes import cluster, crowded_cell
-
-    limit = _REFERENCE_TOLERANCE[metadata.dtype]
-    ion = {"total_charge": 1, "spin_multiplicity": 2}
-    numbers = [atomic_numbers[symbol] for symbol in metadata.species]
-    for build in (
-        cluster,
-        crowded_cell,
-    ):  # in vacuum; with images nearer than the cutoff
-        probe = build(metadata.cutoff, numbers)
-        cell = None if probe.cell is None else probe.cell.numpy()
-        atoms = Atoms(probe.numbers, probe.positions.numpy(), cell=cell, pbc=cell is not None)
-        atoms.info.update({name: ion[name] for name in metadata.structure_inputs})
-        found = atoms.copy()
-        found.calc, atoms.calc = MlipCalculator(path), reference
-        for quantity, value, other in (
-            ("energy", atoms.get_potential_energy(), found.get_potential_energy()),
-            ("forces", atoms.get_forces(), found.get_forces()),
-        ):
-            difference = float(np.abs(np.asarray(value) - other).max())
-            if not difference <= limit * max(1.0, float(np.abs(value).max())):
-                raise ModelContractError(
-                    f"{metadata.name}: {quantity} of the model file differ by {difference:.2e} from those of "
-                    f"{type(reference).__name__}, allowed are {limit:.0e} relative; the file was not written"
-                )

@@ -6,10 +6,14 @@ import argparse
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mlip_engines.commands.parser import command_parser
 from mlip_engines.model.contract import DTYPES, ModelMetadata
 from mlip_engines.model.load import find_model, read_metadata
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         f"{options.output}: {metadata.name}, {' '.join(metadata.species)}, {metadata.dtype}, heads "
         f"{', '.join(metadata.heads)}; reloaded, same results as the network"
     )
+    if metadata.comparison:
+        print(_comparison(metadata.comparison))
     return 0
 
 
@@ -50,6 +56,8 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
         "name": options.name,
         "short_range": options.short_range,
         "shortest": _shortest(options),
+        "compare": options.compare,
+        "compare_on": _structures(options.compare_on),
     }
     if options.adapter is None:
         if options.species is not None:
@@ -84,6 +92,24 @@ def _shortest(options: argparse.Namespace) -> dict[str, float]:
                 f"--shortest: expected a pair and a distance in Å, such as H-O=0.76, got {given!r}"
             ) from e
     return found
+
+
+def _structures(file: Path | None) -> list[Atoms]:
+    """Return the structures that the file shall be compared on."""
+    if file is None:
+        return []
+    from mlip_engines.labels.reading import read_checked
+
+    return read_checked(file, labels=False)[0]
+
+
+def _comparison(found: dict[str, Any]) -> str:
+    """Return how far the file is from the package that the network comes from."""
+    stress = f", stress {found['stress']:.0e} eV/Å^3" if "stress" in found else ""
+    return (
+        f"compared with {found['calculator']} on {found['structures']} structures: largest differences "
+        f"{found['energy_per_atom']:.0e} eV/atom, {found['forces']:.0e} eV/Å{stress}"
+    )
 
 
 def _describe(metadata: ModelMetadata) -> None:
@@ -128,6 +154,18 @@ def argument_parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="SYMBOL",
         help="with --from: the chemical elements that the model file shall know",
+    )
+    parser.add_argument(
+        "--no-compare",
+        dest="compare",
+        action="store_false",
+        help="with --from: do not compare the file with the package's own calculator, which takes time for large ones",
+    )
+    parser.add_argument(
+        "--compare-on",
+        metavar="FILE",
+        type=Path,
+        help="with --from: compare on these structures as well",
     )
     parser.add_argument(
         "--inner",

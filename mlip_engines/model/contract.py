@@ -126,6 +126,8 @@ class ModelMetadata:
     reference_energies: dict[str, float] = field(default_factory=dict)  # eV per atom of an element
     training: dict[str, Any] = field(default_factory=dict)  # data, their hash, split, recipe
     errors: dict[str, float] = field(default_factory=dict)  # on the test split, eV and eV/Å
+    # Largest differences from the calculator of the package that the network comes from: eV/atom, eV/Å, eV/Å^3
+    comparison: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
     citation: str = ""
     checksum: str = ""  # "sha256:..." over the archive without these metadata

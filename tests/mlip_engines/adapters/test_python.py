@@ -127,6 +127,52 @@ def test_an_exportable_is_compared_with_its_reference(written, tmp_path, capsys)
     assert not list(tmp_path.glob("model.pt.*"))
 
 
+def test_the_comparison_is_shown_and_kept(written, tmp_path, capsys):
+    path, model = written(EXPORTABLE), tmp_path / "model.pt"
+    Atoms("ArNe", [[0, 0, 0], [2.0, 0, 0]], cell=[9, 9, 9], pbc=True).write(tmp_path / "own.xyz")
+    command = ["--from", "python", f"{path}:right", "-o", str(model), "--dtype", "float64"]
+    assert main([*command, "--compare-on", str(tmp_path / "own.xyz")]) == 0
+    assert "compared with Reference on 3 structures" in capsys.readouterr().out
+    comparison = read_metadata(model).comparison
+    assert comparison["structures"] == 3
+    assert "stress" not in comparison  # it has none
+    assert comparison["energy_per_atom"] < 1e-12
+    assert comparison["forces"] < 1e-12
+
+
+def test_without_comparison_the_reference_is_not_asked(written, tmp_path, capsys):
+    path, model = written(EXPORTABLE), tmp_path / "model.pt"
+    command = ["--from", "python", f"{path}:wrong", "-o", str(model), "--dtype", "float64"]
+    assert main([*command, "--no-compare"]) == 0
+    assert "compared" not in capsys.readouterr().out
+    assert read_metadata(model).comparison == {}
+
+
+def test_a_wrong_stress_is_seen(written, tmp_path, capsys):
+    """Right energies and forces, the stress in other units, as some packages give it."""
+    source = (
+        EXPORTABLE
+        + """
+
+    class Pascal(Reference):
+        implemented_properties = ["energy", "forces", "stress"]
+
+        def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+            super().calculate(atoms, properties, system_changes)
+            self.results["stress"] = 160.0 * atoms.get_positions().ravel()[:6]
+
+
+    def pascal():
+        from dataclasses import replace
+        return replace(right(), reference=Pascal())
+    """
+    )
+    path, model = written(source), tmp_path / "model.pt"
+    assert main(["--from", "python", f"{path}:pascal", "-o", str(model), "--dtype", "float64"]) == 1
+    assert "stress of the model file differ by" in capsys.readouterr().err
+    assert not model.exists()
+
+
 def test_species_select_from_an_exportable(written, tmp_path, capsys):
     path, model = written(EXPORTABLE), tmp_path / "model.pt"
     command = ["--from", "python", f"{path}:right", "-o", str(model), "--species"]
