@@ -12,6 +12,8 @@ from mlip_engines.launcher import is_first
 from mlip_engines.operators.edges import composed_near_edges
 from mlip_engines.operators.messages import composed_equivariant_message
 from mlip_engines.operators.neighbor_sums import composed_neighbor_sum
+from mlip_engines.operators.symmetric_products import composed_polynomial
+from mlip_engines.operators.tensor_products import composed_tensor_product_sum
 
 # What each is, and what it does where there is no compiled one. Without LAMMPS nobody exchanges anything.
 COMPOSED = {
@@ -20,6 +22,10 @@ COMPOSED = {
     ),
     "equivariant_message(Tensor radial, Tensor unit, Tensor sources, Tensor filters, Tensor first_edge, "
     "Tensor neighbor) -> Tensor": composed_equivariant_message,
+    "tensor_product_sum(Tensor sources, Tensor harmonics, Tensor weights, Tensor coupling, Tensor path, Tensor "
+    "first_edge, Tensor neighbor) -> Tensor": composed_tensor_product_sum,
+    "polynomial(Tensor features, Tensor species, Tensor coefficients, Tensor factors, Tensor output, int size) -> "
+    "Tensor": composed_polynomial,
     "near_edges(Tensor positions, Tensor cell, Tensor pairs, Tensor images, Tensor order, float cutoff) -> (Tensor, "
     "Tensor, Tensor)": composed_near_edges,
     "exchange(Tensor features) -> Tensor": lambda features: features.clone(),

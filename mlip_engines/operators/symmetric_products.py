@@ -43,6 +43,8 @@ def polynomial(
     ----------
     Batatia et al., NeurIPS 2022 (arXiv:2206.07697), eq. 10.
     """
+    if features.is_cpu:
+        return torch.ops.mlip.polynomial(features, species, coefficients, factors, output, size)
     return composed_polynomial(features, species, coefficients, factors, output, size)
 
 

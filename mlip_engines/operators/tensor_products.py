@@ -48,6 +48,10 @@ def tensor_product_sum(
     ----------
     Thomas et al., arXiv:1802.08219 (2018), eq. 2; Batatia et al., NeurIPS 2022 (arXiv:2206.07697), eq. 8.
     """
+    if sources.is_cpu:
+        return torch.ops.mlip.tensor_product_sum(
+            sources, harmonics, weights, coupling, path, first_edge, neighbor
+        )
     return composed_tensor_product_sum(
         sources, harmonics, weights, coupling, path, first_edge, neighbor
     )

@@ -18,7 +18,7 @@ OUTPUT = torch.tensor([0, 0, 0, 1, 1, 1, 2])
 def arguments(n_atoms, n_channels, dtype):
     features = torch.randn(n_atoms, 4, n_channels, dtype=dtype).requires_grad_(True)
     coefficients = torch.randn(3, len(FACTORS), n_channels, dtype=dtype)
-    species = torch.tensor([0, 2, 2, 0, 2, 1, 0][:n_atoms])
+    species = torch.tensor([0, 2, 2, 0, 2, 1, 0])[:n_atoms]
     return features, species, coefficients
 
 
