@@ -98,26 +98,89 @@ def atomic_virials_from_edges(
 
 
 def centroid_virials_from_edges(
-    edge_index: Tensor, edge_vectors: Tensor, edge_gradients: Tensor, n_atoms: int
+    edge_index: Tensor,
+    edge_vectors: Tensor,
+    edge_gradients: Tensor,
+    n_atoms: int,
+    energy_moments: Tensor | None = None,
 ) -> Tensor:
-    """Per-atom virials, each edge given to its neighbour; they sum to the virial.
+    """Per-atom virials that say where the energy goes; they sum to the virial.
 
-    W_j = -sum_{e to j} r_e (x) g_e. If the energy of an atom depends on the edges from it only (one
-    message-passing layer), sum_j W_j v_j is the potential part of the heat flux, which virials
-    shared equally give for pair potentials only.
+    W_j = sum_i (r_i - r_j) (x) dE_i/dr_j, so that sum_j W_j v_j is the potential part of the heat flux. Virials that
+    are shared equally give that for pair potentials only.
+
+    If the energy of an atom depends on the edges from it only (one message-passing layer), each edge is given to its
+    neighbour: W_j = -sum_{e to j} r_e (x) g_e. With more layers, what an edge e = (k -> j) adds to energies E_i
+    elsewhere counts from i: with its moment M_e = sum_i (r_i - r_k) (x) dE_i/d(r_e), W_j gets M_e - r_e (x) g_e and
+    W_k gets -M_e.
+
+    Parameters
+    ----------
+    edge_index : (2, E) int64 tensor
+    edge_vectors : (E, 3) tensor, Å
+    edge_gradients : (E, 3) tensor, eV/Å
+        Of the sum of the energies.
+    n_atoms : int
+    energy_moments : (E, 3, 3) tensor, eV, optional
+        From :func:`energy_moments`. Without: one layer, whose moments are zero.
 
     Returns
     -------
     (n_atoms, 3, 3) tensor, eV
+        The first index is that of the position, the second that of the gradient.
 
     References
     ----------
     Surblys, Matsubara, Kikugawa, Ohara, Phys. Rev. E 99, 051301 (2019); Fan, Pereira, Wang, Zheng,
-    Donadio, Harju, Phys. Rev. B 92, 094301 (2015).
+    Donadio, Harju, Phys. Rev. B 92, 094301 (2015). Several layers: Langer, Knoop, Carbogno, Scheffler, Rupp,
+    Phys. Rev. B 108, L100302 (2023).
     """
-    whole = -edge_vectors[:, :, None] * edge_gradients[:, None, :]  # (E, 3, 3)
-    virials = torch.zeros((n_atoms, 3, 3), dtype=whole.dtype, device=whole.device)
-    return virials.index_add(0, edge_index[1], whole)
+    to_neighbor = -edge_vectors[:, :, None] * edge_gradients[:, None, :]  # (E, 3, 3)
+    if energy_moments is not None:
+        to_neighbor = to_neighbor + energy_moments
+    virials = torch.zeros((n_atoms, 3, 3), dtype=to_neighbor.dtype, device=to_neighbor.device)
+    virials = virials.index_add(0, edge_index[1], to_neighbor)
+    if energy_moments is not None:
+        virials = virials.index_add(0, edge_index[0], energy_moments, alpha=-1.0)
+    return virials
+
+
+def energy_moments(
+    atomic_energies: Tensor,
+    positions: Tensor,
+    edge_index: Tensor,
+    edge_vectors: Tensor,
+    edge_gradients: Tensor,
+) -> Tensor:
+    """Where the energies are that an edge changes, from three gradients.
+
+    M_e = sum_i (r_i - r_k) (x) dE_i/d(r_e) for the edge e from the atom k: the gradient of sum_i r_i E_i, with the
+    r_i held fixed, minus r_k (x) g_e.
+
+    Parameters
+    ----------
+    atomic_energies : (N,) tensor, eV
+        With their graph, which is kept; zero where an energy does not count.
+    positions : (N, 3) tensor, Å
+        Of the atoms themselves, no periodic images: positions of neighbours differ by their edge vectors. The nearer
+        to the origin, the better in float32; the result is the same for any origin.
+    edge_index : (2, E) int64 tensor
+    edge_vectors : (E, 3) tensor, Å
+        Must require grad.
+    edge_gradients : (E, 3) tensor, eV/Å
+        Of the sum of the energies.
+
+    Returns
+    -------
+    (E, 3, 3) tensor, eV
+        The first index is that of the position, the second that of the gradient.
+    """
+    directions: list[Tensor] = []
+    for a in range(3):
+        weighted = (positions[:, a] * atomic_energies).sum()
+        directions.append(energy_gradient(weighted, edge_vectors, retain_graph=True))
+    centres = positions.index_select(0, edge_index[0])  # (E, 3)
+    return torch.stack(directions, dim=1) - centres[:, :, None] * edge_gradients[:, None, :]
 
 
 def remove_net_force(forces: Tensor, owned: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from mlip_engines.model.contract import ModelContractError
+
 if TYPE_CHECKING:
     from mlip_engines.model.graph import Graph
 
@@ -37,6 +39,31 @@ def evaluate(
 def non_conservative(module: nn.Module, graph: Graph) -> dict[str, Tensor]:
     """Evaluate the non-conservative heads of a model only; arguments as for :func:`evaluate`."""
     return module.non_conservative(*graph.local, *_structure(graph))
+
+
+def centroid_virials(module: nn.Module, graph: Graph, positions: Tensor) -> Tensor:
+    """Evaluate the virials (N, 3, 3) in eV that the heat flux needs.
+
+    Parameters
+    ----------
+    module : nn.Module
+        As for :func:`evaluate`.
+    graph : Graph
+        Unfolded, edge vectors in float64: periodic images are atoms of their own, and only those of one cell are owned.
+    positions : (N, 3) tensor, Å
+
+    Raises
+    ------
+    ModelContractError
+        If the file was written before this method existed.
+    """
+    if not hasattr(module, "centroid_virials"):
+        raise ModelContractError(
+            "expected a model file with the method 'centroid_virials', which the heat flux of several message-passing "
+            "layers needs, got an older file; export it again: mlip-export OLD.pt -o NEW.pt"
+        )
+    arguments = (*graph.local, positions, *_structure(graph))
+    return module.centroid_virials(*arguments)["centroid_virials"]
 
 
 def network_of(module: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ from mlip_engines.model.derivatives import (
     atomic_virials_from_edges,
     centroid_virials_from_edges,
     energy_gradient,
+    energy_moments,
     forces_from_edges,
     remove_net_force,
     virial_from_edges,
@@ -138,6 +139,46 @@ class ExportedModel(nn.Module):
             predicted = self.network.non_conservative(self._with_structure(graph, structure))
             self._collect_non_conservative(predicted, owned, output)
         return output
+
+    @torch.jit.export
+    def centroid_virials(
+        self,
+        atomic_numbers: Tensor,
+        edge_index: Tensor,
+        edge_vectors: Tensor,
+        reverse_edge: Tensor,
+        owned: Tensor,
+        positions: Tensor,
+        structure: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Evaluate per-atom virials for the heat flux of a network of any number of layers; four gradients.
+
+        Parameters
+        ----------
+        positions : (N, 3) tensor, Å
+            The graph is unfolded: an atom and its periodic images are different atoms of it, each at its own place,
+            and positions of neighbours differ by their edge vectors. Only energies of owned atoms count.
+
+        Returns
+        -------
+        dict
+            ``centroid_virials`` (N, 3, 3) eV, float64. An atom's is the sum over its images.
+        """
+        grad_was_enabled = torch.is_grad_enabled()  # TorchScript has no torch.enable_grad()
+        torch.set_grad_enabled(True)
+        edges = edge_vectors.detach().requires_grad_(True)  # (E, 3)
+        graph = Graph(atomic_numbers, edge_index, edges.to(self.dtype), reverse_edge, owned)
+        predicted = self.network(self._with_structure(graph, structure), False)
+        scaled = self.scale * predicted["atomic_energies"].to(torch.float64)  # (N,)
+        counted = torch.where(owned, scaled, torch.zeros_like(scaled))
+        gradients = energy_gradient(counted.sum(), edges, retain_graph=True)  # (E, 3)
+        moments = energy_moments(counted, positions, edge_index, edges, gradients)  # (E, 3, 3)
+        torch.set_grad_enabled(grad_was_enabled)
+        n_atoms = atomic_numbers.size(0)
+        virials = centroid_virials_from_edges(
+            edge_index, edge_vectors, gradients, n_atoms, moments.detach()
+        )
+        return {"centroid_virials": virials}
 
     def _with_structure(self, graph: Graph, structure: dict[str, Tensor] | None) -> Graph:
         """Return the graph with what the network declares of the structure as a whole, in its dtype."""
