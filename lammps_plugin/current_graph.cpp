@@ -8,6 +8,7 @@
 #include "neighbor.h"
 #include "update.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -79,6 +80,36 @@ void CurrentGraph::refresh(const NeighList &list, const ElementMap &elements,
   } else {
     rotation_.reset();
   }
+}
+
+/* ---------------------------------------------------------------------- */
+
+std::vector<double> CurrentGraph::positions() const
+{
+  const auto &owned = edges_->owned();
+  double origin[3] = {0.0, 0.0, 0.0};
+  for (const int i : owned)
+    for (int k = 0; k < 3; k++) origin[k] += atom->x[i][k] / static_cast<double>(owned.size());
+
+  std::vector<double> values;
+  values.reserve(3 * local_.n_atoms());
+  const auto add = [&](int i) {
+    for (int k = 0; k < 3; k++) values.push_back(atom->x[i][k] - origin[k]);
+  };
+  for (const int i : owned) add(i);
+  values.resize(3 * std::max<size_t>(owned.size(), local_.n_counted), 0.0);    // with the probe
+  for (const int i : edges_->others()) add(i);
+  if (!rotation_) return values;
+  std::vector<double> turned;
+  rotation_->turn(values, turned);
+  return turned;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void CurrentGraph::turn_back_tensors(std::vector<double> &tensors) const
+{
+  if (rotation_) rotation_->turn_back_tensors(tensors);
 }
 
 /* ---------------------------------------------------------------------- */

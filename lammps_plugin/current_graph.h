@@ -40,9 +40,13 @@ class CurrentGraph : protected LAMMPS_NS::Pointers {
   /// (n_edges, 3) edge vectors as in the simulation, which the model may see rotated.
   const std::vector<double> &vectors() const { return rotation_ ? unturned_ : local_.edge_vectors; }
 
+  /// (n_atoms, 3) where the atoms of the graph are, as the model sees them; the origin is amidst the owned atoms.
+  std::vector<double> positions() const;
+
   /// Results for the graph, in the frame of the simulation.
   void turn_back(Evaluation &full) const;
   void turn_back(NonConservative &direct) const;
+  void turn_back_tensors(std::vector<double> &tensors) const;
 
   double memory_usage() const;
 

@@ -46,11 +46,14 @@ void Decomposition::start_over(const ModelInfo &info)
 
 /* ---------------------------------------------------------------------- */
 
-bool Decomposition::begin_run(const ModelFile &file, Parallel wanted)
+bool Decomposition::begin_run(const ModelFile &file, Parallel wanted, bool unfolded)
 {
   has_told_graph_ = false;
-  if (comm->nprocs == 1) return false;
   const auto &info = file.info();
+  if (comm->nprocs == 1) {
+    if (unfolded) extend_ghosts(info, unfolded);
+    return false;
+  }
   const bool exchanges = choose_exchange(file, wanted);
   const bool changes = exchanges != (exchange_ != nullptr);
   if (changes) {
@@ -64,7 +67,7 @@ bool Decomposition::begin_run(const ModelFile &file, Parallel wanted)
     if (exchanges)
       exchange_ = std::make_unique<GhostExchange>(graph_, rows_, processes_, boundary_.get());
   }
-  extend_ghosts(info);
+  extend_ghosts(info, unfolded);
   return changes;
 }
 
@@ -120,12 +123,13 @@ double Decomposition::estimate_halo(const ModelInfo &info) const
    everything that the energies of owned atoms depend on has to be among the ghosts
 ------------------------------------------------------------------------- */
 
-void Decomposition::extend_ghosts(const ModelInfo &info) const
+void Decomposition::extend_ghosts(const ModelInfo &info, bool unfolded) const
 {
   if (comm->mode != Comm::SINGLE)
-    error->all(FLERR, "Pair style mlip on several processes needs one communication cutoff for all "
-                      "atoms: remove 'comm_modify mode', or use 'comm_modify mode single'");
-  const double range = exchange_ ? info.cutoff : info.interaction_range;
+    error->all(FLERR, "Pair style mlip on several processes, or with compute centroid/stress/atom, "
+                      "needs one communication cutoff for all atoms: remove 'comm_modify mode', or "
+                      "use 'comm_modify mode single'");
+  const double range = exchange_ && !unfolded ? info.cutoff : info.interaction_range;
   const double reach = range + neighbor->skin;
   if (comm->cutghostuser >= reach) return;
   if (comm->me == 0)

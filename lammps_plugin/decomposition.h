@@ -33,8 +33,9 @@ class Decomposition : protected LAMMPS_NS::Pointers {
   void start_over(const ModelInfo &info);
 
   /// A run begins: choose halo or exchange, tell the graph and the log if that changes, and let LAMMPS have the ghosts
-  /// that are needed. Returns whether it has changed.
-  bool begin_run(const ModelFile &file, Parallel wanted);
+  /// that are needed; those of the whole interaction range if a graph is `unfolded`, whatever is chosen. Returns whether
+  /// it has changed.
+  bool begin_run(const ModelFile &file, Parallel wanted, bool unfolded);
 
   /// Whether LAMMPS has to list the neighbors of ghosts as well.
   bool needs_neighbors_of_ghosts(const ModelInfo &info) const;
@@ -49,7 +50,7 @@ class Decomposition : protected LAMMPS_NS::Pointers {
 
  private:
   bool choose_exchange(const ModelFile &file, Parallel wanted);
-  void extend_ghosts(const ModelInfo &info) const;
+  void extend_ghosts(const ModelInfo &info, bool unfolded) const;
   double estimate_halo(const ModelInfo &info) const;
 
   CurrentGraph &graph_;

@@ -29,9 +29,7 @@ void DomainEdgeList::rebuild(const NeighList &list, const Atom &atom, const Doma
   if (boundary_) match_boundary(atom, domain);
 }
 
-/* ----------------------------------------------------------------------
-   owned and ghost atoms with the same ID are images of one node
-------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------- */
 
 void DomainEdgeList::find_nodes(const Atom &atom, const Domain &domain,
                                 const std::vector<int64_t> &numbers)

@@ -40,9 +40,16 @@ class DomainEdgeList : public EdgeList {
   double largest_approach(const double *const *x) const override;
   double memory_usage() const override;
 
+ protected:
+  /// Owned and ghost atoms with the same ID are images of one node.
+  virtual void find_nodes(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
+                          const std::vector<int64_t> &numbers);
+
+  std::vector<int> node_;         // (n_owned + n_ghost) -1 if outside
+  std::vector<int64_t> shift_;    // (n_owned + n_ghost) which image of the node, packed
+  std::vector<int> image_of_;     // (n_nodes) an image of the node, the owned atom if it is
+
  private:
-  void find_nodes(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain,
-                  const std::vector<int64_t> &numbers);
   void collect_candidates(const LAMMPS_NS::NeighList &list);
   void add_pairs_of(int image, const LAMMPS_NS::NeighList &list);
   void match_boundary(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Domain &domain);
@@ -52,9 +59,6 @@ class DomainEdgeList : public EdgeList {
   int n_layers_;
   bool owned_only_;
   BoundaryEdges *boundary_;
-  std::vector<int> node_;                 // (n_owned + n_ghost) -1 if outside
-  std::vector<int64_t> shift_;            // (n_owned + n_ghost) which image of the node, packed
-  std::vector<int> image_of_;             // (n_nodes) an image of the node, the owned atom if it is
   CandidatePairs pairs_;                  // whose nodes are the owned atoms, then those of others
   std::vector<int> pair_;                 // (n_candidates) of the boundary, or -1
   std::vector<int> unmatched_;            // candidates that only this process has

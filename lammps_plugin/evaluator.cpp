@@ -20,7 +20,9 @@ Evaluator::Evaluator(LAMMPS *lmp, Pair &pair, Agreement &processes, const Settin
                      const ModelFile &file, const ElementMap &elements, OutputVector &output) :
     Pointers(lmp), processes_(processes), settings_(settings), file_(file), elements_(elements),
     output_(output), rows_(lmp, pair), graph_(lmp), decomposition_(lmp, graph_, rows_, processes),
-    results_(lmp, graph_, rows_), watch_(lmp, graph_, file), disagreement_(lmp, processes)
+    results_(lmp, graph_, rows_),
+    centroid_virials_(lmp, rows_, processes, settings, file, elements), watch_(lmp, graph_, file),
+    disagreement_(lmp, processes)
 {
 }
 
@@ -39,6 +41,7 @@ void Evaluator::apply_settings()
 void Evaluator::use_model()
 {
   decomposition_.start_over(file_.info());
+  centroid_virials_.use_model();
   last_.forget();
 }
 
@@ -46,12 +49,23 @@ void Evaluator::use_model()
 
 int Evaluator::begin_run()
 {
-  if (decomposition_.begin_run(file_, settings_.parallel)) last_.forget();
+  centroid_virials_.begin_run();
+  const bool unfolds = centroid_virials_.are_wanted();
+  if (decomposition_.begin_run(file_, settings_.parallel, unfolds)) last_.forget();
   disagreement_.begin_run();
   expect_new_list();
   int request = NeighConst::REQ_FULL;
-  if (decomposition_.needs_neighbors_of_ghosts(file_.info())) request |= NeighConst::REQ_GHOST;
+  if (unfolds || decomposition_.needs_neighbors_of_ghosts(file_.info()))
+    request |= NeighConst::REQ_GHOST;
   return request;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void Evaluator::expect_new_list()
+{
+  graph_.expect_new_list();
+  centroid_virials_.expect_new_list();
 }
 
 /* ---------------------------------------------------------------------- */
@@ -132,12 +146,24 @@ const Evaluation *Evaluator::both_here(const NeighList &list, bool with_atomic_v
   return gather(list) ? &evaluate(true, with_atomic_virials) : nullptr;
 }
 
+/* ----------------------------------------------------------------------
+   those of one layer are there already; those of an old file are missed where they are summed up
+------------------------------------------------------------------------- */
+
+void Evaluator::complete_centroid_virials(const NeighList &list)
+{
+  auto &virials = last_.centroid_virials();
+  if (!file_.info().has_centroid_virials) return;
+  if (processes_.all(virials.size() == 9 * owned().size())) return;
+  centroid_virials_.evaluate(list, virials);
+}
+
 /* ---------------------------------------------------------------------- */
 
 double Evaluator::memory_usage() const
 {
   return graph_.memory_usage() + decomposition_.memory_usage() + rows_.memory_usage() +
-         last_.memory_usage();
+         centroid_virials_.memory_usage() + last_.memory_usage();
 }
 
 }    // namespace mlip

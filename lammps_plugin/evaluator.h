@@ -4,6 +4,7 @@
 #ifndef MLIP_EVALUATOR_H
 #define MLIP_EVALUATOR_H
 
+#include "centroid_virials.h"
 #include "current_graph.h"
 #include "decomposition.h"
 #include "disagreement.h"
@@ -48,7 +49,7 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   int begin_run();
 
   /// Read the neighbor list anew, even if it seems to be a known one.
-  void expect_new_list() { graph_.expect_new_list(); }
+  void expect_new_list();
 
   /// The graph at the present positions; false if no process has an atom in it. The heads may need less of the
   /// surroundings of a domain than the energy.
@@ -67,6 +68,9 @@ class Evaluator : protected LAMMPS_NS::Pointers {
 
   /// Both at the present positions, gathering the graph only if they were not evaluated there. Null without atoms.
   const Evaluation *both_here(const LAMMPS_NS::NeighList &list, bool with_atomic_virials);
+
+  /// Give the last evaluation, which was at the present positions, its centroid virials.
+  void complete_centroid_virials(const LAMMPS_NS::NeighList &list);
 
   /// The values of evaluations are also shown for this other sub-style; null for none.
   void show_also_in(OutputVector *other) { other_output_ = other; }
@@ -92,6 +96,7 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   CurrentGraph graph_;
   Decomposition decomposition_;
   OwnedResults results_;
+  CentroidVirials centroid_virials_;
   Watch watch_;
   Disagreement disagreement_;
 

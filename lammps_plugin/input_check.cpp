@@ -159,12 +159,12 @@ void InputCheck::check_heat_flux() const
     if (style == "heat/flux") has_heat_flux = true;
     if (style == "centroid/stress/atom") has_centroid = true;
   }
-  if (!has_heat_flux || comm->me != 0) return;
-  if (file_.info().message_passing_layers > 1)
+  if (comm->me != 0 || !(has_heat_flux || has_centroid)) return;
+  if (!file_.info().has_centroid_virials)
     error->warning(FLERR,
-                   "Pair style mlip: compute heat/flux is wrong for the model {}, whose energy of "
-                   "an atom depends on edges of other atoms. Use a model with one message-passing "
-                   "layer and compute centroid/stress/atom",
+                   "Pair style mlip: the model file {} is too old to give the virials of compute "
+                   "centroid/stress/atom, which the heat flux needs. Write it anew: mlip-export "
+                   "OLD.pt -o NEW.pt",
                    file_.path());
   else if (!has_centroid)
     error->warning(FLERR,

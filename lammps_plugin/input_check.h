@@ -39,7 +39,8 @@ class InputCheck : protected LAMMPS_NS::Pointers {
   /// warning if a fix would lose a part of what it does.
   void check_fixes_of_respa() const;
 
-  /// A warning if compute heat/flux is given per-atom stresses that are wrong for this model.
+  /// A warning if compute heat/flux is given per-atom stresses that are wrong for many-body energies, or if the model
+  /// file is too old for the right ones.
   void check_heat_flux() const;
 
  private:

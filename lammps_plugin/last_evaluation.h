@@ -30,6 +30,9 @@ class LastEvaluation {
 
   const Evaluation &values() const { return values_; }
 
+  /// To be added later, since few steps ask for them.
+  std::vector<double> &centroid_virials() { return values_.centroid_virials; }
+
   double memory_usage() const
   {
     return static_cast<double>(positions_.capacity() * sizeof(double));

@@ -41,13 +41,14 @@ struct NonConservative {
 
 /// Everything one full evaluation gives. Arrays that were not asked for are empty.
 struct Evaluation {
-  double energy = 0.0;                     // eV
-  std::vector<double> atomic_energies;     // (n_atoms)
-  std::vector<double> forces;              // (n_atoms, 3); minus the gradient of the energy
-  double virial[3][3] = {};                // -dE/d(strain), eV, not symmetrised
-  NonConservative direct;                  // the non-conservative heads
-  std::vector<double> atomic_virials;      // (n_atoms, 3, 3); pairs share them equally
-  std::vector<double> centroid_virials;    // (n_atoms, 3, 3); models with one layer only
+  double energy = 0.0;                    // eV
+  std::vector<double> atomic_energies;    // (n_atoms)
+  std::vector<double> forces;             // (n_atoms, 3); minus the gradient of the energy
+  double virial[3][3] = {};               // -dE/d(strain), eV, not symmetrised
+  NonConservative direct;                 // the non-conservative heads
+  std::vector<double> atomic_virials;     // (n_atoms, 3, 3); pairs share them equally
+  std::vector<double>
+      centroid_virials;    // (n_atoms, 3, 3); with atomic virials for one layer only
 };
 
 /// What the file says about the model.
@@ -64,6 +65,7 @@ struct ModelInfo {
   int most_layers = 0;                // edges that anything in the model sees
   bool has_non_conservative_forces = false;
   bool has_non_conservative_stress = false;
+  bool has_centroid_virials = false;            // one layer, or Model::centroid_virials
   bool has_feature_exchange = false;            // features of atoms can come from other processes
   bool has_edge_exchange = false;               // so that reverse edges are asked for
   std::vector<std::string> structure_inputs;    // what it depends on of a structure as a whole
@@ -85,6 +87,11 @@ class Model {
   /// The predicted forces and stress alone: no energy, no gradient.
   virtual void non_conservative(const LocalGraph &graph, FeatureExchange *exchange,
                                 NonConservative &result) = 0;
+
+  /// Virials for the heat flux, (n_atoms, 3, 3) with LAMMPS's sign, of models of any number of layers. The graph is
+  /// unfolded: periodic images are atoms of their own, at `positions` (n_atoms, 3). Four gradients.
+  virtual void centroid_virials(const LocalGraph &graph, const std::vector<double> &positions,
+                                std::vector<double> &result) = 0;
 };
 
 /// Read a model file. `device` is "cpu", "cuda", "cuda:N" or "auto".

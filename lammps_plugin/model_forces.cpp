@@ -37,8 +37,9 @@ int ModelForces::begin_run(PairMLIP &pair)
 
 /* ---------------------------------------------------------------------- */
 
-void ModelForces::tally_energy_and_virial(Pair &to, const Evaluation &full, double scale) const
+void ModelForces::tally_energy_and_virial(Pair &to, const Evaluation &full, double scale)
 {
+  if (to.cvflag_atom) evaluator_.complete_centroid_virials(*pair_.list);
   tally_.add_energy_and_virial(to, evaluator_.owned(), full, scale, processes_, file_.path());
 }
 

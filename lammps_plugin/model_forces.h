@@ -52,7 +52,7 @@ class ModelForces : protected LAMMPS_NS::Pointers {
 
  private:
   int inner_steps_of_integrator() const;
-  void tally_energy_and_virial(LAMMPS_NS::Pair &to, const Evaluation &full, double scale) const;
+  void tally_energy_and_virial(LAMMPS_NS::Pair &to, const Evaluation &full, double scale);
 
   LAMMPS_NS::Pair &pair_;    // whose neighbor list it is
   const Agreement &processes_;

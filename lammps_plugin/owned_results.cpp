@@ -31,9 +31,7 @@ void OwnedResults::reduce(NonConservative &direct)
   if (comm->nprocs > 1 && !direct.forces.empty()) remove_net_force(direct.forces);
 }
 
-/* ----------------------------------------------------------------------
-   Values (n_atoms, width) of the graph to sums (n_owned, width). Empty ones were not asked for.
-------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------- */
 
 void OwnedResults::add_from_ghosts(std::vector<double> &values, int width)
 {

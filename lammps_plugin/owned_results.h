@@ -15,7 +15,7 @@ class GhostRows;
 struct Evaluation;
 struct NonConservative;
 
-/// On one process there is nothing to do. All processes call its functions together.
+/// On one process reduce() has nothing to do. All processes call its functions together.
 class OwnedResults : protected LAMMPS_NS::Pointers {
  public:
   OwnedResults(LAMMPS_NS::LAMMPS *lmp, const CurrentGraph &graph, GhostRows &rows) :
@@ -28,8 +28,11 @@ class OwnedResults : protected LAMMPS_NS::Pointers {
   void reduce(Evaluation &full);
   void reduce(NonConservative &direct);
 
- private:
+  /// Values (n_atoms, width) of the graph to sums (n_owned, width), on one process as well: an unfolded graph has
+  /// images of its atoms. Empty ones were not asked for.
   void add_from_ghosts(std::vector<double> &values, int width);
+
+ private:
   void remove_net_force(std::vector<double> &forces) const;
 
   const CurrentGraph &graph_;

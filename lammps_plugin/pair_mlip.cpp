@@ -193,9 +193,7 @@ void PairMLIP::load_model(const std::string &name)
 {
   state->file.load(name, state->settings.device);
   state->forces.evaluator().use_model();
-  // with more layers, an edge changes the energies of atoms that are not its ends
-  centroidstressflag = state->file.info().message_passing_layers == 1 ? CENTROID_AVAIL
-                                                                      : CENTROID_NOTAVAIL;
+  centroidstressflag = state->file.info().has_centroid_virials ? CENTROID_AVAIL : CENTROID_NOTAVAIL;
 }
 
 /* ---------------------------------------------------------------------- */

@@ -24,10 +24,9 @@ class Rotation {
   void turn_back(std::vector<double> &vectors) const;
   void turn_back(double tensor[3][3]) const;
   void turn_back(Evaluation &evaluation) const;
+  void turn_back_tensors(std::vector<double> &tensors) const;    // (n, 3, 3)
 
  private:
-  void turn_back_tensors(std::vector<double> &tensors) const;
-
   double matrix_[3][3];    // turned = matrix_ * vector
 };
 

@@ -158,6 +158,8 @@ class TorchModel : public Model {
     module_ = translated("TorchScript cannot load the model",
                          [&] { return torch::jit::load(path, device_); });
     module_.eval();
+    info_.has_centroid_virials = info_.message_passing_layers == 1 ||
+                                 module_.find_method("centroid_virials").has_value();
   }
 
   const ModelInfo &info() const override { return info_; }
@@ -204,6 +206,21 @@ class TorchModel : public Model {
       const auto outputs =
           module_.get_method("non_conservative")(std::move(inputs)).toGenericDict();
       copy_non_conservative(outputs, graph.n_atoms(), result);
+    });
+  }
+
+  void centroid_virials(const LocalGraph &graph, const std::vector<double> &positions,
+                        std::vector<double> &result) override
+  {
+    translated("the evaluation of the centroid virials failed", [&] {
+      const WithoutOptimizer as_written;
+      const int64_t n_atoms = graph.n_atoms();
+      auto inputs = inputs_of(graph, device_);
+      inputs.emplace_back(view(positions, {n_atoms, 3}).to(device_));
+      if (!info_.structure_inputs.empty()) inputs.emplace_back(structure_of(graph, device_));
+      const auto outputs =
+          module_.get_method("centroid_virials")(std::move(inputs)).toGenericDict();
+      copy(output(outputs, "centroid_virials", {n_atoms, 3, 3}), result);
     });
   }
 
