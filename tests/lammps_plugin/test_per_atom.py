@@ -1,10 +1,7 @@
-"""Per-atom energy and virial, their sums, and the heat flux as the motion of the energy."""
+"""Per-atom energy and virial, and their sums."""
 
-import ase.units
 import numpy as np
 import pytest
-from ase import Atoms
-from ase.build import bulk
 
 from structures import STRUCTURES
 from tests.lammps_plugin.argon import argon
@@ -54,104 +51,6 @@ run 0
     limit = TOLERANCE["float64"].virial
     assert np.abs(sums[:9] - expected).max() < limit
     assert np.abs(sums[9:] - expected[:6]).max() < limit
-
-
-def cluster() -> Atoms:
-    """Argon in vacuum, warm: the energy moves with the atoms and between them."""
-    atoms = bulk("Ar", a=5.3, cubic=True).repeat((2, 1, 1))
-    atoms.pbc = False
-    generator = np.random.default_rng(5)
-    atoms.rattle(0.2, rng=generator)
-    width = np.sqrt(ase.units.kB * 300.0 / atoms.get_masses())[:, None]
-    atoms.set_velocities(width * generator.standard_normal((len(atoms), 3)))
-    return atoms
-
-
-def heat_flux(models, name, tmp_path):
-    """The part of d/dt sum_i e_i r_i that is not carried by the atoms, three ways, eV Å/ps.
-
-    From differences along a trajectory, from stress/atom, from centroid/stress/atom; and the sums
-    of the two virials of the atoms at all steps.
-    """
-    step = 0.0002  # ps
-    write_data(tmp_path / "argon.data", cluster(), ["Ar"])
-    script = f"""
-units metal
-atom_style atomic
-boundary f f f
-read_data argon.data
-pair_style mlip
-pair_coeff * * {models[name]} Ar
-timestep {step}
-fix move all nve
-compute ke all ke/atom
-compute pe all pe/atom
-compute s all stress/atom NULL virial
-compute c all centroid/stress/atom NULL virial
-compute js all heat/flux ke pe s
-compute jc all heat/flux ke pe c
-compute sums all reduce sum c_s[1] c_s[4] c_c[1] c_c[4] c_c[7]
-thermo_style custom step c_js[*] c_jc[*] c_sums[*]
-thermo_modify norm no format float %.17g
-thermo 1
-dump d all custom 1 e.dump id x y z c_ke c_pe
-dump_modify d sort id format float %.17g
-run 20
-"""
-    thermo = read_thermo(run_script(script, tmp_path))
-
-    def columns(key, numbers):
-        return np.stack([thermo[f"c_{key}[{k}]"] for k in numbers], axis=1)
-
-    frames = read_dump(tmp_path / "e.dump")
-    moment = np.array([((f[:, 4] + f[:, 5])[:, None] * f[:, 1:4]).sum(axis=0) for f in frames])
-    carried = columns("jc", (4, 5, 6))
-    moved = (moment[2:] - moment[:-2]) / (2 * step) - carried[1:-1]
-    stress = (columns("js", (1, 2, 3)) - carried)[1:-1]
-    centroid = (columns("jc", (1, 2, 3)) - carried)[1:-1]
-    return moved, stress, centroid, columns("sums", range(1, 6))
-
-
-def relative_error(flux, moved):
-    return np.abs(flux - moved).max() / np.abs(moved).max()
-
-
-# what central differences with 0.2 fs leave
-DIFFERENCES = 1e-3
-
-
-def test_heat_flux_is_the_motion_of_the_energy_for_pairs(models, tmp_path):
-    """Either decomposition is right when the energy is a sum over pairs."""
-    moved, stress, centroid, _ = heat_flux(models, "argon", tmp_path)
-    assert relative_error(stress, moved) < DIFFERENCES
-    assert relative_error(centroid, moved) < DIFFERENCES
-
-
-def test_heat_flux_of_many_bodies_needs_the_centroid_virial(models, tmp_path):
-    moved, stress, centroid, sums = heat_flux(models, "square_root", tmp_path)
-    assert relative_error(centroid, moved) < DIFFERENCES
-    assert relative_error(stress, moved) > 30 * DIFFERENCES
-    # both sum to the same virial: xx, xy of one, xx, xy, yx of the other
-    np.testing.assert_allclose(sums[:, 2], sums[:, 0], rtol=1e-10)
-    np.testing.assert_allclose(sums[:, 3:5], sums[:, [1, 1]], rtol=1e-8, atol=1e-6)
-
-
-def test_centroid_virial_of_a_message_passing_model_is_refused(tmp_path):
-    write_data(tmp_path / "water.data", STRUCTURES["molecule"](), ["O", "H"])
-    script = """
-units metal
-atom_style atomic
-boundary f f f
-read_data water.data
-pair_style mlip
-pair_coeff * * water O H
-compute c all centroid/stress/atom NULL virial
-compute m all reduce sum c_c[1]
-thermo_style custom c_m
-run 0
-"""
-    with pytest.raises(LammpsError, match="does not support compute centroid/stress/atom"):
-        run_script(script, tmp_path)
 
 
 @pytest.mark.parametrize("style", ["", RESPA], ids=["verlet", "respa"])
