@@ -62,6 +62,7 @@ CONFINED = {
     "ase": {
         "calculator.py",
         "conformance/__init__.py",
+        "conformance/crystals.py",
         "labels",
         "model/export.py",
         "model/short_range.py",

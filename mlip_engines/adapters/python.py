@@ -19,7 +19,7 @@ from pathlib import Path
 from torch import nn
 
 from mlip_engines.checkpoints import Exportable
-from mlip_engines.conformance.checks import check_attributes
+from mlip_engines.conformance.network import check_attributes
 
 
 def open(file: str, species: list[str] | None, dtype: str) -> Exportable:

@@ -7,6 +7,7 @@ behaves the same in a file. The properties themselves are in :mod:`mlip_engines.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,18 +15,21 @@ import torch
 from ase.data import atomic_numbers as number_of
 from torch import nn
 
-from mlip_engines.conformance.checks import (
-    CHECKS,
-    DERIVATIVE_CHECKS,
-    Subject,
+from mlip_engines.conformance.checks import CHECKS, DERIVATIVE_CHECKS
+from mlip_engines.conformance.network import (
     check_attributes,
     check_network_outputs,
-    check_rotation,
     check_scripted,
 )
+from mlip_engines.conformance.subject import Subject
+from mlip_engines.conformance.symmetry import check_rotation
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.exported import ExportedModel
 from mlip_engines.model.load import LoadedModel, load_model
+
+
+class ConformanceWarning(UserWarning):
+    """A check could not tell whether a model is right; the message has what was found."""
 
 
 def check_conformance(
@@ -48,7 +52,12 @@ def check_conformance(
     Returns
     -------
     list of str
-        The names of the checks that passed: all that apply.
+        The names of the checks that passed: all that apply, except those that end in a doubt.
+
+    Warns
+    -----
+    ConformanceWarning
+        For each doubt: something in the model is so steep that a check cannot tell. Engines run such a model.
 
     Raises
     ------
@@ -68,14 +77,17 @@ def check_conformance(
     passed: list[str] = []
     failures: list[str] = []
 
-    def attempt(name: str, check: Callable[[], None]) -> None:
+    def attempt(name: str, check: Callable[[], str | None]) -> None:
         try:
-            check()
+            doubt = check()
         except Exception as e:  # whatever a foreign model raises is a failure of this check
             reason = str(e) if isinstance(e, ModelContractError) else f"{type(e).__name__}: {e}"
             failures.append(f"{name}: " + reason.strip().replace("\n", "\n    "))
         else:
-            passed.append(name)
+            if doubt is None:
+                passed.append(name)
+            else:
+                warnings.warn(f"{name}: {doubt}", ConformanceWarning, stacklevel=3)
 
     network = None
     if not isinstance(model, LoadedModel):

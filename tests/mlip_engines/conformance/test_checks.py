@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlip_engines.conformance import check_conformance
+from mlip_engines.conformance import ConformanceWarning, check_conformance
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.export import export_model
 from mlip_engines.model.exported import ExportedModel
@@ -32,7 +32,7 @@ def test_exact_networks_pass(network, dtype):
     passed = check_conformance(network.to(dtype), ["H", "O"], rotation=True)
     assert "forces are the negative energy gradient" in passed
     assert "rotation turns the forces" in passed
-    assert len(passed) == 19
+    assert len(passed) == 21
 
 
 @pytest.mark.parametrize("name", ["float64", "float32", "no_head"])
@@ -235,6 +235,19 @@ class SteepCutoff(Springs):
         return 0.5 * (distance - 2.0) ** 2 * self.switch(distance)
 
 
+class OnceDifferentiable(Springs):
+    """A cutoff function as of XPLOR, whose second derivative jumps where it begins and where it ends."""
+
+    def __init__(self, width: float):
+        super().__init__()
+        self.width = width
+
+    def per_edge(self, edge_index: Tensor, edge_vectors: Tensor, reverse_edge: Tensor) -> Tensor:
+        distance = torch.linalg.vector_norm(edge_vectors, dim=1)
+        x = ((distance - self.cutoff + self.width) / self.width).clamp(0.0, 1.0)
+        return 0.5 * (distance - 2.0) ** 2 * (1.0 - 3.0 * x**2 + 2.0 * x**3)
+
+
 class PartOfTheSteepGradient(SteepCutoff):
     """A thousandth of the slope of the cutoff is missing."""
 
@@ -257,7 +270,7 @@ def failures(model, **options) -> list[str]:
 
 
 def test_the_network_that_is_broken_below_passes():
-    assert len(check_conformance(Springs(), ["H", "O"], rotation=True)) == 19
+    assert len(check_conformance(Springs(), ["H", "O"], rotation=True)) == 21
 
 
 @pytest.mark.parametrize(
@@ -301,6 +314,31 @@ def test_a_steep_cutoff_is_no_reason_to_fail(cutoff):
     assert "virial is the negative strain derivative" in check_conformance(network, ["H", "O"])
 
 
+@pytest.mark.parametrize("width", [0.5, 0.1])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_once_differentiable_cutoff_is_no_reason_to_fail(width, dtype):
+    """The slope of the force at the cutoff is in the warning: 2 sides of E (6 / width^2), E = 1/2 (4 - 2)^2 = 2 eV."""
+    model = ExportedModel(OnceDifferentiable(width).to(dtype), {}, 1.0)
+    with pytest.warns(
+        ConformanceWarning, match="smooth at the cutoff: forces .*continuous"
+    ) as caught:
+        passed = check_conformance(model, ["H"])
+    assert "virial is the negative strain derivative" in passed
+    assert "smooth at the cutoff" not in passed
+    slope = float(re.search(r"slope of (\S+) per Å", str(caught[0].message)).group(1))
+    assert slope == pytest.approx(2 * 2.0 * 6.0 / width**2, rel=0.1)
+
+
+def test_differences_that_are_too_rough_to_tell_are_a_doubt():
+    """In single precision no step resolves a cutoff function that falls within 0.02 Å."""
+    model = ExportedModel(OnceDifferentiable(0.02).float(), {}, 1.0)
+    with pytest.warns(ConformanceWarning) as caught:
+        passed = check_conformance(model, ["H", "O"])
+    name = "forces are the negative energy gradient"
+    assert any(re.match(f"{name}: .* own error", str(warning.message)) for warning in caught)
+    assert name not in passed
+
+
 def test_a_force_on_isolated_atoms_is_caught_in_a_file(tmp_path):
     network = ConstantForce()
     export_model(network, metadata_of(network, "constant", "float64"), tmp_path / "constant.pt")
@@ -342,7 +380,7 @@ class FixedVirialAxis(Springs):
 
 
 def test_a_network_with_virials_passes():
-    assert len(check_conformance(Springs(has_virials=True), ["H", "O"], rotation=True)) == 19
+    assert len(check_conformance(Springs(has_virials=True), ["H", "O"], rotation=True)) == 21
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@ import pytest
 import torch
 from ase.build import bulk
 
-from mlip_engines import MlipCalculator, ModelMetadata, export_model
+from mlip_engines import (
+    MlipCalculator,
+    ModelContractError,
+    ModelMetadata,
+    check_conformance,
+    export_model,
+)
 from mlip_train.networks import NETWORKS, build_network, stored_settings
 
 DISPLACEMENTS = (1e-4, 1e-3, 5e-3, 0.02)  # Å
@@ -71,6 +77,19 @@ def test_a_crystal_has_one_force_constant(model, name):
     squares = np.square(DISPLACEMENTS)
     smooth = np.polyval(np.polyfit(squares, found, 1), squares)
     np.testing.assert_allclose(found, smooth, rtol=0.0, atol=0.02 * np.abs(found).max())
+
+
+@pytest.mark.parametrize("norm_width", [1e-4, 1.0])
+def test_the_conformance_check_tells_a_sharp_norm_from_a_smooth_one(norm_width):
+    """PaiNN takes the length of vector features; with the width of before, its energy is a cone."""
+    torch.manual_seed(5)
+    settings = {"name": "painn", "species": [29], "cutoff": 4.5, **SMALL["painn"]}
+    network = build_network({**settings, "norm_width": norm_width})
+    if norm_width == 1.0:
+        assert "an atom of a crystal has one force constant" in check_conformance(network, ["Cu"])
+    else:
+        with pytest.raises(ModelContractError, match="fcc Cu, conservative"):
+            check_conformance(network, ["Cu"])
 
 
 def test_files_of_before_keep_their_norm():
