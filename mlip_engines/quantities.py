@@ -24,6 +24,7 @@ name                         shape       unit       meaning
 ``correction``               (N, 3)      eV/Å       conservative - non-conservative, slow in r-RESPA
 ``virial``                   (3, 3)      eV         -dE/d(strain), LAMMPS's sign
 ``atomic_virials``           (N, 3, 3)   eV         they sum to the virial
+``centroid_virials``         (N, 3, 3)   eV         they do too; with velocities they give the heat flux
 ``non_conservative_virial``  (3, 3)      eV         of a head, same sign; no derivative of the energy
 ``stress``                   (3, 3)      eV/Å^3     +(1/V) dE/d(strain) = -virial/V, ASE's sign:
                                                     negative in a system that wants to expand

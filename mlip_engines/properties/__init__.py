@@ -17,6 +17,7 @@ module                        what it computes
 ``radial_distribution``       g(r)
 ``velocity_spectrum``         the power spectrum of velocities
 ``diffusion``                 mean square displacement and diffusion coefficient
+``flux``                      how fast energy travels, for the thermal conductivity
 ``lindemann``                 fluctuations of distances: whether something melts or falls apart
 ``thermodynamics``            temperature above that of the bath, enthalpy
 ============================  ==================================================================================
@@ -42,6 +43,7 @@ _PUBLIC = {
     "evaluate_model": "errors",
     "excess_temperature": "thermodynamics",
     "find_molecules": "molecules",
+    "heat_flux": "flux",
     "jacobian_asymmetry": "jacobian",
     "lindemann_index": "lindemann",
     "loop_work": "work",

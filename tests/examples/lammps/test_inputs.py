@@ -179,3 +179,22 @@ def test_copper_keeps_its_energy_at_an_outer_step_of_16_fs(run_example):
     assert np.ptp(energy[len(energy) // 4 :]) / 108 < 2e-4  # eV/atom
     pressure = np.array(read_thermo(second + "Loop time")["Press"])
     assert abs(pressure).max() < 2e4  # bar: the barostat holds what thermal expansion asks for
+
+
+def test_thermal_conductivity_is_the_correlation_of_the_flux(run_example, tmp_path):
+    """What LAMMPS prints is the integral of the correlation of the fluxes that it prints."""
+    every, lags = 2, 5
+    options = {"model": "copper", "cells": 2, "ps": 0.1, "every": every, "lags": lags}
+    done = run_example("heat_flux.in", **options)
+    assert "WARNING: Pair style mlip" not in done.stdout
+    flux = np.loadtxt(tmp_path / "flux.dat")[:, 1:]  # eV Å/ps
+    assert len(flux) == 50 // every + 1
+    # per lag, over kB T^2 V, eV^2 Å^2/ps
+    correlation = [np.mean(flux[lag:] * flux[: len(flux) - lag]) for lag in range(lags)]
+    integral = np.trapezoid(correlation, dx=0.002 * every)
+    kappa = 1602.176634 * integral / (8.617333262e-5 * 300.0**2 * (2 * 3.63) ** 3)
+    assert abs(kappa) > 1e-4
+    found = read_thermo(done.stdout)["v_kappa"][-1]
+    assert found == pytest.approx(kappa, rel=1e-6)
+    assert f"thermal conductivity from 0.1 ps: {found:.4g} W/(m K)" in done.stdout
+    assert len((tmp_path / "J0Jt.dat").read_text().splitlines()) > lags
