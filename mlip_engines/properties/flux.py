@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import ase.units
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from mlip_engines.model.load import LoadedModel
-
-_ASE_TIME_PER_PS = 1000.0 * ase.units.fs
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,11 @@ def heat_flux(model: LoadedModel, atoms: Atoms) -> HeatFlux:
     ----------
     Langer, Knoop, Carbogno, Scheffler, Rupp, Phys. Rev. B 108, L100302 (2023).
     """
+    from ase import units
+
     model.check_elements(set(atoms.get_chemical_symbols()))
     metadata = model.metadata
-    velocities = atoms.get_velocities() * _ASE_TIME_PER_PS  # Å/ps
+    velocities = atoms.get_velocities() * (1000.0 * units.fs)  # Å/ps
     folded = neighbor_graph(atoms, metadata.cutoff, metadata.structure_inputs)
     energies = model.evaluate(folded)["atomic_energies"].numpy()
     kinetic = 0.5 * atoms.get_masses() * (atoms.get_velocities() ** 2).sum(axis=1)  # eV

@@ -14,6 +14,7 @@ from mlip_engines.checkpoints import export_checkpoint
 from mlip_engines.model.exported import ExportedModel
 from mlip_engines.model.graph import Graph, reverse_edges
 from mlip_engines.model.load import find_model, load_model
+from mlip_engines.properties import heat_flux
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 from mlip_train.potentials.analytic import LennardJones
@@ -335,3 +336,35 @@ def test_an_older_file_says_how_it_is_written_anew(tmp_path, monkeypatch):
         run_water(old, tmp_path, FLUX + "thermo_style custom c_j[1]\nrun 0\n")
     assert "is too old to give the virials" in caught.value.output
     assert "mlip-export OLD.pt -o NEW.pt" in caught.value.output
+
+
+@pytest.mark.parametrize("name", ["copper", "water"])
+def test_shipped_files_give_the_flux_that_python_gives(tmp_path, name):
+    """In single precision, in boxes that are smaller than the interaction range."""
+    if name == "copper":
+        atoms, species = bulk("Cu", a=3.63, cubic=True), ["Cu"]
+    else:
+        atoms, species = STRUCTURES["orthogonal"](), ["O", "H"]
+    atoms = warm(atoms, 600.0)
+    atoms.pbc = True
+    write_data(tmp_path / "x.data", atoms, species)
+    script = f"""
+units metal
+atom_style atomic
+read_data x.data
+pair_style mlip
+pair_coeff * * {name} {" ".join(species)}
+{FLUX}
+thermo_style custom step c_j[*]
+thermo_modify norm no format float %.17g
+run 0
+"""
+    thermo = read_thermo(run_script(script, tmp_path))
+    found = np.array([thermo[f"c_j[{k}]"][0] for k in range(1, 7)])
+    flux = heat_flux(load_model(name), atoms)
+    speed = np.abs(atoms.get_velocities()).max() * 1000.0 * ase.units.fs
+    # LAMMPS's mass unit and ours differ in the 7th digit, and energies are those of isolated atoms
+    np.testing.assert_allclose(found[3:], flux.convective, rtol=1e-6)
+    limit = speed * len(atoms) ** 0.5 * TOLERANCE["float32"].virial
+    assert np.abs(found[:3] - found[3:] - flux.potential).max() < limit
+    assert np.abs(flux.potential).max() > 10 * limit
