@@ -9,8 +9,7 @@ The page docs/openmm.md describes all of it.
 Importing this package imports nothing heavy: openmm-ml imports it to find the potential.
 """
 
-from importlib import import_module
-from typing import Any
+from mlip_engines.lazy import imported_on_use
 
 _PUBLIC = {
     "BussiIntegrator": "integrators",
@@ -37,10 +36,4 @@ _PUBLIC = {
 }
 
 __all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'openmm_forces' has no attribute {name!r}")
-    return getattr(import_module(f"openmm_forces.{_PUBLIC[name]}"), name)
+__getattr__ = imported_on_use(__name__, _PUBLIC)

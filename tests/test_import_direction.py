@@ -41,6 +41,7 @@ ROOMS = {
         "shipped_models",
         "keywords",
         "launcher",
+        "lazy",
         "quantities",
         "units",
     ),

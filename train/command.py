@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mlip_engines.commands.parser import STRUCTURE_FORMATS, add_units, command_parser
+from mlip_engines.commands.parser import add_units, command_parser
+from mlip_engines.readers.registry import format_titles
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,7 +71,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "--data",
         metavar="FILE",
         required=True,
-        help=f"structures with energies and forces: {STRUCTURE_FORMATS}",
+        help=f"structures with energies and forces: {format_titles()}",
     )
     parser.add_argument(
         "-o",

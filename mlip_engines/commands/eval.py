@@ -7,7 +7,8 @@ import json
 import sys
 from dataclasses import asdict
 
-from mlip_engines.commands.parser import STRUCTURE_FORMATS, add_units, command_parser
+from mlip_engines.commands.parser import add_units, command_parser
+from mlip_engines.readers.registry import format_titles
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "model", metavar="MODEL", help="a model file, or the name of a shipped model such as water"
     )
     parser.add_argument(
-        "file", metavar="FILE", help=f"structures with energies and forces: {STRUCTURE_FORMATS}"
+        "file", metavar="FILE", help=f"structures with energies and forces: {format_titles()}"
     )
     add_units(parser)
     parser.add_argument(

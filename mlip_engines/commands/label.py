@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mlip_engines.commands.parser import STRUCTURE_FORMATS, add_units, command_parser
+from mlip_engines.commands.parser import add_units, command_parser
+from mlip_engines.readers.registry import format_titles
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,7 +66,7 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="STRUCTURES",
         nargs="+",
         type=Path,
-        help=f"structures to label: {STRUCTURE_FORMATS}. Labels that they already have are dropped",
+        help=f"structures to label: {format_titles()}. Labels that they already have are dropped",
     )
     add_units(parser)
     parser.add_argument(

@@ -6,11 +6,6 @@ import argparse
 import importlib.metadata
 import textwrap
 
-STRUCTURE_FORMATS = (
-    "a file in extended XYZ or any other format that ASE reads, an ASE database, an input.data of n2p2 (all of these "
-    "may be compressed), a DeePMD-kit folder, or an LMDB file of trajectories"
-)
-
 
 def command_parser(program: str, *, description: str, example: str) -> argparse.ArgumentParser:
     """Return the parser of a command, to which its arguments are still to be added.

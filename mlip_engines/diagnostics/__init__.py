@@ -6,8 +6,7 @@
 :mod:`mlip_engines.properties` and :mod:`mlip_engines.simulations`, for use without a report.
 """
 
-from importlib import import_module
-from typing import Any
+from mlip_engines.lazy import imported_on_use
 
 _PUBLIC = {
     "Case": "case",
@@ -18,10 +17,4 @@ _PUBLIC = {
 }
 
 __all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'mlip_engines.diagnostics' has no attribute {name!r}")
-    return getattr(import_module(f"mlip_engines.diagnostics.{_PUBLIC[name]}"), name)
+__getattr__ = imported_on_use(__name__, _PUBLIC)

@@ -12,7 +12,7 @@ from mlip_engines.doctor.finding import Finding
 
 
 def check_build_tools() -> list[Finding]:
-    """Look for a compiler, cmake and make."""
+    """Look for a compiler, cmake, and ninja or make."""
     findings = []
     for name, path in _tools().items():
         package = {"C++ compiler": "g++"}.get(name, name)
@@ -22,8 +22,9 @@ def check_build_tools() -> list[Finding]:
 
 
 def _tools() -> dict[str, str | None]:
-    make = shutil.which("ninja") or shutil.which("make")
-    return {"C++ compiler": compiler(), "cmake": shutil.which("cmake"), "make": make}
+    """Return the path of each tool by its name; cmake takes ninja, or make if there is none."""
+    last = "ninja" if shutil.which("ninja") else "make"
+    return {"C++ compiler": compiler(), "cmake": shutil.which("cmake"), last: shutil.which(last)}
 
 
 def advice_to_run(command: str) -> str:

@@ -86,8 +86,11 @@ def write_labelled(path: Path, structures: Iterable[Atoms], count: int) -> None:
     """
     draft = path.with_name(path.name + ".partial")
     try:
-        with draft.open("w") as file:
-            for atoms in tqdm(structures, total=count, unit="structure", mininterval=5.0):
+        with (
+            draft.open("w") as file,
+            tqdm(structures, total=count, unit="structure", mininterval=5.0) as bar,
+        ):
+            for atoms in bar:
                 ase.io.write(file, atoms, format="extxyz")
         os.replace(draft, path)
     finally:

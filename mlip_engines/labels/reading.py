@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from itertools import count, islice
 from pathlib import Path
 
@@ -51,21 +52,21 @@ def read_checked(
     """
     check_units(units, path)
     chosen = _as_slice(index)
-    frames: Iterable[Atoms] = iterate_structures(
-        path, units=units or "metal", labels=labels, progress=progress
-    )
+    reader = iterate_structures(path, units=units or "metal", labels=labels, progress=progress)
+    frames: Iterable[Atoms]
     names: Iterable[int]
-    if all(bound is None or bound >= 0 for bound in (chosen.start, chosen.stop, chosen.step)):
-        names = count(chosen.start or 0, chosen.step or 1)
-        frames = islice(frames, chosen.start, chosen.stop, chosen.step)
-    else:  # counted from the end
-        frames = list(frames)
-        names = range(len(frames))[chosen]
-        frames = frames[chosen]
     structures, indices = [], []
-    for k, atoms in zip(names, frames, strict=False):
-        structures += checked([atoms], path, [k], labels=labels)
-        indices.append(k)
+    with closing(reader):  # and its bar, before an error is printed
+        if all(bound is None or bound >= 0 for bound in (chosen.start, chosen.stop, chosen.step)):
+            names = count(chosen.start or 0, chosen.step or 1)
+            frames = islice(reader, chosen.start, chosen.stop, chosen.step)
+        else:  # counted from the end
+            frames = list(reader)
+            names = range(len(frames))[chosen]
+            frames = frames[chosen]
+        for k, atoms in zip(names, frames, strict=False):
+            structures += checked([atoms], path, [k], labels=labels)
+            indices.append(k)
     if not structures:
         raise ValueError(f"{path}: expected at least one structure in {index!r}, got none")
     return structures, doubts(structures, path, units, indices, labels=labels)

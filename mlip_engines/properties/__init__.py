@@ -30,8 +30,7 @@ Examples
 1.0
 """
 
-from importlib import import_module
-from typing import Any
+from mlip_engines.lazy import imported_on_use
 
 _PUBLIC = {
     "ForceField": "force_field",
@@ -56,10 +55,4 @@ _PUBLIC = {
 }
 
 __all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'mlip_engines.properties' has no attribute {name!r}")
-    return getattr(import_module(f"mlip_engines.properties.{_PUBLIC[name]}"), name)
+__getattr__ = imported_on_use(__name__, _PUBLIC)

@@ -1,10 +1,13 @@
 """Structures from files: one format a file, all with the same result."""
 
-from mlip_engines.readers.formats import (
-    check_units,
-    has_own_units,
-    iterate_structures,
-    read_structures,
-)
+from mlip_engines.lazy import imported_on_use
 
-__all__ = ["check_units", "has_own_units", "iterate_structures", "read_structures"]
+_PUBLIC = {
+    "check_units": "formats",
+    "has_own_units": "formats",
+    "iterate_structures": "formats",
+    "read_structures": "formats",
+}
+
+__all__ = sorted(_PUBLIC)
+__getattr__ = imported_on_use(__name__, _PUBLIC)

@@ -1,20 +1,17 @@
-"""Which reader is for which path."""
+"""Structures from a path of any format."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from lzma import LZMAError
 from pathlib import Path
 
 from ase import Atoms
 from tqdm import tqdm
 
-from mlip_engines.readers.ase_database import read_ase_database
-from mlip_engines.readers.ase_file import read_ase_file
 from mlip_engines.readers.compression import decompressed
-from mlip_engines.readers.deepmd import is_deepmd, read_deepmd
-from mlip_engines.readers.lmdb_trajectories import read_lmdb
-from mlip_engines.readers.n2p2 import UNITS, is_n2p2, read_n2p2
+from mlip_engines.readers.n2p2 import UNITS
+from mlip_engines.readers.registry import format_of
 
 
 def read_structures(
@@ -66,15 +63,19 @@ def iterate_structures(
     units: str = "metal",
     labels: bool = True,
     progress: bool = True,
-) -> Iterator[Atoms]:
-    """Yield structures as :func:`read_structures` returns them, with one in memory at a time."""
+) -> Generator[Atoms, None, None]:
+    """Yield structures as :func:`read_structures` returns them, with one in memory at a time.
+
+    Close it (``contextlib.closing``) where reading may end early: the bar stays open until then, and whatever is
+    printed stands on its line.
+    """
     path = Path(path)
     if units not in UNITS:
         raise ValueError(f"units must be one of {sorted(UNITS)}, got {units!r}")
     if not path.exists():
         raise FileNotFoundError(f"expected a file or folder of structures, found nothing at {path}")
     with decompressed(path) as plain:
-        frames = _frames(plain, path, units)
+        frames = format_of(plain).read(plain, units)
         bar = tqdm(desc=f"read {path.name}", disable=not progress, unit="structure")
         n_read = 0
         with bar:
@@ -99,7 +100,7 @@ def has_own_units(path: str | Path) -> bool:
     """Return whether the format of a file states its units, so that they cannot be chosen; False if there is none."""
     path = Path(path)
     try:
-        return path.exists() and not (path.is_file() and is_n2p2(path))
+        return path.exists() and (path.is_dir() or format_of(path).states_units)
     except (OSError, EOFError, LZMAError):
         return False  # a damaged file; reading it will say so
 
@@ -116,21 +117,3 @@ def check_units(units: str | None, *paths: str | Path) -> None:
         raise ValueError(
             f"--units is for input.data of n2p2 and RuNNer; the format of {paths[0]} has units of its own"
         )
-
-
-def _frames(plain: Path, path: Path, units: str) -> Iterator[Atoms]:
-    """Return the structures one by one; ``plain`` is what is read, ``path`` what the user named."""
-    if plain.is_dir() and plain.suffix.lower() != ".lmdb":
-        if not is_deepmd(plain):
-            raise ValueError(
-                f"{path}: expected a file of structures or a folder of DeePMD-kit, which has a type.raw; got a folder "
-                "without"
-            )
-        return read_deepmd(plain)
-    if plain.suffix.lower() == ".db":
-        return read_ase_database(plain)
-    if plain.suffix.lower() == ".lmdb":
-        return read_lmdb(plain)
-    if is_n2p2(plain):
-        return read_n2p2(plain, units)
-    return read_ase_file(plain)

@@ -30,6 +30,8 @@ _IGNORED = {"comment", "charge"}
 
 def is_n2p2(path: Path) -> bool:
     """Return whether a file, compressed or not, begins like ``input.data``, whatever its name."""
+    if path.is_dir():
+        return False
     with open_maybe_compressed(path) as file:
         head = file.read(65536)
     for line in head.splitlines():

@@ -31,12 +31,3 @@ def test_import_does_not_import_torch(module):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_public_names_can_be_imported():
-    import mlip_engines
-
-    for name in mlip_engines.__all__:
-        assert getattr(mlip_engines, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        mlip_engines.nothing  # noqa: B018

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,9 @@ def open_structures(
     else:
         frames = iterate_structures(path, units=units or "metal", labels=labels, progress=is_first)
         source = f"{file_hash(path)} {units or 'metal'} {labels}"
-        if is_first and not _holds(store, source):
-            StructureStore.write(store, checked(frames, path, labels=labels), source)
+        with closing(frames):  # and its bar, before an error is printed
+            if is_first and not _holds(store, source):
+                StructureStore.write(store, checked(frames, path, labels=labels), source)
         processes.wait()
         structures = StructureStore(store)
         starts = np.linspace(0, len(structures) - 1, min(len(structures), SAMPLE // 2)).astype(int)

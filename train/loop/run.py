@@ -11,6 +11,7 @@ import torch
 from ase import Atoms
 from ase.data import atomic_numbers as number_of
 from torch import nn
+from tqdm import tqdm
 
 from mlip_engines.labels.shortest import shortest_distances
 from mlip_train.data.files import open_structures
@@ -124,7 +125,8 @@ def _trainer(
     # those of the run before are in its record
     shortest = {}
     if before is None and processes.is_first:
-        found = shortest_distances(training)
+        with tqdm(training, desc="shortest distances", unit="structure") as bar:
+            found = shortest_distances(bar)
         known = origin.shortest if origin is not None else {}  # the network has seen those too
         shortest = {pair: min(known.get(pair, d), d) for pair, d in {**known, **found}.items()}
     record = record_of(recipe, settings, references, scale, sources, counts, shortest)

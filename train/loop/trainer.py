@@ -172,22 +172,22 @@ class Trainer:
             mininterval=5.0,
         )
         self.network.train()
-        for chosen in self.structures["train"].load(batches[progress.step_in_epoch :]):
-            step_seed = seed + 7919 * (progress.step_in_epoch + 1)
-            with matmul_precision(self.precision.matmul):
-                terms, fraction = self._step(
-                    chosen, step_seed, progress.fraction_of_stage(stage, n_steps)
-                )
-            progress.add_step(terms, elapsed_before + time.monotonic() - started)
-            finished = fraction >= 1.0
-            bar.update()
-            bar.set_postfix(loss=f"{progress.mean_loss:.4f}", refresh=False)
-            if time.monotonic() - last_saved > 60.0 * recipe.checkpoint_minutes:
-                self.save()
-                last_saved = time.monotonic()
-            if finished:
-                break
-        bar.close()
+        with bar:  # closed before an error is printed
+            for chosen in self.structures["train"].load(batches[progress.step_in_epoch :]):
+                step_seed = seed + 7919 * (progress.step_in_epoch + 1)
+                with matmul_precision(self.precision.matmul):
+                    terms, fraction = self._step(
+                        chosen, step_seed, progress.fraction_of_stage(stage, n_steps)
+                    )
+                progress.add_step(terms, elapsed_before + time.monotonic() - started)
+                finished = fraction >= 1.0
+                bar.update()
+                bar.set_postfix(loss=f"{progress.mean_loss:.4f}", refresh=False)
+                if time.monotonic() - last_saved > 60.0 * recipe.checkpoint_minutes:
+                    self.save()
+                    last_saved = time.monotonic()
+                if finished:
+                    break
         progress.epoch += 1
         finished = finished or progress.epoch >= stage.epochs
         if finished or progress.epoch % recipe.validate_every == 0:

@@ -60,6 +60,17 @@ def test_a_missing_compiler_comes_before_the_command_that_needs_it(no_plugin, no
     assert compilation.check_operators().message.endswith(advice)
 
 
+def test_each_tool_has_its_own_name(monkeypatch):
+    """What ninja is found for is not called make."""
+    monkeypatch.setattr(shutil, "which", lambda name: f"/tools/{name}")
+    found = {tool.subject: tool.message for tool in compilation.check_build_tools()}
+    assert found["ninja"] == "/tools/ninja"
+    assert "make" not in found
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "ninja" else f"/tools/{name}")
+    found = {tool.subject: tool.message for tool in compilation.check_build_tools()}
+    assert found["make"] == "/tools/make"
+
+
 def test_a_library_that_torch_cannot_load_is_wrong(no_plugin):
     folder = no_plugin / library.operators_target().folder_name
     folder.mkdir(parents=True)

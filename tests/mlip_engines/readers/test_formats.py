@@ -13,6 +13,7 @@ from ase.calculators.lj import LennardJones
 from ase.io.formats import ioformats
 
 from mlip_engines.readers import has_own_units, read_structures
+from mlip_engines.readers.registry import FORMATS, format_of
 from tests.dataset_files import (
     random_structures,
     write_ase,
@@ -61,6 +62,20 @@ def test_what_was_written_is_read(name, tmp_path):
     units = "atomic" if name == "atomic.data" else "metal"
     assert_same(read(path, units=units), expected, with_stress=name not in BARE)
     assert has_own_units(path) == (name not in BARE)
+
+
+def test_every_format_is_tried_and_named_in_the_help_of_the_commands(tmp_path):
+    """One registry: what it lists is what is read above, and what users are told."""
+    from mlip_engines.commands import eval as eval_command
+    from mlip_train import command as train_command
+
+    structures = random_structures(fixed=True)
+    tried = {format_of(WRITERS[name](tmp_path / name, structures)).title for name in WRITERS}
+    tried.add(format_of(tmp_path / "set.lmdb").title)  # has tests of its own
+    assert tried == {each.title for each in FORMATS}
+    for command in (eval_command, train_command):
+        text = " ".join(command.argument_parser().format_help().split())
+        assert all(each.title in text for each in FORMATS)
 
 
 @pytest.mark.parametrize("suffix", COMPRESSORS)
