@@ -72,7 +72,7 @@ PairMLIP::PairMLIP(LAMMPS *lmp) : Pair(lmp), state(new State(lmp, *this))
   manybody_flag = 1;
   respa_enable = 1;
   no_virial_fdotr_compute = 1;
-  centroidstressflag = CENTROID_NOTAVAIL;    // until a model has it
+  centroidstressflag = CENTROID_AVAIL;    // a hybrid style asks before there is a model
 }
 
 /* ---------------------------------------------------------------------- */

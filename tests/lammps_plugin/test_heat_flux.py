@@ -77,12 +77,30 @@ def argon_cluster():
     return warm(bulk("Ar", a=5.3, cubic=True).repeat((2, 1, 1)), 300.0)
 
 
+def copper_cluster():
+    return warm(bulk("Cu", a=3.63, cubic=True).repeat(2), 600.0)
+
+
 CLUSTERS = {  # atoms, element of each type, time step in ps
     "argon": (argon_cluster, ["Ar"], 2e-4),
     "square_root": (argon_cluster, ["Ar"], 2e-4),
-    "copper": (lambda: warm(bulk("Cu", a=3.63, cubic=True).repeat(2), 600.0), ["Cu"], 2e-4),
+    "copper": (copper_cluster, ["Cu"], 2e-4),
+    "scaled": (copper_cluster, ["Cu"], 2e-4),
+    "two_levels": (copper_cluster, ["Cu"], 2e-4),
     "water": (lambda: warm(STRUCTURES["molecules"](), 300.0), ["O", "H"], 5e-6),
 }
+
+
+# half of the model beside another style, and the model as two sub-styles
+HYBRID = {
+    "scaled": """pair_style hybrid/scaled 0.5 mlip 1.0 lj/cut 20.0
+pair_coeff * * mlip {file} Cu
+pair_coeff * * lj/cut 0.2 2.3""",
+    "two_levels": """pair_style hybrid/overlay mlip forces non_conservative mlip forces correction
+pair_coeff * * mlip 1 {file} Cu
+pair_coeff * * mlip 2 {file} Cu""",
+}
+SINGLE = "pair_style mlip\npair_coeff * * {file} {elements}"
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +114,15 @@ def moved(files, tmp_path_factory):
     script = ""
     for name, (build, species, step) in CLUSTERS.items():
         write_data(folder / f"{name}.data", build(), species)
+        file = files["copper" if name in HYBRID else name]
+        pair = HYBRID.get(name, SINGLE).format(file=file, elements=" ".join(species))
         script += f"""
 clear
 units metal
 atom_style atomic
 boundary f f f
 read_data {name}.data
-pair_style mlip
-pair_coeff * * {files[name]} {" ".join(species)}
+{pair}
 timestep {step}
 fix move all nve
 compute ke all ke/atom
@@ -150,10 +169,13 @@ def test_heat_flux_is_the_motion_of_the_energy_for_pairs(moved):
     assert relative_error(centroid, motion) < DIFFERENCES
 
 
-@pytest.mark.parametrize("name", ["square_root", "copper", "water"])
+@pytest.mark.parametrize("name", ["square_root", "copper", "scaled", "two_levels", "water"])
 def test_heat_flux_of_many_bodies_needs_the_centroid_virial(moved, name):
-    """One layer, and shipped models of two and three: the energy moves as the flux says."""
+    """One layer, and shipped models of two and three, also in hybrid styles: the energy moves as the flux says."""
     motion, stress, centroid, sums = moved[name]
+    print(
+        name, relative_error(centroid, motion), relative_error(stress, motion), np.abs(motion).max()
+    )
     assert relative_error(centroid, motion) < DIFFERENCES
     assert relative_error(stress, motion) > 30 * DIFFERENCES
     # both sum to the same virial: xx, xy of one, xx, xy, yx of the other
