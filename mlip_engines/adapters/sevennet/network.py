@@ -107,18 +107,17 @@ class Convolution(nn.Module):
         start = 0
         for k, (coupling, path) in enumerate(zip(self.couplings, self.paths)):  # noqa: B905
             n_paths, channels = self.n_paths[k], self.channels[k]
-            if n_paths == 0:
-                continue
-            own = weights.narrow(1, start, n_paths * channels)
-            own = own.reshape(own.size(0), n_paths, channels)
-            start += n_paths * channels
-            collected = tensor_product_sum(
-                sources[k], harmonics, own, coupling, path, first_edge, neighbor
-            )
-            row = 0
-            for components in self.pieces[k]:
-                messages.append(collected.narrow(1, row, components))
-                row += components
+            if n_paths > 0:
+                own = weights.narrow(1, start, n_paths * channels)
+                own = own.reshape(own.size(0), n_paths, channels)
+                start += n_paths * channels
+                collected = tensor_product_sum(
+                    sources[k], harmonics, own, coupling, path, first_edge, neighbor
+                )
+                row = 0
+                for components in self.pieces[k]:
+                    messages.append(collected.narrow(1, row, components))
+                    row += components
         return messages
 
 
