@@ -10,9 +10,10 @@ MODEL ?= water
 JOBS ?= $(shell n=$$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 15
 ARGS ?=
+ADAPTERS ?= e3nn-0.4 e3nn-0.5
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: env demo bench quick test wheel lint format clean check-tools
+.PHONY: env demo bench quick test adapters wheel lint format clean check-tools
 
 env: $(VENV)/.installed
 
@@ -48,6 +49,18 @@ quick: env
 test: env
 	$(PYTEST) $(ARGS)
 
+# Models of other packages against the packages themselves, in environments of their own since some exclude each other.
+adapters: $(ADAPTERS:%=.venv-adapters/%/.installed)
+	@set -e; for name in $(ADAPTERS); do \
+	  echo "adapters with the packages of $$name"; \
+	  OMP_NUM_THREADS=1 .venv-adapters/$$name/bin/python -m pytest -n $(JOBS) --dist loadfile -m adapters \
+	    --durations 5 tests/adapters $(ARGS); \
+	done
+
+.venv-adapters/%/.installed: tests/adapters/environments/%.txt .ci/borrowed_environment $(VENV)/.installed
+	.ci/borrowed_environment $(VENV) $< .venv-adapters/$*
+	@touch $@
+
 # With the compiled plugin and operators, for this platform and the installed LAMMPS and torch.
 wheel: env
 	$(BIN)/python .ci/wheel.py --output dist
@@ -63,4 +76,4 @@ format: env
 	$(BIN)/clang-format -i $(CXX_SOURCES)
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info
+	rm -rf $(VENV) .venv-adapters demo build dist *.egg-info

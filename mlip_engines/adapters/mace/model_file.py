@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-INSTALL = "pip install mace-torch==0.3.16 'e3nn==0.4.4'"
+INSTALL = "pip install 'mlip-engines[mace]'"
 TESTED = "0.3.16"
 
 CITATION = "Batatia et al., NeurIPS 2022, arXiv:2206.07697 (MACE)"

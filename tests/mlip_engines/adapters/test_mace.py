@@ -87,7 +87,7 @@ def test_without_the_package_the_command_that_installs_it_is_named(file, monkeyp
     monkeypatch.setitem(sys.modules, "mace", None)
     monkeypatch.setitem(sys.modules, "mace.calculators", None)
     assert main(["--from", "mace", str(file), "-o", str(file) + ".pt"]) == 1
-    assert "run: pip install mace-torch==0.3.16 'e3nn==0.4.4'" in capsys.readouterr().err
+    assert "run: pip install 'mlip-engines[mace]'" in capsys.readouterr().err
 
 
 class PolarMACE(nn.Module):
