@@ -123,7 +123,11 @@ def _described(reference: Calculator) -> str:
     """Return package, version and class of a calculator."""
     from importlib.metadata import packages_distributions, version
 
-    kind = type(reference)
+    ours = __name__.partition(".")[0]
+    # the first that is not of this package, whose adapter may have derived one
+    kind = next(
+        kind for kind in type(reference).__mro__ if kind.__module__.partition(".")[0] != ours
+    )
     for distribution in packages_distributions().get(kind.__module__.partition(".")[0], []):
         return f"{distribution} {version(distribution)}, {kind.__name__}"
     return kind.__name__

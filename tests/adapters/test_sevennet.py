@@ -108,10 +108,10 @@ def test_what_cannot_be_opened_is_named(tmp_path, capsys):
         assert not (tmp_path / "m.pt").exists()
         return capsys.readouterr().err
 
-    assert "several levels of theory, PBE, R2SCAN; choose one: 7net-mf-0#PBE" in refused(
+    assert "several levels of theory, R2SCAN, PBE; choose one: 7net-mf-0#R2SCAN" in refused(
         "7net-mf-0"
     )
-    assert "expected one of PBE, R2SCAN, got 'SCAN'" in refused("7net-mf-0#SCAN")
+    assert "expected one of R2SCAN, PBE, got 'SCAN'" in refused("7net-mf-0#SCAN")
     assert "got 'PBE'" in refused("7net-0#PBE")
     assert "expected a checkpoint of SevenNet or the name of a model" in refused("7net-x")
     assert "got Po; leave out what it does not know" in refused("7net-0", "--species", "Po", "O")
