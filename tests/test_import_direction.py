@@ -70,6 +70,7 @@ CONFINED = {
         "model/neighbors.py",
         "properties/errors.py",
         "readers",
+        "adapters/sevennet/reference.py",
     },
     "vesin_torch": {"model/neighbors.py"},
 }
