@@ -1,6 +1,11 @@
-"""Networks by name; one paper per file."""
+"""Networks by name; one paper per file.
+
+``network: {name: NAME, ...}`` in a recipe is one of :data:`NETWORKS`, or an entry point of the group
+``mlip_train.networks``, by which any installed package offers networks of its own.
+"""
 
 import inspect
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from torch import nn
@@ -9,6 +14,7 @@ from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 
 NETWORKS = {"painn": PaiNN, "pet": PET}
+GROUP = "mlip_train.networks"
 
 # What files say nothing about that were written before a setting existed.
 _BEFORE = {"painn": {"norm_width": 1e-4}}
@@ -20,7 +26,7 @@ def complete_settings(settings: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If there is no network of this name.
+        If there is no network of this name, or its package cannot be imported.
     """
     arguments = inspect.signature(_network_called(settings.get("name"))).parameters.values()
     defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
@@ -47,7 +53,26 @@ def build_network(settings: dict[str, Any]) -> nn.Module:
         raise ValueError(f"network {settings['name']}: {e}") from e
 
 
+def network_names() -> list[str]:
+    """Return the names of all networks, sorted: those that come with this package and those of installed packages."""
+    return sorted({*NETWORKS, *_offered()})
+
+
 def _network_called(name: str | None) -> type[nn.Module]:
-    if name not in NETWORKS:
-        raise ValueError(f"network name must be one of {sorted(NETWORKS)}, got {name!r}")
-    return NETWORKS[name]
+    if name in NETWORKS:  # no other package changes what a checkpoint of this one means
+        return NETWORKS[name]
+    offered = _offered()
+    if name not in offered:
+        raise ValueError(
+            f"network name must be one of {network_names()}, got {name!r}; is the package installed that offers it?"
+        )
+    try:
+        return offered[name].load()
+    except (ImportError, AttributeError) as e:
+        raise ValueError(
+            f"network {name}: {offered[name].value} cannot be imported: {type(e).__name__}: {e}"
+        ) from e
+
+
+def _offered() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
