@@ -60,6 +60,7 @@ def offered(monkeypatch):
     return offer
 
 
+@pytest.mark.training
 def test_a_network_of_another_package_is_trained_and_exported(offered, tmp_path):
     offered(pairs=f"{__name__}:Pairs")
     assert network_names() == ["painn", "pairs", "pet"]
