@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
     from torch import nn
 
+    from mlip_engines.model.data_range import DataRange
+
 GROUP = "mlip_engines.checkpoints"
 SHORT_RANGE = ("zbl", "none")
 
@@ -40,7 +42,8 @@ class NotThisKind(ValueError):
 class Exportable:
     """A network with everything that its model file says about it.
 
-    Below ``shortest_distances`` a repulsion takes over, see :mod:`mlip_engines.model.short_range`.
+    Below ``shortest_distances`` a repulsion takes over, see :mod:`mlip_engines.model.short_range`; beyond
+    ``data_range`` the network's answer is not trusted, see :mod:`mlip_engines.model.data_range`.
 
     ``network`` follows :mod:`mlip_engines.model.contract`. If there is a ``reference``, an ASE calculator of the
     package that the network comes from, the written file is compared with it before it counts as exported.
@@ -58,6 +61,7 @@ class Exportable:
     shortest_distances: dict[str, float] = field(
         default_factory=dict
     )  # Å by pair, of the data: "H-O"
+    data_range: DataRange | None = None  # what the network gives for the data
     reference: Calculator | None = None
 
 
@@ -106,6 +110,7 @@ def export_checkpoint(
     name: str | None = None,
     short_range: str = "zbl",
     shortest: dict[str, float] | None = None,
+    data: Sequence[Atoms] = (),
     compare: bool = True,
     compare_on: Sequence[Atoms] = (),
 ) -> ModelMetadata:
@@ -114,7 +119,7 @@ def export_checkpoint(
     Parameters
     ----------
     checkpoint : str or Path
-    output, dtype, inner, name, short_range, shortest, compare, compare_on
+    output, dtype, inner, name, short_range, shortest, data, compare, compare_on
         As for :func:`export_network`.
 
     Returns
@@ -139,6 +144,7 @@ def export_checkpoint(
         name=name,
         short_range=short_range,
         shortest=shortest,
+        data=data,
         compare=compare,
         compare_on=compare_on,
     )
@@ -153,6 +159,7 @@ def export_network(
     name: str | None = None,
     short_range: str = "zbl",
     shortest: dict[str, float] | None = None,
+    data: Sequence[Atoms] = (),
     compare: bool = True,
     compare_on: Sequence[Atoms] = (),
 ) -> ModelMetadata:
@@ -175,6 +182,9 @@ def export_network(
     shortest : dict of str to float, Å, optional
         Distances such as ``{"H-O": 0.76}`` that count instead of those of the exportable. A pair that is in neither
         gets a part of the sum of its covalent radii, with a warning.
+    data : sequence of Atoms, optional
+        The training structures. What the network gives for them counts instead of the exportable's ``data_range``
+        (:mod:`mlip_engines.model.data_range`).
     compare : bool
         Whether the file is compared with the calculator of the package that the network comes from, if there is one.
         The differences go into the metadata.
@@ -214,8 +224,13 @@ def export_network(
     if foreign:
         raise ModelContractError(f"{exportable.name}: {foreign} are no chemical symbols")
     if short_range == "zbl":
+        if len(data) > 0:
+            from mlip_engines.model.data_range import observed_range
+
+            observed = observed_range(network, data, exportable.scale)
+            exportable = replace(exportable, data_range=observed)
         walled = _with_short_range(exportable, shortest or {})
-    elif shortest:
+    elif shortest or len(data) > 0:
         raise ValueError("shortest distances go with short_range='zbl', got 'none'")
     else:
         walled = network
@@ -279,6 +294,7 @@ def _with_short_range(exportable: Exportable, shortest: dict[str, float]) -> nn.
         exportable.network,
         {name: value for name, value in chosen.items() if value < cutoff or name in given},
         exportable.scale,
+        exportable.data_range,
     )
 
 

@@ -43,6 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
         f"{options.output}: {metadata.name}, {' '.join(metadata.species)}, {metadata.dtype}, heads "
         f"{', '.join(metadata.heads)}; reloaded, same results as the network"
     )
+    if metadata.short_range and not metadata.energy_range:
+        print(
+            "mlip-export: the range of the atomic energies in the training data is unknown, so the energy may have "
+            "holes where atoms crowd in a way that the data do not have; give the data with --shortest-from FILE",
+            file=sys.stderr,
+        )
     if metadata.comparison:
         print(_comparison(metadata.comparison))
     return 0
@@ -51,11 +57,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _export(options: argparse.Namespace) -> ModelMetadata:
     if options.checkpoint is None or options.output is None:
         raise ValueError("expected CHECKPOINT -o MODEL to export, or --info MODEL")
+    data = _structures(options.shortest_from)
     how = {
         "inner": options.inner,
         "name": options.name,
         "short_range": options.short_range,
-        "shortest": _shortest(options),
+        "shortest": _shortest(options, data),
+        "data": data,
         "compare": options.compare,
         "compare_on": _structures(options.compare_on),
     }
@@ -74,15 +82,13 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
     return export_network(opened, options.output, options.dtype, **how)
 
 
-def _shortest(options: argparse.Namespace) -> dict[str, float]:
+def _shortest(options: argparse.Namespace, data: list[Atoms]) -> dict[str, float]:
     """Return the shortest distances that were given: of structures, then by pair."""
     found: dict[str, float] = {}
-    if options.shortest_from is not None:
-        from mlip_engines.labels.reading import read_checked
+    if data:
         from mlip_engines.labels.shortest import shortest_distances
 
-        structures, _ = read_checked(options.shortest_from, labels=False)
-        found = shortest_distances(structures)
+        found = shortest_distances(data)
     for given in options.shortest or []:
         pair, _, value = given.partition("=")
         try:
@@ -95,7 +101,7 @@ def _shortest(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _structures(file: Path | None) -> list[Atoms]:
-    """Return the structures that the file shall be compared on."""
+    """Return the structures of a file, none without one."""
     if file is None:
         return []
     from mlip_engines.labels.reading import read_checked
@@ -191,7 +197,8 @@ def argument_parser() -> argparse.ArgumentParser:
         "--shortest-from",
         metavar="FILE",
         type=Path,
-        help="take the shortest distances from these structures: the training data",
+        help="take the shortest distances from these structures, and the range of what the network gives for them: the "
+        "training data. mlip-train has recorded both in its checkpoints",
     )
     parser.add_argument("--name", help="name of the model (default: that of the recipe)")
     parser.add_argument(

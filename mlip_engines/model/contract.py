@@ -118,6 +118,10 @@ class ModelMetadata:
     structure_inputs: list[str] = field(default_factory=list)  # from STRUCTURE_INPUTS
     # "H-O": Å, below which a repulsion takes over; empty: none (mlip_engines.model.short_range)
     short_range: dict[str, float] = field(default_factory=dict)
+    # "H": [lowest, highest] atomic energy in the data, eV, without the reference energy; below, the energy turns round
+    # (mlip_engines.model.data_range). "H": length of the longest conservative force there, eV/Å
+    energy_range: dict[str, list[float]] = field(default_factory=dict)
+    largest_forces: dict[str, float] = field(default_factory=dict)
     # Libraries of operators that the file calls, by the names under torch.ops
     extensions: list[str] = field(default_factory=lambda: [OWN_OPERATORS])
     contract_version: int = 1

@@ -70,6 +70,8 @@ def export_model(
         edge_exchange=bool(getattr(network, "edge_exchange", False)),
         structure_inputs=list(getattr(network, "structure_inputs", [])),
         short_range=dict(getattr(network, "short_range", {})),
+        energy_range=dict(getattr(network, "energy_range", {})),
+        largest_forces=dict(getattr(network, "largest_forces", {})),
     )
     metadata.check(metadata.name)
     network = network.eval()

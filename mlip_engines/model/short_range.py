@@ -1,4 +1,4 @@
-"""What keeps atoms apart: below the distances of its training data a network's answer is a guess, nuclei repel.
+"""What keeps atoms apart: beyond its training data a network's answer is a guess, and nuclei repel.
 
 For a pair of elements with the shortest distance s of the training data and the bound b = 0.8 s:
 
@@ -6,6 +6,9 @@ For a pair of elements with the shortest distance s of the training data and the
   cutoff, where the network's cutoff function has faded them out. With one pair at b, or several just above, the
   network sees an isolated atom there. So it is never asked about a crowd that its data do not have, however dense.
 - A screened nuclear repulsion u(r) is added for each pair below s, all of it from b on.
+
+Crowds without such a pair are left to :mod:`mlip_engines.model.data_range`, whose floor and limit act on what the
+network gives before the repulsion is added.
 
 Both are twice continuously differentiable, and nothing changes where no pair is closer than s. The repulsion is part of
 the energy, of the conservative forces and of the non-conservative ones, so r-RESPA has it in its inner loop. What an
@@ -23,6 +26,13 @@ from ase.data import chemical_symbols
 from torch import Tensor, nn
 
 from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.data_range import (
+    DataRange,
+    above_floor,
+    floor_tables,
+    limit_table,
+    shortening,
+)
 from mlip_engines.model.exported import dtype_of
 from mlip_engines.model.graph import Graph, with_edges
 from mlip_engines.units import COULOMB_EV_ANGSTROM
@@ -43,19 +53,31 @@ class WithShortRange(nn.Module):
         is not there is left as it is.
     scale : float
         Factor of the model file on what a network returns: the repulsion is in eV after it.
+    data_range : DataRange, optional
+        What the network has given for its training data; without, its answers have neither floor nor limit.
 
     Raises
     ------
     ModelContractError
-        If a name is no pair of elements, or a distance is not between 0 and the cutoff.
+        If a name is no pair of elements, a distance is not between 0 and the cutoff, or a range cannot be meant.
     """
 
     heads: list[str]
     structure_inputs: list[str]
     short_range: dict[str, float]
+    energy_range: dict[str, list[float]]
+    largest_forces: dict[str, float]
 
-    def __init__(self, network: nn.Module, shortest: dict[str, float], scale: float = 1.0):
+    def __init__(
+        self,
+        network: nn.Module,
+        shortest: dict[str, float],
+        scale: float = 1.0,
+        data_range: DataRange | None = None,
+    ):
         super().__init__()
+        data_range = data_range or DataRange()
+        data_range.check()
         self.network = network
         self.scale, self.bound, self.coulomb = float(scale), BOUND, COULOMB_EV_ANGSTROM
         self.short_range = {name: float(value) for name, value in shortest.items()}
@@ -81,11 +103,21 @@ class WithShortRange(nn.Module):
             table[first, second] = table[second, first] = distance
         self.register_buffer("shortest", table.to(dtype_of(network)))
         self.longest = float(table.max())
+        self.energy_range, self.largest_forces = data_range.energies, data_range.forces
+        self.has_floor, self.has_limit = len(self.energy_range) > 0, len(self.largest_forces) > 0
+        lowest, width, hill = floor_tables(data_range.energies)
+        self.register_buffer("lowest", lowest)
+        self.register_buffer("width", width)
+        self.register_buffer("hill", hill)
+        self.register_buffer("longest_force", limit_table(data_range.forces))
 
     def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate the energy and, if asked, the non-conservative heads."""
         close = self._close_edges(graph)
         output = self.network(self._seen(graph, close), with_non_conservative)
+        self._keep_above_floor(output, graph.atomic_numbers)
+        if with_non_conservative and self.has_non_conservative:
+            self._keep_below_limit(output, graph.atomic_numbers)
         if close.size(0) > 0:
             energies, slopes = self._repulsion(graph, close)
             atomic = output["atomic_energies"]
@@ -101,10 +133,44 @@ class WithShortRange(nn.Module):
         """Evaluate the non-conservative heads only."""
         close = self._close_edges(graph)
         output = self.network.non_conservative(self._seen(graph, close))
+        self._keep_below_limit(output, graph.atomic_numbers)
         if close.size(0) > 0:
             _, slopes = self._repulsion(graph, close)
             self._add_forces(output, graph, close, slopes)
         return output
+
+    def _keep_above_floor(self, output: dict[str, Tensor], numbers: Tensor) -> None:
+        """Turn energies round that are lower than any in the data."""
+        if not self.has_floor:
+            return
+        atomic = output["atomic_energies"]
+        energies = self.scale * atomic.to(torch.float64)  # (N,)
+        lowest = self.lowest.index_select(0, numbers)  # (N,)
+        if bool((energies < lowest).any()):
+            width, hill = (
+                self.width.index_select(0, numbers),
+                self.hill.index_select(0, numbers),
+            )
+            turned = above_floor(energies, lowest, width, hill) / self.scale
+            output["atomic_energies"] = torch.where(
+                energies < lowest, turned.to(atomic.dtype), atomic
+            )
+
+    def _keep_below_limit(self, output: dict[str, Tensor], numbers: Tensor) -> None:
+        """Shorten forces that are longer than any in the data, and what these atoms add to the virial."""
+        if not self.has_limit:
+            return
+        forces = output["non_conservative_forces"]
+        lengths = abs(self.scale) * torch.linalg.vector_norm(
+            forces.detach().to(torch.float64), dim=1
+        )  # (N,)
+        longest = self.longest_force.index_select(0, numbers)  # (N,)
+        if bool((lengths > longest).any()):
+            factor = shortening(lengths, longest).to(forces.dtype)  # (N,), exactly 1 within
+            output["non_conservative_forces"] = forces * factor[:, None]
+            if self.has_non_conservative_stress:
+                virials = output["non_conservative_virials"]
+                output["non_conservative_virials"] = virials * factor[:, None, None]
 
     def _close_edges(self, graph: Graph) -> Tensor:
         """Return the indices (C,) of the edges that are shorter than any in the data."""

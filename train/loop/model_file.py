@@ -9,6 +9,7 @@ from torch import nn
 
 from mlip_engines.checkpoints import Exportable, NotThisKind
 from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.data_range import DataRange
 from mlip_engines.model.inner_force import WithInnerForce
 from mlip_engines.model.load import load_model, read_metadata
 from mlip_train.networks import build_network, stored_settings
@@ -46,6 +47,7 @@ def open_model_file(path: str | Path) -> Exportable:
         licence=metadata.licence,
         citation=metadata.citation,
         shortest_distances=dict(metadata.short_range),
+        data_range=DataRange(metadata.energy_range, metadata.largest_forces),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ase.data import atomic_numbers as number_of
 
+from mlip_engines.model.data_range import DataRange
 from mlip_engines.properties.errors import named_as_metadata
 from mlip_engines.units import MEV_PER_EV
 from mlip_train.loop.sources import Sources
@@ -21,6 +22,7 @@ def record_of(
     sources: Sources,
     counts: dict[str, int],
     shortest: dict[str, float],
+    data_range: DataRange,
 ) -> dict[str, Any]:
     """Return the record of a run.
 
@@ -37,6 +39,8 @@ def record_of(
         Structures in each set: ``train``, ``validation``, ``test`` and, if there are any, ``unlabelled``.
     shortest : dict of str to float, Å
         Shortest distance of each pair of elements among the structures to train on.
+    data_range : DataRange
+        What the run to start from has given for its data. At the end of the run its own is included.
     """
     training = {
         "network": network,
@@ -46,6 +50,7 @@ def record_of(
         **{f"n_{name}": count for name, count in counts.items()},
         **sources.hashes(),
         "shortest_distances": shortest,
+        **named_in_record(data_range),
     }
     metadata = {
         "name": recipe.name,
@@ -62,6 +67,16 @@ def record_of(
         "scale": scale,
         "metadata": metadata,
     }
+
+
+def named_in_record(data_range: DataRange) -> dict[str, Any]:
+    """Return a range under the names that it has in a record: eV and eV/Å by element."""
+    return {"energy_range": data_range.energies, "largest_forces": data_range.forces}
+
+
+def range_in_record(training: dict[str, Any]) -> DataRange:
+    """Return the range of a record; empty in one of a run that has not ended."""
+    return DataRange(training.get("energy_range"), training.get("largest_forces"))
 
 
 def errors_in_ev(errors: dict[str, float]) -> dict[str, float]:

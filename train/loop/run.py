@@ -14,12 +14,13 @@ from torch import nn
 from tqdm import tqdm
 
 from mlip_engines.labels.shortest import shortest_distances
+from mlip_engines.model.data_range import DataRange, observed_range
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
 from mlip_train.data.split import duplicate_indices, split_indices
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
-from mlip_train.loop.record import errors_in_ev, record_of
+from mlip_train.loop.record import errors_in_ev, named_in_record, range_in_record, record_of
 from mlip_train.loop.report import write_report
 from mlip_train.loop.sources import Sources
 from mlip_train.loop.start import Start, baseline_by_number, find_origin
@@ -129,7 +130,8 @@ def _trainer(
             found = shortest_distances(bar)
         known = origin.shortest if origin is not None else {}  # the network has seen those too
         shortest = {pair: min(known.get(pair, d), d) for pair, d in {**known, **found}.items()}
-    record = record_of(recipe, settings, references, scale, sources, counts, shortest)
+    before_this = origin.data_range if before is None and origin is not None else DataRange()
+    record = record_of(recipe, settings, references, scale, sources, counts, shortest, before_this)
     if before is not None:
         check_same_data(record["metadata"]["training"], before["metadata"]["training"], output)
         record["metadata"] = before["metadata"]
@@ -143,7 +145,11 @@ def _trainer(
 
 
 def _finish(trainer: Trainer) -> None:
-    """Write what the averaged network is worth on the test split."""
+    """Write what the averaged network is worth on the test split, and what it gives for its training data."""
+    training = trainer.record["metadata"]["training"]
+    known = range_in_record(training)
+    found = observed_range(trainer.average, trainer.structures["train"].frames, trainer.scale)
+    training.update(named_in_record(known.including(found)))
     arguments = trainer.average, trainer.structures["test"], trainer.baseline, trainer.scale
     errors = evaluate(*arguments, differentiate=True)
     trainer.record["metadata"]["errors"] = errors_in_ev(errors)

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from mlip_engines.labels.composition import fit_composition, force_scale
 from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.data_range import DataRange
 from mlip_engines.model.load import load_model, read_metadata
 from mlip_train.data.loading import Selection
 from mlip_train.loop.checkpoint import read_checkpoint
+from mlip_train.loop.record import range_in_record
 from mlip_train.networks import stored_settings
 from mlip_train.recipe import Recipe
 
@@ -30,6 +32,7 @@ class Start:
     shortest: dict[str, float] = field(
         default_factory=dict
     )  # Å by pair, of its data; empty if unknown
+    data_range: DataRange = field(default_factory=DataRange)  # what it gives for its data
 
 
 def read_start(path: str | Path) -> Start:
@@ -64,6 +67,7 @@ def read_start(path: str | Path) -> Start:
             state["scale"],
             state["average"],
             dict(state["metadata"]["training"].get("shortest_distances", {})),
+            range_in_record(state["metadata"]["training"]),
         )
     if "network" not in metadata.training:
         raise ValueError(
@@ -80,6 +84,7 @@ def read_start(path: str | Path) -> Start:
         float(module.scale),
         dict(network.state_dict()),
         dict(metadata.short_range),
+        DataRange(metadata.energy_range, metadata.largest_forces),
     )
 
 
