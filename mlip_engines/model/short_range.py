@@ -1,11 +1,13 @@
 """What keeps atoms apart: beyond its training data a network's answer is a guess, and nuclei repel.
 
-For a pair of elements with the shortest distance s of the training data and the bound b = 0.8 s:
+For a pair of elements with the shortest distance s of the training data, the middle m = 0.9 s and the bound b = 0.8 s:
 
-- An atom that has another one nearer than s loses sight of its neighbours: all edges from it lengthen towards the
+- A screened nuclear repulsion u(r) is added for each pair below s, all of it from m on.
+- An atom that has another one nearer than m loses sight of its neighbours: all edges from it lengthen towards the
   cutoff, where the network's cutoff function has faded them out. With one pair at b, or several just above, the
   network sees an isolated atom there. So it is never asked about a crowd that its data do not have, however dense.
-- A screened nuclear repulsion u(r) is added for each pair below s, all of it from b on.
+  What is repulsive in the network's energy is lost with the sight. The repulsion has to be there before, or close pairs
+  are caught between b and s.
 
 Crowds without such a pair are left to :mod:`mlip_engines.model.data_range`, whose floor and limit act on what the
 network gives before the repulsion is added.
@@ -37,7 +39,7 @@ from mlip_engines.model.exported import dtype_of
 from mlip_engines.model.graph import Graph, with_edges
 from mlip_engines.units import COULOMB_EV_ANGSTROM
 
-BOUND = 0.8  # b / s
+MIDDLE, BOUND = 0.9, 0.8  # m / s, b / s
 
 
 class WithShortRange(nn.Module):
@@ -79,7 +81,8 @@ class WithShortRange(nn.Module):
         data_range = data_range or DataRange()
         data_range.check()
         self.network = network
-        self.scale, self.bound, self.coulomb = float(scale), BOUND, COULOMB_EV_ANGSTROM
+        self.scale, self.coulomb = float(scale), COULOMB_EV_ANGSTROM
+        self.middle, self.bound = MIDDLE, BOUND
         self.short_range = {name: float(value) for name, value in shortest.items()}
         self.cutoff = float(network.cutoff)
         # Not at the cutoff itself: there an edge is dropped, and with it the one the other way, which is still seen.
@@ -202,7 +205,11 @@ class WithShortRange(nn.Module):
         centre = graph.edge_index[0]
         crowding = torch.zeros(
             graph.atomic_numbers.size(0), dtype=distance.dtype, device=distance.device
-        ).index_add(0, centre.index_select(0, close), rise(distance, shortest, self.bound))  # (N,)
+        ).index_add(
+            0,
+            centre.index_select(0, close),
+            rise(distance, self.middle * shortest, self.bound / self.middle),
+        )  # (N,)
         lost = smooth_step(crowding.clamp(max=1.0)).index_select(0, centre)  # (E,)
         length = torch.linalg.vector_norm(graph.edge_vectors, dim=1).clamp(min=1e-6)  # (E,)
         stretch = 1.0 + lost * (self.out_of_sight / length - 1.0)
@@ -215,7 +222,7 @@ class WithShortRange(nn.Module):
         """Return u (C,) in eV and du/dr (C,) in eV/Å, float64."""
         numbers, _, distance, shortest = self._pairs(graph, close)
         distance, shortest = distance.to(torch.float64), shortest.to(torch.float64)
-        return repulsion(numbers, distance, shortest, self.bound, self.coulomb)
+        return repulsion(numbers, distance, shortest, self.middle, self.coulomb)
 
     def _add_forces(
         self, output: dict[str, Tensor], graph: Graph, close: Tensor, slopes: Tensor
@@ -240,25 +247,25 @@ def smooth_step(t: Tensor) -> Tensor:
     return t * t * t * (10.0 - 15.0 * t + 6.0 * t * t)
 
 
-def rise(distance: Tensor, shortest: Tensor, bound: float) -> Tensor:
-    """Return S((s - r) / (s - b)), 0 from s on and 1 up to b.
+def rise(distance: Tensor, outer: Tensor, inner: float) -> Tensor:
+    """Return S((o - r) / (o - i)), 0 from o on and 1 up to i.
 
     Parameters
     ----------
-    distance, shortest : (C,) tensor, Å
-        r and s.
-    bound : float
-        b / s
+    distance, outer : (C,) tensor, Å
+        r and o.
+    inner : float
+        i / o
     """
-    return smooth_step(((shortest - distance) / ((1.0 - bound) * shortest)).clamp(0.0, 1.0))
+    return smooth_step(((outer - distance) / ((1.0 - inner) * outer)).clamp(0.0, 1.0))
 
 
 def repulsion(
-    numbers: Tensor, distance: Tensor, shortest: Tensor, bound: float, coulomb: float
+    numbers: Tensor, distance: Tensor, shortest: Tensor, middle: float, coulomb: float
 ) -> tuple[Tensor, Tensor]:
     """Return the screened nuclear repulsion of pairs and its slope.
 
-    u(r) = Z_i Z_j e^2 / r phi(r / a) S((s - r) / (s - b)),  a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23)
+    u(r) = Z_i Z_j e^2 / r phi(r / a) S((s - r) / (s - m)),  a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23)
 
     phi is the universal screening function, S is :func:`smooth_step`.
 
@@ -268,8 +275,8 @@ def repulsion(
         Atomic numbers.
     distance, shortest : (C,) float64 tensor, Å
         r and s.
-    bound : float
-        b / s
+    middle : float
+        m / s
     coulomb : float, eV Å
         e^2 / (4 pi epsilon_0)
 
@@ -290,7 +297,7 @@ def repulsion(
         screening = screening + term
         screening_slope = screening_slope - decay / length * term
     bare = coulomb * z[0] * z[1] / distance
-    width = (1.0 - bound) * shortest
+    width = (1.0 - middle) * shortest
     t = ((shortest - distance) / width).clamp(0.0, 1.0)
     switch = smooth_step(t)
     switch_slope = -30.0 * t * t * (1.0 - t) * (1.0 - t) / width

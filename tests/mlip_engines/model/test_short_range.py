@@ -10,7 +10,7 @@ from mlip_engines import MlipCalculator, check_conformance
 from mlip_engines.checkpoints import Exportable, export_network
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.load import models_directory, read_metadata
-from mlip_engines.model.short_range import BOUND, repulsion
+from mlip_engines.model.short_range import BOUND, MIDDLE, repulsion
 from mlip_engines.units import COULOMB_EV_ANGSTROM
 from mlip_train.networks import build_network
 from mlip_train.potentials.analytic import LennardJones
@@ -115,7 +115,7 @@ def test_it_is_twice_differentiable(wall, pair):
     """Differences of the curvature across either end shrink with the step: a jump of it would not."""
     a, b = pair.split("-")
     calculator = MlipCalculator(wall)
-    for edge in (SHORTEST[pair], BOUND * SHORTEST[pair]):
+    for edge in (SHORTEST[pair], MIDDLE * SHORTEST[pair]):
         jumps = []
         for h in (4e-3, 1e-3):
             at = edge + h * np.array([-1.5, -0.5, 0.5, 1.5])
@@ -219,7 +219,7 @@ jump SELF start
     numbers = torch.tensor([[1] * 4, [8] * 4])
     r = torch.tensor(distances)
     # far below the bound, so that nothing is switched here either
-    _, slope = repulsion(numbers, r, torch.full_like(r, 50.0), BOUND, COULOMB_EV_ANGSTROM)
+    _, slope = repulsion(numbers, r, torch.full_like(r, 50.0), MIDDLE, COULOMB_EV_ANGSTROM)
     # LAMMPS has e^2 to seven digits
     np.testing.assert_allclose(slope, expected, rtol=1e-6)
 
