@@ -66,6 +66,7 @@ CONFINED = {
         "conformance/crystals.py",
         "labels",
         "model/export.py",
+        "model/data_range.py",
         "model/short_range.py",
         "model/neighbors.py",
         "properties/errors.py",

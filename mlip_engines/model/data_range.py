@@ -9,7 +9,7 @@ high, and non-conservative forces grow by orders of magnitude.
   of what the network says: a hole becomes a hill, of moderate slope however deep the hole is. The forces are the
   derivatives of this energy.
 - **Limit.** A non-conservative force longer than the longest conservative one in the data keeps its direction, and
-  grows as the logarithm only.
+  grows as the logarithm only; one that is not finite becomes zero.
 
 Both are twice continuously differentiable, act on each atom by itself, and change nothing within the range of the data.
 """

@@ -168,12 +168,21 @@ class WithShortRange(nn.Module):
             forces.detach().to(torch.float64), dim=1
         )  # (N,)
         longest = self.longest_force.index_select(0, numbers)  # (N,)
-        if bool((lengths > longest).any()):
-            factor = shortening(lengths, longest).to(forces.dtype)  # (N,), exactly 1 within
-            output["non_conservative_forces"] = forces * factor[:, None]
+        within = lengths <= longest  # not so either where a network has overflown
+        if not bool(within.all()):
+            # A force that is not finite has no direction: the atom gets none, and r-RESPA all of it in its outer loop.
+            is_finite = torch.isfinite(lengths)[:, None]  # (N, 1)
+            factor = shortening(lengths, longest).to(forces.dtype)[
+                :, None
+            ]  # (N, 1), exactly 1 within
+            output["non_conservative_forces"] = torch.where(
+                is_finite, forces * factor, torch.zeros_like(forces)
+            )
             if self.has_non_conservative_stress:
                 virials = output["non_conservative_virials"]
-                output["non_conservative_virials"] = virials * factor[:, None, None]
+                output["non_conservative_virials"] = torch.where(
+                    is_finite[:, None], virials * factor[:, None], torch.zeros_like(virials)
+                )
 
     def _close_edges(self, graph: Graph) -> Tensor:
         """Return the indices (C,) of the edges that are shorter than any in the data."""

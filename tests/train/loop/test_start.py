@@ -59,6 +59,14 @@ def test_a_model_file_is_as_good_a_start_as_its_checkpoint(argon_run, tmp_path, 
     closest = min(np.min(a.get_all_distances(mic=True)[np.triu_indices(len(a), 1)]) for a in frames)
     assert after == pytest.approx(min(before, closest))
     assert averages[1]["metadata"]["training"]["shortest_distances"]["Ar-Ar"] == after
+    # and it has given energies for both: the lowest of the first run are among them
+    ranges = [
+        state["metadata"]["training"]["energy_range"]["Ar"]
+        for state in (read_checkpoint(checkpoint), *averages)
+    ]
+    assert ranges[1] == ranges[2]
+    assert ranges[1][0] <= ranges[0][0] < ranges[0][1] <= ranges[1][1]
+    assert read_metadata(model).energy_range == {"Ar": ranges[0]}
     capsys.readouterr()
     assert train([fine_tune, "--data", str(data), "-o", str(tmp_path / "c")]) == 1
     assert "--from" in capsys.readouterr().err
