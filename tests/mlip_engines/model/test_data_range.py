@@ -174,6 +174,7 @@ def test_ranges_that_cannot_be_meant_are_named(energies, forces, words):
         DataRange(energies, forces).check()
 
 
+@pytest.mark.openmm  # the file of the starts imports it
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_minimisers_find_no_hole_in_shipped_models(path):
     """From displaced and from random places, nothing ends below the quench of a thermal box."""
