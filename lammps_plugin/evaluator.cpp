@@ -104,8 +104,8 @@ const Evaluation &Evaluator::evaluate(bool with_non_conservative, bool with_atom
   if (with_non_conservative) {
     disagreement_.measure(full, owned(), elements_, output_);
     if (other_output_) output_.copy_to(*other_output_);
-    last_.keep(*atom);
   }
+  last_.keep(*atom, with_non_conservative);
   return full;
 }
 
@@ -128,7 +128,7 @@ const NonConservative &Evaluator::evaluate_non_conservative()
 
 bool Evaluator::has_both_here(bool with_atomic_virials) const
 {
-  return processes_.all(last_.is_here(*atom, owned().size(), with_atomic_virials));
+  return processes_.all(last_.is_here(*atom, owned().size(), true, with_atomic_virials));
 }
 
 /* ---------------------------------------------------------------------- */
@@ -144,6 +144,14 @@ const Evaluation *Evaluator::both_here(const NeighList &list, bool with_atomic_v
 {
   if (has_both_here(with_atomic_virials)) return &last_.values();
   return gather(list) ? &evaluate(true, with_atomic_virials) : nullptr;
+}
+
+/* ---------------------------------------------------------------------- */
+
+const Evaluation *Evaluator::conservative_here(const NeighList &list)
+{
+  if (processes_.all(last_.is_here(*atom, owned().size(), false, false))) return &last_.values();
+  return gather(list) ? &evaluate(false, false) : nullptr;
 }
 
 /* ----------------------------------------------------------------------

@@ -69,6 +69,10 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   /// Both at the present positions, gathering the graph only if they were not evaluated there. Null without atoms.
   const Evaluation *both_here(const LAMMPS_NS::NeighList &list, bool with_atomic_virials);
 
+  /// Energy, conservative forces and virial at the present positions: the last evaluation if it was there. Null without
+  /// atoms.
+  const Evaluation *conservative_here(const LAMMPS_NS::NeighList &list);
+
   /// Give the last evaluation, which was at the present positions, its centroid virials.
   void complete_centroid_virials(const LAMMPS_NS::NeighList &list);
 

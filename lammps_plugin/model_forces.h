@@ -10,12 +10,12 @@
 #include "skin_guard.h"
 #include "tally.h"
 
+#include "pair.h"
 #include "pointers.h"
 
 #include <string>
 
 namespace LAMMPS_NS {
-class Pair;
 class PairMLIP;
 }    // namespace LAMMPS_NS
 
@@ -44,6 +44,9 @@ class ModelForces : protected LAMMPS_NS::Pointers {
 
   /// |C - NC| of each owned atom at the present positions, in eV/A; 0 for atoms without an element.
   void disagreement_of_atoms(double *values);
+
+  /// Energy, conservative forces and virial at the present positions; null without atoms.
+  const Evaluation *conservative_here() { return evaluator_.conservative_here(*pair_.list); }
 
   Tally &tally() { return tally_; }
   Evaluator &evaluator() { return evaluator_; }

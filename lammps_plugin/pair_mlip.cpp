@@ -6,11 +6,13 @@
 #include "pair_mlip.h"
 
 #include "agreement.h"
+#include "compute_mlip_deviation.h"
 #include "element_map.h"
 #include "input_check.h"
 #include "model_file.h"
 #include "model_forces.h"
 #include "output_vector.h"
+#include "present_evaluation.h"
 #include "restarted_model.h"
 #include "settings.h"
 
@@ -19,10 +21,12 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "update.h"
 #include "utils.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 
@@ -57,6 +61,9 @@ struct PairMLIP::State {
   // in a hybrid style: the sub-style with the other one of the two forces, if this one has one of them
   PairMLIP *correction = nullptr;
   PairMLIP *non_conservative = nullptr;
+
+  // of the neighbor list: that of the model, or of a model with a longer one in a committee
+  double list_cutoff = 0.0;
 
   double scale = 1.0;    // of energy, forces and virial, for fix adapt
   bool has_warned_non_conservative = false;
@@ -211,6 +218,7 @@ void PairMLIP::init_style()
 
   state->file.require_structure_inputs(state->settings.structure_inputs);
 
+  state->list_cutoff = std::max(state->file.info().cutoff, cutoff_of_committees());
   state->elements.forget_pairs();
   state->correction = state->non_conservative = nullptr;
   state->forces.evaluator().show_also_in(nullptr);
@@ -291,7 +299,7 @@ double PairMLIP::init_one(int i, int j)
   if (setflag[i][j] == 0)
     error->all(FLERR, "Pair style mlip needs: pair_coeff * * FILE El1 El2 ...");
   state->elements.add_pair(i, j);
-  return state->file.info().cutoff;
+  return state->list_cutoff;
 }
 
 /* ---------------------------------------------------------------------- */
@@ -466,13 +474,52 @@ double PairMLIP::memory_usage()
 }
 
 /* ----------------------------------------------------------------------
+   forces correction has no list of its own: the sub-style beside it evaluates for both
+------------------------------------------------------------------------- */
+
+PairMLIP::State &PairMLIP::evaluating_state()
+{
+  const bool has_other = state->is_correction() && state->non_conservative;
+  return has_other ? *state->non_conservative->state : *state;
+}
+
+/* ----------------------------------------------------------------------
+   for compute mlip/deviation. LAMMPS asks pair styles for cutoffs before it initializes computes,
+   so this style asks for those of the other models.
+------------------------------------------------------------------------- */
+
+const mlip::Settings &PairMLIP::driving_settings() const
+{
+  return state->settings;
+}
+
+const mlip::ElementMap &PairMLIP::driving_elements() const
+{
+  return state->elements;
+}
+
+mlip::PresentEvaluation PairMLIP::conservative_here()
+{
+  auto &forces = evaluating_state().forces;
+  return {forces.conservative_here(), forces.evaluator().owned()};
+}
+
+double PairMLIP::cutoff_of_committees()
+{
+  double cutoff = 0.0;
+  for (int n = 0; n < modify->ncompute; n++)
+    if (auto *committee = dynamic_cast<ComputeMLIPDeviation *>(modify->compute[n]))
+      cutoff = std::max(cutoff, committee->prepare());
+  return cutoff;
+}
+
+/* ----------------------------------------------------------------------
    for compute mlip/disagreement/atom: under r-RESPA the evaluation is there already
 ------------------------------------------------------------------------- */
 
 void PairMLIP::atomic_disagreement(double *values)
 {
-  const bool has_other = state->is_correction() && state->non_conservative;
-  State &source = has_other ? *state->non_conservative->state : *state;
+  State &source = evaluating_state();
   if (!source.file.info().has_non_conservative_forces)
     error->all(FLERR,
                "Compute mlip/disagreement/atom needs a model with non-conservative forces, {} has "

@@ -17,6 +17,12 @@ PairStyle(mlip,PairMLIP);
 
 #include <string>
 
+namespace mlip {
+class ElementMap;
+struct PresentEvaluation;
+struct Settings;
+}    // namespace mlip
+
 namespace LAMMPS_NS {
 
 class PairMLIP : public Pair {
@@ -50,6 +56,11 @@ class PairMLIP : public Pair {
 
   /// |C - NC| of each owned atom at the present positions, eV/A; 0 for atoms without an element
   void atomic_disagreement(double *);
+  // for a committee of models, of which this one drives the simulation
+  const mlip::Settings &driving_settings() const;
+  const mlip::ElementMap &driving_elements() const;
+  /// energy, conservative forces and virial at the present positions
+  mlip::PresentEvaluation conservative_here();
   /// at the end of a step: stop if the heads disagreed by more than the limit
   void stop_if_unsure();
   /// the fix that asks for the above is gone
@@ -67,6 +78,8 @@ class PairMLIP : public Pair {
   void init_non_conservative();
   void init_correction();
   PairMLIP *sub_style(int) const;
+  State &evaluating_state();
+  double cutoff_of_committees();
   void apply_correction();
 };
 

@@ -1,8 +1,9 @@
-// Registers pair style mlip, and the fix and the compute that go with it. Nothing here needs libtorch: it is loaded by the first
+// Registers pair style mlip, and the fix and the computes that go with it. Nothing here needs libtorch: it is loaded by the first
 // `pair_style mlip`, so that other runs of LAMMPS neither pay for it nor can fail because of it.
 
 #include "plugin_abi.h"
 
+#include "compute_mlip_deviation.h"
 #include "compute_mlip_disagreement_atom.h"
 #include "fix_mlip.h"
 #include "pair_mlip.h"
@@ -39,6 +40,11 @@ static void *create_compute_disagreement(void *lmp, int narg, char **arg)
 {
   return new LAMMPS_NS::ComputeMLIPDisagreementAtom(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg,
                                                     arg);
+}
+
+static void *create_compute_deviation(void *lmp, int narg, char **arg)
+{
+  return new LAMMPS_NS::ComputeMLIPDeviation(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
 static std::string size_of_integers(void *lmp, const char *type, size_t expected)
@@ -112,5 +118,11 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   plugin.name = "mlip/disagreement/atom";
   plugin.info = "compute mlip/disagreement/atom: |C - NC| of each atom";
   plugin.creator.with_arguments = &create_compute_disagreement;
+  announce(&plugin, lmp);
+
+  plugin.style = "compute";
+  plugin.name = "mlip/deviation";
+  plugin.info = "compute mlip/deviation: how far several models deviate from their mean";
+  plugin.creator.with_arguments = &create_compute_deviation;
   announce(&plugin, lmp);
 }

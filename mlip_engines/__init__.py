@@ -4,6 +4,7 @@
 name                                                     use
 =======================================================  ========================================================
 :class:`MlipCalculator`                                  energy, forces and stress of a model in ASE
+:class:`Committee`, :class:`DeviationLog`                several models in ASE: how far they deviate
 :func:`simulate`, :class:`Simulation`, :class:`Forces`   run a model in LAMMPS or OpenMM, from Python
 :class:`Trajectory`                                      what a simulation returns
 :func:`load_model`, :func:`find_model`                   open a model file, or find a shipped model by name
@@ -23,6 +24,9 @@ from mlip_engines.lazy import imported_on_use
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Committee": "committee",
+    "Deviation": "properties.deviation",
+    "DeviationLog": "committee",
     "Forces": "simulations",
     "MlipCalculator": "calculator",
     "ModelContractError": "model.contract",

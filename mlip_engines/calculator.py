@@ -132,6 +132,8 @@ class MlipCalculator(Calculator):
             self.model.check_structure_inputs(**self.given)
         self.evaluated_with: dict[str, Any] = {}  # total charge and spin of the results
         self.force_kind = forces
+        # (3, 3) eV, of the last energy, -dE/d(strain); also without a cell, where there is no stress
+        self.virial: np.ndarray | None = None
 
     def set(self, **parameters: Any) -> dict[str, Any]:
         """Refuse to change anything: a calculator stays what it was made as."""
@@ -197,6 +199,7 @@ class MlipCalculator(Calculator):
         """Translate the output of the model into ASE's results."""
         self._check_finite(values, graph)
         if "energy" in values:
+            self.virial = values["virial"]
             energy = float(values["energy"])
             self.results.update(energy=energy, free_energy=energy)
             self.results["energies"] = values["atomic_energies"]

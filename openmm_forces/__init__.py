@@ -13,6 +13,7 @@ from mlip_engines.lazy import imported_on_use
 
 _PUBLIC = {
     "BussiIntegrator": "integrators",
+    "CommitteeReporter": "reporters",
     "ConservedEnergy": "conserved",
     "ConservedQuantityReporter": "reporters",
     "EvaluationCounts": "evaluations",

@@ -1,4 +1,4 @@
-"""Reporters for ``Simulation.reporters``: the conserved energy, C - NC, and frames for ASE.
+"""Reporters for ``Simulation.reporters``: the conserved energy, C - NC, a committee, and frames for ASE.
 
 OpenMM's own reporters work beside these. ``StateDataReporter`` (progress and remaining time included)
 shows conservative energies under r-RESPA. With non-conservative forces alone it stops at an energy that is NaN;
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import ase.io
@@ -18,6 +19,9 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from openmm import app, unit
 
+from mlip_engines.committee import Committee
+from mlip_engines.model.load import LoadedModel
+from mlip_engines.properties.deviation import Deviation
 from mlip_engines.units import EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
 from openmm_forces.conserved import conserved_energy
 from openmm_forces.evaluations import conservative_state, evaluation_counts, head_disagreement
@@ -136,6 +140,79 @@ class HeadDisagreementReporter(_Table):
         found = head_disagreement(simulation.context)
         counts = evaluation_counts(simulation.context)
         return f"{found.rms:.8f}", f"{found.max:.8f}", counts.non_conservative, counts.full
+
+
+class CommitteeReporter(_Table):
+    """Write how far several models deviate from their mean, as ``model_devi.out`` of other packages does.
+
+    Columns: step, time (ps), and those of :class:`mlip_engines.Deviation`: maximum, minimum and mean over atoms of the
+    deviation of forces (eV/Å), of the virial and of the energy (eV/atom). Each line costs one evaluation of each model,
+    in ASE and on the CPU unless ``device`` says otherwise; between lines there is no cost. Forces are conservative,
+    whatever moves the atoms.
+
+    Parameters
+    ----------
+    file : str or Path
+    interval : int
+        Steps of the integrator between lines.
+    models : sequence of str, Path or LoadedModel
+        All models of the committee, the one that drives the simulation first.
+    atoms : iterable of int, optional
+        Indices of the atoms of the models, the region of a mixed system for example; by default all atoms that have an
+        element. Atoms of the region see each other only, as with mechanical embedding.
+    append : bool
+        Continue an existing file. Its lines from the first new step on are removed, so that a run resumed from
+        a checkpoint has every step once.
+    options
+        Keywords of :class:`mlip_engines.Committee`: device, total_charge, spin_multiplicity.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two models; from the first report, if a model does not know an element or ``atoms``
+        names an atom that is not there.
+    """
+
+    columns = Deviation.columns
+
+    def __init__(
+        self,
+        file: str | Path,
+        interval: int,
+        models: Sequence[str | Path | LoadedModel],
+        *,
+        atoms: Iterable[int] | None = None,
+        append: bool = False,
+        **options,
+    ):
+        self.committee = Committee(models, **options)  # before a file is emptied
+        self._indices = None if atoms is None else sorted(set(atoms))
+        super().__init__(file, interval, append=append)
+
+    def _row(self, simulation: app.Simulation) -> tuple:
+        structure = self._structure(simulation)
+        return tuple(f"{value:.8f}" for value in self.committee.deviation(structure).row())
+
+    def _structure(self, simulation: app.Simulation) -> Atoms:
+        """Return the atoms of the models at the present positions."""
+        particles = list(simulation.topology.atoms())
+        kept = self._indices
+        if kept is None:
+            kept = [a.index for a in particles if a.element is not None]
+        wrong = [k for k in kept if not 0 <= k < len(particles) or particles[k].element is None]
+        if wrong or not kept:
+            raise ValueError(
+                f"atoms: expected indices of atoms with an element, 0 to {len(particles) - 1}, got "
+                f"{wrong[0] if wrong else 'none'}"
+            )
+        context = simulation.context
+        state = context.getState(positions=True)
+        numbers = [particles[k].element.atomic_number for k in kept]
+        structure = Atoms(numbers, _in(state.getPositions(asNumpy=True), unit.angstrom)[kept])
+        if context.getSystem().usesPeriodicBoundaryConditions():
+            structure.cell = _in(state.getPeriodicBoxVectors(asNumpy=True), unit.angstrom)
+            structure.pbc = True
+        return structure
 
 
 class ExtendedXYZReporter:

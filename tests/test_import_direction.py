@@ -26,6 +26,7 @@ ROOMS = {
         "doctor",
         "diagnostics",
         "report",
+        "committee",
         "properties",
         "simulations",
         "labels",
@@ -62,6 +63,7 @@ ROOMS = {
 CONFINED = {
     "ase": {
         "calculator.py",
+        "committee.py",
         "conformance/__init__.py",
         "conformance/crystals.py",
         "labels",

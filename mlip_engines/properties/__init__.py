@@ -6,6 +6,7 @@ functions. Lengths are in Å, energies in eV, times in ps, masses in amu; anothe
 ============================  ==================================================================================
 module                        what it computes
 ============================  ==================================================================================
+``deviation``                 how far several models deviate from their mean
 ``errors``                    errors of a model on labelled structures
 ``force_field``               forces of a model as a function of positions, and products with their Jacobian
 ``jacobian``                  the Jacobian of the forces, and how much of it belongs to no energy
@@ -33,10 +34,12 @@ Examples
 from mlip_engines.lazy import imported_on_use
 
 _PUBLIC = {
+    "Deviation": "deviation",
     "ForceField": "force_field",
     "ModelErrors": "errors",
     "Relaxation": "relaxation",
     "asymmetry": "jacobian",
+    "committee_deviation": "deviation",
     "diffusion_coefficient": "diffusion",
     "enthalpy": "thermodynamics",
     "evaluate_model": "errors",

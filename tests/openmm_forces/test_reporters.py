@@ -9,8 +9,10 @@ import openmm
 import pytest
 from openmm import app, unit
 
+from mlip_engines import MlipCalculator
 from openmm_forces import (
     BussiIntegrator,
+    CommitteeReporter,
     ConservedQuantityReporter,
     ExtendedXYZReporter,
     HeadDisagreementReporter,
@@ -235,3 +237,39 @@ def test_disagreement_of_a_model_without_the_head(models, tmp_path):
 def test_intervals_that_make_no_sense(tmp_path, reporter, interval):
     with pytest.raises(ValueError, match="an interval of at least 1 step, got"):
         reporter(tmp_path / "file", interval)
+
+
+def test_committee_reporter_writes_the_deviation_of_its_models(models, any_host, tmp_path):
+    """Also under r-RESPA; numbers from forces of each model in ASE."""
+    names = [models["argon"], models["harmonic"]]
+    simulation = simulate(names[0], RespaIntegrator(0.008, 4), any_host)
+    simulation.reporters.append(CommitteeReporter(tmp_path / "committee.csv", 2, names))
+    simulation.step(4)
+    rows = rows_of(tmp_path / "committee.csv")
+    assert [row["step"] for row in rows] == [2, 4]
+
+    atoms = argon()
+    state = simulation.context.getState(positions=True)
+    atoms.positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+    found = []
+    for name in names:
+        atoms.calc = MlipCalculator(name)
+        found.append((atoms.get_forces(), atoms.get_potential_energy(), atoms.get_stress(False)))
+    half = [0.5 * (one - other) for one, other in zip(*found, strict=True)]
+    deviations = np.linalg.norm(half[0], axis=1)  # of two models: half their difference
+    expected = [deviations.max(), deviations.min(), deviations.mean()]
+    last = list(rows[-1].values())[2:]
+    np.testing.assert_allclose(last[:3], expected, atol=LIMIT.force)
+    virial = np.abs(half[2]) * atoms.get_volume() / len(atoms)
+    expected = [virial.max(), virial.min(), np.sqrt(np.mean(virial**2))]
+    np.testing.assert_allclose(last[3:6], expected, atol=LIMIT.virial)
+    assert last[6] == pytest.approx(abs(half[1]) / len(atoms), abs=LIMIT.energy_per_atom)
+
+
+def test_committee_reporter_refuses_atoms_that_are_not_there(models, any_host, tmp_path):
+    names = [models["argon"], models["harmonic"]]
+    simulation = simulate(names[0], RespaIntegrator(0.008, 4), any_host)
+    reporter = CommitteeReporter(tmp_path / "committee.csv", 1, names, atoms=[0, 32])
+    simulation.reporters.append(reporter)
+    with pytest.raises(ValueError, match="0 to 31, got 32"):
+        simulation.step(1)

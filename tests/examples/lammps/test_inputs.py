@@ -66,11 +66,12 @@ def test_heavier_hydrogens_begin_at_the_same_temperature_and_move_more_slowly(ru
         ("production.in", {"steps": 20, "rotate": "yes"}),
         ("minimise.in", {"steps": 3, "style": "cg"}),
         ("overlay.in", {"M": 4, "steps": 16}),
+        ("committee.in", {"steps": 10, "model": "water"}),
     ],
 )
 def test_examples_give_the_same_on_two_processes(run_example, name, options):
     one, two = (read_thermo(run_example(name, processes=n, **options).stdout) for n in (1, 2))
-    for column in {"PotEng", "Press", "c_mlip[2]"} & one.keys():
+    for column in {"PotEng", "Press", "c_mlip[2]", "c_dev[1]"} & one.keys():
         np.testing.assert_allclose(
             two[column], one[column], rtol=1e-5, err_msg=column
         )  # as printed
