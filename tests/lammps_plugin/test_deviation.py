@@ -80,8 +80,9 @@ def check(thermo, deviations, expected, limit, counted=ALL):
     assert values[6] == pytest.approx(energy, abs=limit.energy_per_atom)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("respa", [False, True], ids=["verlet", "respa"])
+@pytest.mark.parametrize(
+    ("respa", "processes"), [(False, 1), (True, 1), (True, 2)], ids=["verlet", "respa", "2 ranks"]
+)
 def test_networks_of_water(tmp_path, respa, processes):
     """In both, the driving model is evaluated no more often than without the committee."""
     style = f"pair_style mlip\npair_coeff * * {WATERS[0]} H O\n{RESPA if respa else ''}"
