@@ -1,4 +1,9 @@
-"""Calling the methods of a model file with a graph, whichever version of mlip-engines wrote the file."""
+"""Calling the methods of a model file with a graph, whichever version of mlip-engines wrote the file.
+
+TorchScript runs without its optimizer. That one takes the way through a program that its first evaluations took for
+the only one, and what it assumes about derivatives then can be wrong: forces of some networks of other packages were,
+after a first evaluation without edges. It also makes the first evaluations slow, and later ones not faster.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +36,16 @@ def evaluate(
         Edge vectors in float64.
     with_non_conservative, with_atomic_virials : bool
     """
-    return module.evaluate(
-        *graph.local, with_non_conservative, with_atomic_virials, *_structure(graph)
-    )
+    with torch.jit.optimized_execution(False):
+        return module.evaluate(
+            *graph.local, with_non_conservative, with_atomic_virials, *_structure(graph)
+        )
 
 
 def non_conservative(module: nn.Module, graph: Graph) -> dict[str, Tensor]:
     """Evaluate the non-conservative heads of a model only; arguments as for :func:`evaluate`."""
-    return module.non_conservative(*graph.local, *_structure(graph))
+    with torch.jit.optimized_execution(False):
+        return module.non_conservative(*graph.local, *_structure(graph))
 
 
 def centroid_virials(module: nn.Module, graph: Graph, positions: Tensor) -> Tensor:
@@ -63,7 +70,8 @@ def centroid_virials(module: nn.Module, graph: Graph, positions: Tensor) -> Tens
             "layers needs, got an older file; export it again: mlip-export OLD.pt -o NEW.pt"
         )
     arguments = (*graph.local, positions, *_structure(graph))
-    return module.centroid_virials(*arguments)["centroid_virials"]
+    with torch.jit.optimized_execution(False):
+        return module.centroid_virials(*arguments)["centroid_virials"]
 
 
 def network_of(module: nn.Module) -> nn.Module:

@@ -1,27 +1,24 @@
 """Models of mace-torch: their numbers are those of its own ASE calculator, in every engine."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
-import ase.io
-import numpy as np
 import pytest
-from ase import Atoms
-from ase.build import bulk
-from ase.data import atomic_numbers
 
 from mlip_engines import MlipCalculator, check_conformance, read_metadata
 from mlip_engines.adapters.mace import open as open_mace
 from mlip_engines.commands.export import main
-from mlip_engines.model.evaluation import evaluate
-from mlip_engines.model.exported import ExportedModel
-from mlip_engines.model.neighbors import neighbor_graph
 from structures import STRUCTURES
 from tests.adapters.mace_models import KINDS, written
-from tests.lammps_plugin.runner import run_structures
-from tests.openmm_forces.runner import single_point
-from tolerances import TOLERANCE
+from tests.adapters.parity import (
+    NAMES,
+    check_lammps,
+    check_numbers,
+    check_openmm,
+    check_stands_alone,
+    crowd,
+    drift_in_nve,
+    evaluated,
+)
 
 pytestmark = [
     pytest.mark.adapters,
@@ -44,45 +41,20 @@ def model_of(tmp_path_factory):
     return of
 
 
-def crowd():
-    """Twenty elements in a triclinic cell."""
-    atoms = bulk("Al", cubic=True).repeat((2, 2, 2))[:20]
-    atoms.numbers = np.arange(1, 21)
-    atoms.set_cell([[8.0, 0.0, 0.0], [1.5, 7.5, 0.0], [-1.0, 1.2, 8.2]])
-    atoms.rattle(0.2, seed=3)
-    return atoms
-
-
-def structures_for(kind) -> list[Atoms]:
-    names = ("triclinic", "cell_smaller_than_cutoff", "molecules", "single_atom", "orthogonal")
-    return [STRUCTURES[name]() for name in names] + ([crowd()] if kind == "density" else [])
-
-
-def evaluated(opened, atoms) -> dict:
-    """Evaluate the network as it is put into a file, without writing one."""
-    energies = {atomic_numbers[s]: e for s, e in opened.reference_energies.items()}
-    graph = neighbor_graph(atoms, opened.network.cutoff)
-    return evaluate(ExportedModel(opened.network, energies, opened.scale).eval(), graph)
-
-
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_energies_forces_and_stress_are_those_of_mace(kind, dtype, model_of):
+def test_energies_forces_and_stress_are_those_of_mace(kind, model_of):
     head = "#r2scan" if kind == "heads" else ""
-    opened = open_mace(f"{model_of(kind)}{head}", None, dtype)
-    for atoms in structures_for(kind):
-        found = evaluated(opened, atoms)
-        atoms.calc = opened.reference
-        per_atom = (atoms.get_potential_energy() - float(found["energy"])) / len(atoms)
-        # float32: mace-torch adds energies of hundreds of eV in float32, we do not
-        assert abs(per_atom) < (1e-6 if dtype == "float64" else 2e-4)
-        force = 1e-6 if dtype == "float64" else 1e-4
-        np.testing.assert_allclose(found["forces"], atoms.get_forces(), atol=force, rtol=0)
-        if atoms.pbc.all():
-            stress = -found["virial"] / atoms.get_volume()
-            limit = TOLERANCE[dtype].stress
-            expected = atoms.get_stress(voigt=False)
-            np.testing.assert_allclose(0.5 * (stress + stress.T), expected, atol=limit, rtol=0)
+    names = NAMES if kind == "vectors" else ["triclinic", "molecules"]
+    opened = open_mace(f"{model_of(kind)}{head}", None, "float64")
+    for atoms in [STRUCTURES[name]() for name in names] + [crowd()] * (kind == "density"):
+        check_numbers(opened, atoms, "float64")
+
+
+@pytest.mark.parametrize("kind", ["vectors", "density"])
+def test_the_same_in_float32(kind, model_of):
+    opened = open_mace(str(model_of(kind)), None, "float32")
+    for name in NAMES:
+        check_numbers(opened, STRUCTURES[name](), "float32")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +67,11 @@ def exported(model_of, tmp_path_factory):
     return path, open_mace(source, None, "float64").reference
 
 
-NAMES = ["triclinic", "cell_smaller_than_cutoff", "molecules", "single_atom", "orthogonal"]
+def test_the_comparison_stands_in_the_file(exported):
+    comparison = read_metadata(exported[0]).comparison
+    assert comparison["calculator"].startswith("mace-torch 0.")
+    assert comparison["forces"] < 1e-6
+    assert comparison["stress"] < 1e-6
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
@@ -105,48 +81,21 @@ def test_lammps_gives_the_numbers_of_mace_on_any_number_of_processes(
     """More than one process: features are exchanged between the layers."""
     model, calculator = exported
     assert read_metadata(model).feature_exchange
-    results = run_structures(
-        [STRUCTURES[name]() for name in NAMES], model, tmp_path, processes=processes
-    )
-    for name, result in zip(NAMES, results, strict=True):
-        atoms = STRUCTURES[name]()
-        atoms.calc = calculator
-        assert result.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
-        np.testing.assert_allclose(result.forces, atoms.get_forces(), atol=1e-6)
-        if atoms.pbc.all():
-            virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
-            np.testing.assert_allclose(result.virial, virial, atol=TOLERANCE["float64"].virial)
+    check_lammps(model, calculator, processes, tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_openmm_gives_the_numbers_of_mace(name, exported):
-    model, calculator = exported
-    atoms = STRUCTURES[name]()
-    energy, forces = single_point(atoms, model)
-    atoms.calc = calculator
-    assert energy == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
-    np.testing.assert_allclose(forces, atoms.get_forces(), atol=1e-6)
+    check_openmm(*exported, name)
 
 
 def test_the_file_stands_alone(exported, tmp_path):
-    """Neither mace-torch nor e3nn can be imported, and the file gives the same energy."""
-    model, calculator = exported
-    atoms = STRUCTURES["triclinic"]()
-    atoms.write(tmp_path / "frame.xyz")
-    code = f"""
-import sys
-for name in ("mace", "e3nn", "opt_einsum_fx"):
-    sys.modules[name] = None  # an import of it fails
-from ase.io import read
-from mlip_engines import MlipCalculator
-atoms = read({str(tmp_path / "frame.xyz")!r})
-atoms.calc = MlipCalculator({str(model)!r})
-print(repr(atoms.get_potential_energy()))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    atoms = ase.io.read(tmp_path / "frame.xyz")
-    atoms.calc = calculator
-    assert float(done.stdout) == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
+    check_stands_alone(*exported, ("mace", "e3nn", "opt_einsum_fx"), tmp_path)
+
+
+def test_energy_is_conserved(exported, plugin):
+    """0.1 ps of four molecules of water from 300 K, by steps of 0.5 fs."""
+    assert drift_in_nve(exported[0], STRUCTURES["triclinic"](), 0.1, 0.5) < 0.5
 
 
 @pytest.mark.parametrize("kind", ["tensors", "density", "heads"])

@@ -46,30 +46,37 @@ class Opened:
 
 
 @contextmanager
+def pickles_allowed() -> Iterator[None]:
+    """Let ``torch.load`` run pickles in here: e3nn 0.4.4 reads its constants so, and mace-torch allows it for good."""
+    variable = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(variable)
+    os.environ[variable] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = before
+
+
+@contextmanager
 def imported() -> Iterator[None]:
-    """Import mace-torch in here: it lets ``torch.load`` run any pickle from then on, which is undone.
+    """Import mace-torch in here, silently.
 
     Raises
     ------
     ImportError
         If it, or something it needs, is not installed; with the command that installs it.
     """
-    variable = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(variable)
-    os.environ[variable] = "1"  # e3nn 0.4.4 reads its constants with pickle
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), pickles_allowed():
             warnings.simplefilter("ignore")
             import mace.calculators  # noqa: F401
 
             yield
     except ImportError as e:
         raise ImportError(f"MACE models need the package mace-torch ({e}); run: {INSTALL}") from e
-    finally:
-        if before is None:
-            os.environ.pop(variable, None)
-        else:
-            os.environ[variable] = before
 
 
 def open_model(file: str) -> Opened:
