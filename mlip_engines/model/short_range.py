@@ -112,7 +112,10 @@ class WithShortRange(nn.Module):
         self.register_buffer("lowest", lowest)
         self.register_buffer("width", width)
         self.register_buffer("hill", hill)
-        self.register_buffer("longest_force", limit_table(data_range.forces))
+        longest = limit_table(data_range.forces)
+        self.register_buffer("longest_force", longest)
+        # a component, in what the network returns, below which no force is too long for any element
+        self.surely_short = float(longest.min()) / abs(self.scale) / 3**0.5
 
     def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:
         """Evaluate the energy and, if asked, the non-conservative heads."""
@@ -164,6 +167,9 @@ class WithShortRange(nn.Module):
         if not self.has_limit:
             return
         forces = output["non_conservative_forces"]
+        # Usually one pass over the components says that nothing is to be done; inf and NaN fail the comparison.
+        if bool(forces.detach().abs().max() < self.surely_short):
+            return
         lengths = abs(self.scale) * torch.linalg.vector_norm(
             forces.detach().to(torch.float64), dim=1
         )  # (N,)
