@@ -173,8 +173,8 @@ def ends(model: Path, n: int, steps: int, kinds: list[str], minimisers: list[str
     calculator, box = MlipCalculator(model), liquid_or_crystal(read_metadata(model).species)
     quench = ase_minimised(BFGS)
     lowest = min(
-        calculator.get_potential_energy(quench(atoms, model, 400))
-        for atoms in starts(box, "thermal", 8)
+        calculator.get_potential_energy(quench(atoms, model, 200))
+        for atoms in starts(box, "thermal", 4)
     )
     rows = []
     print("| starts | minimiser | lowest | median | highest | closest pair | in a hole |")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
+from ase.optimize import FIRE
 
 from mlip_engines import MlipCalculator, check_conformance
 from mlip_engines.checkpoints import Exportable, export_network
@@ -170,6 +171,20 @@ def shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     steps = rng.normal(size=(len(atoms), 3))
     changed.positions += steps / np.linalg.norm(steps, axis=1, keepdims=True)
     return changed
+
+
+@pytest.mark.parametrize("displacement", [0.3, 0.5])
+def test_close_pairs_are_not_caught(displacement):
+    """Displaced by this (RMS of each coordinate), copper comes back to its crystal, the lowest there is."""
+    crystal, rng = copper(), np.random.default_rng([3, round(10 * displacement)])
+    atoms = crystal.copy()
+    atoms.positions += displacement * rng.normal(size=atoms.positions.shape)
+    closest = atoms.get_all_distances(mic=True)[np.triu_indices(len(atoms), 1)].min()
+    assert closest < read_metadata(models_directory() / "copper.pt").short_range["Cu-Cu"]
+    atoms.calc = crystal.calc = MlipCalculator("copper")
+    FIRE(atoms, logfile=None).run(fmax=0.02, steps=500)
+    above = (atoms.get_potential_energy() - crystal.get_potential_energy()) / len(atoms)
+    assert abs(above) < 1e-3  # eV
 
 
 def test_where_data_are_nothing_changes(tmp_path):
