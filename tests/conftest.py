@@ -31,7 +31,12 @@ collect_ignore_glob = [
     f"{folder}/*" for folder, engine in NEEDED.items() if not is_installed(engine)
 ]
 # Each in an environment of its own: these packages exclude each other.
-ADAPTED = {"graph_pes": "graph_pes", "mace": "mace", "sevennet": "sevenn"}
+ADAPTED = {
+    "graph_pes": "graph_pes",
+    "mace": "mace",
+    "pet": "metatrain",
+    "sevennet": "sevenn",
+}
 collect_ignore_glob += [
     f"adapters/test_{name}.py" for name, package in ADAPTED.items() if not is_installed(package)
 ]

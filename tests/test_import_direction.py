@@ -73,6 +73,7 @@ CONFINED = {
         "model/neighbors.py",
         "properties/errors.py",
         "readers",
+        "adapters/pet/scaling.py",
         "adapters/sevennet/reference.py",
     },
     "vesin_torch": {"model/neighbors.py"},

@@ -125,5 +125,5 @@ def drift_in_nve(model: Path, atoms: Atoms, picoseconds: float, step_fs: float) 
     )
     run = simulate(str(model), atoms, simulation, engine="lammps")
     assert not run.stopped, run.stopped
-    total = run.potential_eV + run.kinetic_eV
+    total = run.potential_eV + run.kinetic_eV.sum(axis=1)
     return 1000.0 * float(np.ptp(total)) / len(atoms)
