@@ -12,6 +12,8 @@ high, and non-conservative forces grow by orders of magnitude.
   grows as the logarithm only; one that is not finite becomes zero.
 
 Both are twice continuously differentiable, act on each atom by itself, and change nothing within the range of the data.
+They cannot see that many atoms are at their lowest energies at once: the energy of the whole is bounded by the sum of
+the floors, which lies below that of any structure in the data.
 """
 
 import math

@@ -176,20 +176,20 @@ def test_ranges_that_cannot_be_meant_are_named(energies, forces, words):
 
 @pytest.mark.openmm  # the file of the starts imports it
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_minimisers_find_no_hole_in_shipped_models(path):
-    """From displaced and from random places, nothing ends below the quench of a thermal box."""
-    from benchmarks.collapse import BELOW, liquid_or_crystal, starts
+def test_minimisers_find_no_deep_hole_in_shipped_models(path):
+    """From displaced and from random places, no atom ends below the lowest of the data by more than the turn takes."""
+    from benchmarks.collapse import liquid_or_crystal, starts
 
     metadata, calculator = read_metadata(path), MlipCalculator(path)
     assert metadata.energy_range and metadata.largest_forces
     box = liquid_or_crystal(metadata.species)
-    thermal = starts(box, "thermal", 1)[0]
-    thermal.calc = calculator
-    BFGS(thermal, logfile=None).run(fmax=0.1, steps=60)
-    lowest = thermal.get_potential_energy() / len(box)
+    references = np.array([metadata.reference_energies[symbol] for symbol in box.symbols])
+    lowest = np.array([metadata.energy_range[symbol][0] for symbol in box.symbols])
+    highest = np.array([metadata.energy_range[symbol][1] for symbol in box.symbols])
+    allowed = lowest - 0.05 * 0.3 * np.maximum(highest - lowest, 0.4)
     for atoms in [*starts(box, "rattled", 2)[1:], *starts(box, "packed", 2)]:
         atoms.calc = calculator
         BFGS(atoms, logfile=None).run(fmax=0.1, steps=60)
-        assert atoms.get_potential_energy() / len(box) > lowest - BELOW
+        assert (atoms.get_potential_energies() - references > allowed).all()
         assert np.isfinite(atoms.get_forces()).all()
         assert np.isfinite(atoms.calc.get_property("non_conservative_forces", atoms)).all()
