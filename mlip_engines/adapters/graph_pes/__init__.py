@@ -25,7 +25,7 @@ from mlip_engines.model.graph import Graph
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
-INSTALL = "pip install graph-pes==1.0.2"
+INSTALL = "pip install 'mlip-engines[graph-pes]'"
 _CITATION = "Gardner, graph-pes, https://github.com/jla-gardner/graph-pes"
 _FARTHEST = 12  # edges; whatever looks farther is taken to see the whole structure
 

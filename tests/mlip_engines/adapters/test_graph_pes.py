@@ -96,4 +96,4 @@ def test_without_the_package_the_command_that_installs_it_is_named(tmp_path, mon
     monkeypatch.setitem(sys.modules, "graph_pes", None)
     monkeypatch.setitem(sys.modules, "graph_pes.models", None)
     assert main(["--from", "graph_pes", str(path), "-o", str(tmp_path / "out.pt")]) == 1
-    assert "run: pip install graph-pes==1.0.2" in capsys.readouterr().err
+    assert "run: pip install 'mlip-engines[graph-pes]'" in capsys.readouterr().err
