@@ -106,7 +106,7 @@ def export_checkpoint(
     output: str | Path,
     dtype: str = "float32",
     *,
-    inner: str | Path | None = None,
+    inner: str | Path | Exportable | None = None,
     name: str | None = None,
     short_range: str = "zbl",
     shortest: dict[str, float] | None = None,
@@ -155,7 +155,7 @@ def export_network(
     output: str | Path,
     dtype: str = "float32",
     *,
-    inner: str | Path | None = None,
+    inner: str | Path | Exportable | None = None,
     name: str | None = None,
     short_range: str = "zbl",
     shortest: dict[str, float] | None = None,
@@ -172,8 +172,8 @@ def export_network(
         Replaced only when everything has worked.
     dtype : {"float32", "float64"}
         In which the network computes; sums and derivatives are float64 in either.
-    inner : str or Path, optional
-        Checkpoint of a second network, whose non-conservative forces take the place of the first one's.
+    inner : str, Path or Exportable, optional
+        A second network, or its checkpoint; its non-conservative forces take the place of the first one's.
     name : str, optional
         Of the model; by default that of the exportable.
     short_range : {"zbl", "none"}
@@ -298,17 +298,19 @@ def _with_short_range(exportable: Exportable, shortest: dict[str, float]) -> nn.
     )
 
 
-def _with_inner_force(exportable: Exportable, inner: str | Path, dtype: str) -> Exportable:
+def _with_inner_force(
+    exportable: Exportable, inner: str | Path | Exportable, dtype: str
+) -> Exportable:
     """Return the network with another's non-conservative forces, and what is known of both."""
     import torch
 
     from mlip_engines.model.inner_force import WithInnerForce
 
-    small = open_checkpoint(inner)
+    small = inner if isinstance(inner, Exportable) else open_checkpoint(inner)
     missing = sorted(set(exportable.species) - set(small.species))
     if missing:
         raise ValueError(
-            f"{inner}: the inner network does not know {', '.join(missing)}; train it on all of "
+            f"{small.name or inner}: the inner network does not know {', '.join(missing)}; train it on all of "
             f"{', '.join(exportable.species)}"
         )
     network = small.network.to(getattr(torch, dtype))

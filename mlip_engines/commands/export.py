@@ -15,6 +15,8 @@ from mlip_engines.model.load import find_model, read_metadata
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.checkpoints import Exportable
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``mlip-export CHECKPOINT -o MODEL`` or ``mlip-export --info MODEL``.
@@ -59,7 +61,7 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
         raise ValueError("expected CHECKPOINT -o MODEL to export, or --info MODEL")
     data = _structures(options.shortest_from)
     how = {
-        "inner": options.inner,
+        "inner": _inner(options),
         "name": options.name,
         "short_range": options.short_range,
         "shortest": _shortest(options, data),
@@ -98,6 +100,17 @@ def _shortest(options: argparse.Namespace, data: list[Atoms]) -> dict[str, float
                 f"--shortest: expected a pair and a distance in Å, such as H-O=0.76, got {given!r}"
             ) from e
     return found
+
+
+def _inner(options: argparse.Namespace) -> Path | Exportable | None:
+    """Return the second network, or the checkpoint that it is in."""
+    if options.inner_adapter is None:
+        return options.inner
+    if options.inner is None:
+        raise ValueError("--inner-from says which package --inner is of; expected --inner as well")
+    from mlip_engines.adapters import find_adapter
+
+    return find_adapter(options.inner_adapter)(str(options.inner), options.species, options.dtype)
 
 
 def _structures(file: Path | None) -> list[Atoms]:
@@ -176,9 +189,14 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--inner",
         metavar="CHECKPOINT",
-        type=Path,
         help="take the non-conservative forces from this network instead: a small one that was trained on the forces "
         "of the first, see mlip-label",
+    )
+    parser.add_argument(
+        "--inner-from",
+        dest="inner_adapter",
+        metavar="NAME",
+        help="read the CHECKPOINT of --inner with this adapter: direct forces of another package's model",
     )
     parser.add_argument(
         "--short-range",

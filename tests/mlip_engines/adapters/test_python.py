@@ -173,6 +173,43 @@ def test_a_wrong_stress_is_seen(written, tmp_path, capsys):
     assert not model.exists()
 
 
+INNER = """
+
+
+    class Direct(Springs):
+        def __init__(self):
+            super().__init__()
+            self.cutoff = 3.0
+            self.heads = ["energy", "non_conservative_forces"]
+
+        @torch.jit.export
+        def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
+            distance = torch.linalg.vector_norm(graph.edge_vectors, dim=1, keepdim=True)
+            pull = (1.0 - (distance / self.cutoff) ** 2) ** 2 * graph.edge_vectors
+            zero = torch.zeros((graph.atomic_numbers.size(0), 3), dtype=pull.dtype)
+            return {"non_conservative_forces": zero.index_add(0, graph.edge_index[0], pull)}
+
+
+    def direct():
+        return Direct()
+"""
+
+
+def test_direct_forces_come_from_a_second_package(written, tmp_path, capsys):
+    path, model = written(INNER), tmp_path / "model.pt"
+    command = ["--from", "python", f"{path}:build", "-o", str(model), "--dtype", "float64"]
+    command += ["--species", "Ar", "Ne", "--short-range", "none"]
+    assert main([*command, "--inner-from", "python", "--inner", f"{path}:direct"]) == 0
+    assert read_metadata(model).heads == ["energy", "non_conservative_forces"]
+    assert energy_of_pair(model, 2.5) == pytest.approx(exact(2.5), abs=1e-12)
+    atoms = Atoms("ArNe", [[0, 0, 0], [2.0, 0, 0]])
+    atoms.calc = MlipCalculator(model, forces="non_conservative")
+    pull = 2.0 * (1.0 - (2.0 / 3.0) ** 2) ** 2
+    np.testing.assert_allclose(atoms.get_forces()[:, 0], [pull, -pull], atol=1e-12)
+    assert main([*command, "--inner-from", "python"]) == 1
+    assert "expected --inner as well" in capsys.readouterr().err
+
+
 def test_species_select_from_an_exportable(written, tmp_path, capsys):
     path, model = written(EXPORTABLE), tmp_path / "model.pt"
     command = ["--from", "python", f"{path}:right", "-o", str(model), "--species"]
