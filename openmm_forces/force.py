@@ -203,6 +203,10 @@ def _hosted_model(
     if not 0.0 <= skin_nm < float("inf"):
         raise ValueError(f"expected a skin of at least 0 nm, got {skin_nm}")
     numbers = _checked_atomic_numbers(atomic_numbers, loaded)
+    if (
+        "network" not in loaded.metadata.training
+    ):  # not one of mlip-train's, which are known to be safe
+        _evaluate_as_written()
     return scripted_for(
         loaded,
         numbers,
@@ -211,6 +215,15 @@ def _hosted_model(
         fixed_box=fixed_box,
         structure=as_tensors(loaded.check_structure_inputs(**structure)),
     )
+
+
+def _evaluate_as_written() -> None:
+    """Keep TorchScript in this process from specialising programs for what their first evaluations saw.
+
+    What it then assumes about derivatives can be wrong: forces of some networks of other packages were, after a first
+    evaluation without edges. Networks of mlip-train keep their fused loops on GPUs.
+    """
+    torch._C._jit_set_profiling_mode(False)
 
 
 def _checked_atomic_numbers(atomic_numbers: Sequence[int], loaded: LoadedModel) -> torch.Tensor:

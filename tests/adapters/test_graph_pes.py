@@ -15,6 +15,7 @@ from tests.adapters.parity import (
     check_openmm,
     check_stands_alone,
 )
+from tests.openmm_forces.runner import forces_of, make_context
 
 pytestmark = [
     pytest.mark.adapters,
@@ -125,6 +126,20 @@ def test_forces_after_a_single_atom_are_right(exported):
         atoms = STRUCTURES[name]()
         atoms.calc = found
         forces = atoms.get_forces()
+    atoms.calc = calculator
+    np.testing.assert_allclose(forces, atoms.get_forces(), atol=1e-6)
+
+
+def test_openmm_forces_after_an_evaluation_without_edges_are_right(exported):
+    model, calculator = exported
+    atoms = STRUCTURES["molecules"]()
+    apart = atoms.copy()
+    apart.positions *= 40.0
+    context = make_context(apart, model)
+    for _ in range(3):
+        context.getState(getForces=True)
+    context.setPositions(0.1 * atoms.positions)  # nm
+    forces = forces_of(context.getState(getForces=True))
     atoms.calc = calculator
     np.testing.assert_allclose(forces, atoms.get_forces(), atol=1e-6)
 
