@@ -22,6 +22,7 @@ from openmm_forces import (
     ExtendedXYZReporter,
     HeadDisagreementReporter,
     RespaBussiIntegrator,
+    RespaHighPassLangevinIntegrator,
     RespaLangevinIntegrator,
     create_system,
     evaluation_counts,
@@ -38,6 +39,15 @@ def make_integrator(options: argparse.Namespace) -> openmm.Integrator:
             options.friction / unit.picosecond,
             outer_step,
             options.inner_steps,
+        )
+    elif options.thermostat == "high-pass":
+        # of hydrogens with their natural mass; see the class for heavier ones
+        integrator = RespaHighPassLangevinIntegrator(
+            options.temperature * unit.kelvin,
+            outer_step,
+            options.inner_steps,
+            high_pass_friction=500 / unit.picosecond,
+            memory_rate=200 / unit.picosecond,
         )
     else:
         integrator = RespaBussiIntegrator(
@@ -56,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     default_start = Path(__file__).parents[1] / "water_64.extxyz"
     parser.add_argument("--model", default="water", help="model file or shipped model")
     parser.add_argument("--structure", type=Path, default=default_start, help="anything ASE reads")
-    parser.add_argument("--thermostat", choices=("langevin", "bussi"), default="bussi")
+    parser.add_argument("--thermostat", choices=("langevin", "bussi", "high-pass"), default="bussi")
     parser.add_argument("--temperature", type=float, default=300.0, help="K")
     parser.add_argument("--friction", type=float, default=1.0, help="1/ps, of langevin")
     parser.add_argument("--time-constant", type=float, default=100.0, help="fs, of bussi")

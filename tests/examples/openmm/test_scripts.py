@@ -87,7 +87,7 @@ def test_minimise(run, models, start, tmp_path):
 NVT = ("--steps", 24, "--every", 2, "--dt", 2.0, "--temperature", 60, "--inner-steps", 4)
 
 
-@pytest.mark.parametrize("thermostat", ["langevin", "bussi"])
+@pytest.mark.parametrize("thermostat", ["langevin", "bussi", "high-pass"])
 def test_nvt(run, models, start, tmp_path, thermostat):
     output = tmp_path / "nvt"
     printed = run(
