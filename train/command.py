@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mlip_engines.commands.parser import add_units, command_parser
+from mlip_engines.commands.parser import Once, add_units, command_parser
 from mlip_engines.readers.registry import format_titles
 
 
@@ -70,6 +70,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         metavar="FILE",
+        action=Once,
         required=True,
         help=f"structures with energies and forces: {format_titles()}",
     )
@@ -77,6 +78,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FOLDER",
+        action=Once,
         required=True,
         type=Path,
         help="folder for everything that the run writes",
@@ -85,12 +87,14 @@ def argument_parser() -> argparse.ArgumentParser:
         "--from",
         dest="start",
         metavar="CHECKPOINT",
+        action=Once,
         help="start with the weights of another run: its checkpoint.pt, or a model file exported from it. A model file "
         "is a program: use only files you trust",
     )
     parser.add_argument(
         "--unlabelled",
         metavar="FILE",
+        action=Once,
         help="structures without labels, on which the two kinds of forces are matched to each other; same formats as "
         "--data",
     )

@@ -51,6 +51,19 @@ def add_units(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class Once(argparse.Action):
+    """Store the value of an option, and refuse the option when it is given again."""
+
+    def __call__(self, parser, namespace, values, option_string=None):  # noqa: D102
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            raise argparse.ArgumentError(
+                self,
+                f"expected it once, got it twice, with {before} and {values}; give one of them",
+            )
+        setattr(namespace, self.dest, values)
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)

@@ -191,3 +191,13 @@ def test_a_folder_with_a_run_is_not_overwritten(finished, capsys):
     arguments, tmp_path = finished
     assert train([*arguments, "-o", str(tmp_path / "run")]) == 1
     assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--data", "-o", "--from", "--unlabelled"])
+def test_an_option_that_takes_one_value_is_refused_when_given_twice(option, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train(["water", "--data", "a.xyz", "-o", "run", option, "b", option, "c"])
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert f"argument {'-o/--output' if option == '-o' else option}: expected it once" in message
+    assert "give one of them" in message

@@ -26,7 +26,7 @@ class TrainingStructure:
     forces: Tensor | None  # (N, 3) eV/Å, float32; None without labels
     stress: Tensor | None  # (3, 3) eV/Å^3, ASE's sign; None without label or full periodicity
     edge_index: Tensor  # (2, E) int32, sorted by centre
-    cell_shifts: Tensor  # (E, 3) int8
+    cell_shifts: Tensor  # (E, 3) int8, or int32 where atoms are unwrapped over many cells
     reverse_edge: Tensor  # (E,) int32
 
     @property
@@ -43,6 +43,9 @@ def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
     i, j = graph.edge_index
     offsets = graph.edge_vectors - (positions[j] - positions[i])  # (E, 3), lattice vectors
     shifts = torch.round(offsets @ torch.linalg.pinv(cell))  # (E, 3)
+    # Trajectories that are not wrapped go further than the 127 cells of the small type.
+    is_small = shifts.numel() == 0 or float(shifts.abs().max()) <= torch.iinfo(torch.int8).max
+    shift_type = torch.int8 if is_small else torch.int32
     energy = forces = stress = None
     if atoms.calc is not None:
         energy = float(atoms.get_potential_energy())
@@ -59,6 +62,6 @@ def prepare(atoms: Atoms, cutoff: float) -> TrainingStructure:
         forces=forces,
         stress=stress,
         edge_index=graph.edge_index.int(),
-        cell_shifts=shifts.to(torch.int8),
+        cell_shifts=shifts.to(shift_type),
         reverse_edge=graph.reverse_edge.int(),
     )

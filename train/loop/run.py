@@ -17,7 +17,7 @@ from mlip_engines.labels.shortest import shortest_distances
 from mlip_engines.model.data_range import DataRange, observed_range
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
-from mlip_train.data.split import duplicate_indices, split_indices
+from mlip_train.data.split import duplicate_indices, elements_in, split_indices
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
 from mlip_train.loop.record import errors_in_ev, named_in_record, range_in_record, record_of
@@ -69,7 +69,7 @@ def train(
         store = output / "structures" if machine.is_lazy else None
         frames = open_structures(data, units, processes, store=store)
         split = split_indices(
-            len(frames),
+            elements_in(frames),
             recipe.n_validation,
             recipe.n_test,
             recipe.split_seed,
