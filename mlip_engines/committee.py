@@ -38,7 +38,7 @@ class Committee(MlipCalculator):
     Examples
     --------
     >>> from ase.build import molecule
-    >>> committee = Committee(["water", "water-fast"])
+    >>> committee = Committee(["water", "water-large"])
     >>> committee.deviation(molecule("H2O")).forces.shape
     (3,)
     """

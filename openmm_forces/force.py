@@ -203,9 +203,8 @@ def _hosted_model(
     if not 0.0 <= skin_nm < float("inf"):
         raise ValueError(f"expected a skin of at least 0 nm, got {skin_nm}")
     numbers = _checked_atomic_numbers(atomic_numbers, loaded)
-    if (
-        "network" not in loaded.metadata.training
-    ):  # not one of mlip-train's, which are known to be safe
+    is_of_mlip_train = "network" in loaded.metadata.training  # known to be safe
+    if not is_of_mlip_train:
         _evaluate_as_written()
     return scripted_for(
         loaded,

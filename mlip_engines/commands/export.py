@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _export(options: argparse.Namespace) -> ModelMetadata:
     if options.checkpoint is None or options.output is None:
         raise ValueError("expected CHECKPOINT -o MODEL to export, or --info MODEL")
+    _refuse_options_of_adapters(options)
     data = _structures(options.shortest_from)
     how = {
         "inner": _inner(options),
@@ -70,10 +71,6 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
         "compare_on": _structures(options.compare_on),
     }
     if options.adapter is None:
-        if options.species is not None:
-            raise ValueError(
-                "--species goes with --from: a checkpoint says which elements it knows"
-            )
         from mlip_engines.checkpoints import export_checkpoint
 
         return export_checkpoint(options.checkpoint, options.output, options.dtype, **how)
@@ -82,6 +79,19 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
 
     opened = find_adapter(options.adapter)(options.checkpoint, options.species, options.dtype)
     return export_network(opened, options.output, options.dtype, **how)
+
+
+def _refuse_options_of_adapters(options: argparse.Namespace) -> None:
+    """Raise ValueError for options of --from without it, which would have no effect."""
+    if options.adapter is not None:
+        return
+    if options.species is not None:
+        raise ValueError("--species goes with --from: a checkpoint says which elements it knows")
+    if options.compare_on is not None or not options.compare:
+        given = "--no-compare" if options.compare_on is None else "--compare-on"
+        raise ValueError(
+            f"{given} goes with --from: a checkpoint of mlip-train has no other package to compare with"
+        )
 
 
 def _shortest(options: argparse.Namespace, data: list[Atoms]) -> dict[str, float]:

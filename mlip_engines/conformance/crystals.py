@@ -19,9 +19,8 @@ LATTICES = {
     "diamond": (_FACES + [[x + 0.25, y + 0.25, z + 0.25] for x, y, z in _FACES], np.sqrt(3.0) / 4),
     "rocksalt": (_FACES + [[x + 0.5, y, z] for x, y, z in _FACES], 0.5),
 }
-SHORTEST_BOND = (
-    2.2  # Å, by covalent radii, of elements that form such crystals; carbon is an exception
-)
+# Å, by covalent radii, of elements that form such crystals; carbon is an exception
+SHORTEST_BOND = 2.2
 NOT_BONDED = 3.4  # Å, about twice the van der Waals radius of C, N or O
 MOST_ELEMENTS = 4  # of a model of many, so many are tried
 

@@ -100,7 +100,9 @@ def check_hessian(subject: Subject) -> str | None:
             if small <= in_proportion + _allowed(size, rounding, step, 0.1 * TOLERANCE):
                 continue
             allowed = _allowed(size, rounding, step)
-            changes = f"{100 * small / size:.3g} and {100 * large / size:.3g} %"
+            changes = (
+                " and ".join(f"{100 * c / max(size, _WEAK):.3g}" for c in (small, large)) + " %"
+            )
             (doubts if small <= allowed else failures).append(f"{name}, {kind}: {changes}")
     rattles = " and ".join(f"{a:g}" for a in RATTLES)
     return _verdict(

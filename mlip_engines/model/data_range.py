@@ -34,9 +34,8 @@ from mlip_engines.model.neighbors import neighbor_graph
 # In parts of the range between the lowest and the highest atomic energy: how far the energy goes on falling below the
 # lowest, about, and how much the hill rises when the network's energy falls by a factor of e.
 _WIDTH, _HILL = 0.05, 0.25
-_NARROWEST = (
-    0.4  # eV; data in which all atoms are alike say little about how far an energy may fall
-)
+# eV; data in which all atoms are alike say little about how far an energy may fall
+_NARROWEST = 0.4
 
 
 class DataRange:

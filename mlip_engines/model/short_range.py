@@ -167,6 +167,8 @@ class WithShortRange(nn.Module):
         if not self.has_limit:
             return
         forces = output["non_conservative_forces"]
+        if forces.size(0) == 0:
+            return
         # Usually one pass over the components says that nothing is to be done; inf and NaN fail the comparison.
         if bool(forces.detach().abs().max() < self.surely_short):
             return
@@ -178,9 +180,8 @@ class WithShortRange(nn.Module):
         if not bool(within.all()):
             # A force that is not finite has no direction: the atom gets none, and r-RESPA all of it in its outer loop.
             is_finite = torch.isfinite(lengths)[:, None]  # (N, 1)
-            factor = shortening(lengths, longest).to(forces.dtype)[
-                :, None
-            ]  # (N, 1), exactly 1 within
+            factor = shortening(lengths, longest).to(forces.dtype)
+            factor = factor[:, None]  # (N, 1), exactly 1 within
             output["non_conservative_forces"] = torch.where(
                 is_finite, forces * factor, torch.zeros_like(forces)
             )

@@ -12,8 +12,8 @@ The mean < > is over all models, the one that drives a simulation included; its 
 
 References
 ----------
-Zhang, Lin, Wang, Car, E, Phys. Rev. Materials 3, 023804 (2019), for the forces; Zhang, Wang, Chen, Zeng, Zhang, Wang,
-E, Comput. Phys. Commun. 253, 107206 (2020), DP-GEN.
+Zhang, Lin, Wang, Car, E, Phys. Rev. Materials 3, 023804 (2019), for the forces; DeePMD-kit for the virial: Zeng et al.,
+J. Chem. Phys. 159, 054801 (2023).
 """
 
 from __future__ import annotations

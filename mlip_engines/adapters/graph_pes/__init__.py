@@ -88,6 +88,11 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
     path = Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"expected a model of graph-pes, found nothing at {file}")
+    warnings.warn(  # not within _imported, which silences warnings
+        f"{path} is a pickle, and a pickle is a program: opening it runs what its author put there. Open models of "
+        "people you trust only",
+        stacklevel=2,
+    )
     with _imported():
         model = _unpickled(path).to(getattr(torch, dtype)).eval()
         known = model.elements_seen
@@ -149,11 +154,6 @@ def _imported() -> Iterator[None]:
 def _unpickled(path: Path) -> Any:
     from graph_pes import GraphPESModel
 
-    warnings.warn(
-        f"{path} is a pickle, and a pickle is a program: opening it has run what its author put there. Open models of "
-        "people you trust only",
-        stacklevel=3,
-    )
     try:
         model = torch.load(path, map_location="cpu", weights_only=False)
     except Exception as e:  # whatever a pickle may raise

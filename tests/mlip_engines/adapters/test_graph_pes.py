@@ -49,6 +49,13 @@ def test_a_sum_of_parts_with_cutoffs_of_their_own(tmp_path):
         assert found.get_forces() == pytest.approx(slopes, abs=1e-5)
 
 
+def test_whoever_opens_a_pickle_is_told(tmp_path):
+    path = tmp_path / "trained.pt"
+    torch.save(stand_in.Pairs(2.0, 1.0), path)
+    with pytest.warns(UserWarning, match="is a pickle, and a pickle is a program"):
+        adapter.open(str(path), None, "float32")
+
+
 class Direct(stand_in.Pairs):
     def __init__(self):
         super().__init__(2.0, 1.0)

@@ -89,6 +89,8 @@ def test_info_does_not_run_the_model(model_files, monkeypatch, capsys):
         (["nowhere.pt", "-o", "model.pt"], "found nothing at nowhere.pt"),
         ([__file__, "-o", "model.pt"], "expected a checkpoint of mlip-train"),
         (["a.pt", "-o", "b.pt", "--species", "H"], "--species goes with --from"),
+        (["a.pt", "-o", "b.pt", "--no-compare"], "--no-compare goes with --from"),
+        (["a.pt", "-o", "b.pt", "--compare-on", "c.xyz"], "--compare-on goes with --from"),
         (["a.pt", "-o", "b.pt", "--from", "nobody"], "expected --from to be one of "),
         (["--info", "nowhere.pt"], "got 'nowhere.pt'"),
         (["--info", __file__], "a file that is no archive"),

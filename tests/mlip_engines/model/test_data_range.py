@@ -20,6 +20,8 @@ from mlip_engines.model.data_range import (
     shortening,
 )
 from mlip_engines.model.load import models_directory, read_metadata
+from mlip_engines.model.neighbors import neighbor_graph
+from mlip_engines.model.short_range import WithShortRange
 from mlip_train.networks import build_network
 from mlip_train.potentials.analytic import LennardJones
 from tests.small_networks import CUTOFF, NETWORKS
@@ -158,6 +160,17 @@ def test_the_range_comes_from_the_data_that_are_given(tmp_path, capsys):
     kept = read_metadata(again)
     assert (kept.energy_range, kept.largest_forces) == (found.energy_range, found.largest_forces)
     capsys.readouterr()
+
+
+def test_without_atoms_there_are_no_forces():
+    """As in a region of a workflow that happens to be empty."""
+    settings = {"name": "painn", "cutoff": 3.0, "n_features": 8, "n_layers": 2, "species": [1]}
+    network = WithShortRange(
+        build_network(settings).double(), {"H-H": 0.5}, data_range=DataRange(forces={"H": 5.0})
+    )
+    nothing = neighbor_graph(Atoms(), network.cutoff)
+    for output in (network(nothing, True), network.non_conservative(nothing)):
+        assert output["non_conservative_forces"].shape == (0, 3)
 
 
 @pytest.mark.parametrize(
