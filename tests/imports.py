@@ -14,6 +14,10 @@ PACKAGES = {  # folder: the name under which it is imported
 }
 
 
+# Packages whose models the adapters open: the modules inside an adapter may import them, and nothing else may.
+ADAPTED = {"e3nn", "graph_pes", "mace", "metatomic", "metatrain", "sevenn"}
+
+
 @dataclass(frozen=True)
 class Import:
     """One name that a file imports."""
@@ -31,6 +35,15 @@ def modules() -> dict[str, Path]:
             parts = [package, *path.relative_to(ROOT / folder).with_suffix("").parts]
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
+
+
+def modules_of_adapted_packages() -> set[str]:
+    """Return the modules that can be imported only where the package is installed whose models they open."""
+    return {
+        module
+        for module, path in modules().items()
+        if any(i.name.split(".")[0] in ADAPTED and not i.is_late for i in imports_of(path))
+    }
 
 
 def python_files(folder: str) -> list[Path]:

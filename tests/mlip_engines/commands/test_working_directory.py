@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.imports import modules
+from tests.imports import ADAPTED, modules, modules_of_adapted_packages
 
 CODE = """
 import importlib.metadata, sys
@@ -30,7 +30,7 @@ COMMANDS += [["mlip-validate", "--help"], ["mlip-label", "--help"], ["mlip-lammp
 def names_of_a_user() -> set[str]:
     """Return every word of a module's name here that is not the name of an installed package."""
     words = {word for name in modules() for word in name.split(".")} | {"train", "models", "tests"}
-    words -= sys.stdlib_module_names
+    words -= sys.stdlib_module_names | ADAPTED
     installed = importlib.metadata.packages_distributions()
     return {word for word in words if word not in installed and not word.startswith("_")}
 
@@ -41,7 +41,8 @@ def test_files_of_the_user_disturb_nothing(tmp_path):
     assert {"train", "models", "data", "model", "networks", "units"} <= names
     for name in names:
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name}.py of the user was run')\n")
-    core = [name for name in modules() if name.split(".")[0] in {"mlip_engines", "mlip_train"}]
+    ours = modules().keys() - modules_of_adapted_packages()
+    core = [name for name in ours if name.split(".")[0] in {"mlip_engines", "mlip_train"}]
     code = CODE.replace("COMMANDS", repr(COMMANDS)).replace("MODULES", repr(core))
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
