@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from torch import nn
 
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.export import export_model
-from mlip_train.potentials.analytic import HarmonicPair, LennardJones, PairNetwork
+from mlip_train.potentials.analytic import HarmonicPair, LennardJones
 
 K, CURL = 2.0, 0.5  # eV/Å^2
 WIDE = 20_000.0  # Å, a cutoff that a small cluster does not feel
@@ -16,13 +17,13 @@ EPSILON, SIGMA = 0.0104, 3.4  # argon
 ARGON_CURL = 0.002  # eV/Å^2
 
 
-def write_model(path: Path, network: PairNetwork, species: list[str]) -> Path:
+def write_model(path: Path, network: nn.Module, species: list[str]) -> Path:
     metadata = ModelMetadata(
         name=path.stem,
         species=species,
         cutoff=network.cutoff,
-        message_passing_layers=1,
-        interaction_range=network.cutoff,
+        message_passing_layers=network.message_passing_layers,
+        interaction_range=network.message_passing_layers * network.cutoff,
         heads=network.heads,
         dtype="float64",
         licence="BSD-3-Clause",

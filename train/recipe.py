@@ -27,6 +27,9 @@ class Stage:
     perturbation: float = 0.05  # Å, standard deviation per component
     stiff_perturbations: float = 0.0  # fraction of them along the stiff modes of the model
     unlabelled_steps: float = 0.0  # fraction of steps on structures without labels (needs match)
+    negative_steps: float = 0.0  # fraction of steps on false minima of the network itself as well
+    negative_weight: float = 1.0  # of what they lie too low, eV/atom
+    negative_margin: float = 0.05  # eV/atom, how far below the lowest of the data is no mistake
     budget_minutes: float = 0.0  # if positive, the cycle is shortened to end within it
     trained: list[str] = field(default_factory=list)  # parts of the network; all if empty
 
@@ -124,6 +127,16 @@ def _check(recipe: Recipe, path: Path) -> None:
             )
         if not any(getattr(stage.weights, term) > 0.0 for term in TERMS):
             raise ValueError(f"{path}: stage {stage.name}: expected a term with a weight, got none")
+        for name in ("negative_weight", "negative_margin"):
+            if not getattr(stage, name) >= 0.0:
+                raise ValueError(
+                    f"{path}: stage {stage.name}: {name} must not be negative, got {getattr(stage, name)}"
+                )
+        if not 0.0 <= stage.negative_steps <= 1.0:
+            raise ValueError(
+                f"{path}: stage {stage.name}: negative_steps is a fraction of the steps, from 0 to 1, "
+                f"got {stage.negative_steps}"
+            )
         for name in ("perturbed_steps", "unlabelled_steps", "stiff_perturbations"):
             fraction = getattr(stage, name)
             if not 0.0 <= fraction <= 1.0:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mlip_engines.labels.shortest import shortest_distances
 from mlip_train.data.batching import collate
 from mlip_train.data.loading import PreparedStructures
 from mlip_train.data.sampling import batches_of_epoch
@@ -20,6 +21,7 @@ from mlip_train.loop.checkpoint import save_checkpoint
 from mlip_train.loop.history import write_history
 from mlip_train.loop.losses import loss
 from mlip_train.loop.metrics import evaluate
+from mlip_train.loop.negatives import Negatives
 from mlip_train.loop.prediction import predict
 from mlip_train.loop.progress import Progress
 from mlip_train.loop.schedule import follow, learning_rate
@@ -80,6 +82,7 @@ class Trainer:
         self.n_atoms = training.n_atoms()
         self.n_edges = training.n_edges() if recipe.batch_edges > 0 else None
         recipe.batch_limits.check(self.n_atoms, self.n_edges)
+        self.negatives = self._negatives()
         self.progress = Progress()
         self.optimizer = begin_stage(recipe, self.stage, self.network)
 
@@ -138,6 +141,22 @@ class Trainer:
         if not self.is_finished:
             self.optimizer = begin_stage(self.recipe, self.stage, self.network)
             self.optimizer.load_state_dict(state["optimizer"])
+
+    def _negatives(self) -> Negatives | None:
+        """Return a pool of false minima of the network if a stage asks for one."""
+        if not any(stage.negative_steps > 0.0 for stage in self.recipe.stages):
+            return None
+        frames = self.structures["train"].frames
+        # only the first process has measured them for the record
+        shortest = self.record["metadata"]["training"].get("shortest_distances")
+        return Negatives(
+            frames,
+            self.baseline,
+            self.network,
+            self.scale,
+            shortest or shortest_distances(frames),
+            seed=self.recipe.seed * 1009 + self.processes.rank,
+        )
 
     def _trained(self) -> list[nn.Parameter]:
         return [p for p in self.network.parameters() if p.requires_grad]
@@ -212,10 +231,15 @@ class Trainer:
             rank=self.processes.rank,
         )
         parameters = self._trained()
-        terms, fraction = self._differentiate(chosen, displacements, fraction)
+        # alike in all processes, or some would wait for gradients that others do not have
+        draw = torch.rand((), generator=torch.Generator().manual_seed(seed + 15485863))
+        has_negatives = float(draw) < self.stage.negative_steps
+        if has_negatives:
+            self.negatives.descend(self.stage.negative_margin)
+        terms, fraction = self._differentiate(chosen, displacements, fraction, has_negatives)
         if self.recipe.sharpness > 0.0:
             before = climb(parameters, self.recipe.sharpness)
-            self._differentiate(chosen, displacements, fraction)
+            self._differentiate(chosen, displacements, fraction, has_negatives)
             descend(parameters, before)
         norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
         if not torch.isfinite(norm):
@@ -235,6 +259,7 @@ class Trainer:
         chosen: list[TrainingStructure],
         displacements: list[Tensor] | None,
         fraction: float,
+        has_negatives: bool,
     ) -> tuple[dict[str, Tensor], float]:
         """Leave the gradient of the loss, averaged over processes, in the parameters; return terms and fraction."""
         weights = self.stage.weights
@@ -262,6 +287,11 @@ class Trainer:
         terms = loss(prediction, batch, weights)
         self.optimizer.zero_grad()
         terms["total"].backward()
+        if has_negatives:
+            terms["negative"] = self.stage.negative_weight * self.negatives.loss(
+                self.stage.negative_margin
+            )
+            terms["negative"].backward()
         return terms, self.processes.average_gradients(self._trained(), fraction)
 
     def _report(self) -> None:
