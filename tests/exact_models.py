@@ -17,7 +17,12 @@ EPSILON, SIGMA = 0.0104, 3.4  # argon
 ARGON_CURL = 0.002  # eV/Å^2
 
 
-def write_model(path: Path, network: nn.Module, species: list[str]) -> Path:
+def write_model(
+    path: Path,
+    network: nn.Module,
+    species: list[str],
+    reference_energies: dict[str, float] | None = None,
+) -> Path:
     metadata = ModelMetadata(
         name=path.stem,
         species=species,
@@ -28,7 +33,7 @@ def write_model(path: Path, network: nn.Module, species: list[str]) -> Path:
         dtype="float64",
         licence="BSD-3-Clause",
     )
-    export_model(network.double(), metadata, path)
+    export_model(network.double(), metadata, path, reference_energies=reference_energies)
     return path
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlip_engines.model.evaluation import centroid_virials
+from mlip_engines.model.graph import graph_to_device
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.model.unfolded import unfolded_graph
 
@@ -60,13 +61,16 @@ def heat_flux(model: LoadedModel, atoms: Atoms) -> HeatFlux:
     model.check_elements(set(atoms.get_chemical_symbols()))
     metadata = model.metadata
     velocities = atoms.get_velocities() * (1000.0 * units.fs)  # Å/ps
+    device = next(model.module.buffers()).device
     folded = neighbor_graph(atoms, metadata.cutoff, metadata.structure_inputs)
-    energies = model.evaluate(folded)["atomic_energies"].numpy()
+    energies = model.evaluate(graph_to_device(folded, device))["atomic_energies"].cpu().numpy()
     kinetic = 0.5 * atoms.get_masses() * (atoms.get_velocities() ** 2).sum(axis=1)  # eV
     unfolded = unfolded_graph(
         atoms, metadata.cutoff, metadata.message_passing_layers, metadata.structure_inputs
     )
-    virials = centroid_virials(model.module, unfolded.graph, unfolded.positions)
+    virials = centroid_virials(
+        model.module, graph_to_device(unfolded.graph, device), unfolded.positions.to(device)
+    ).cpu()
     of_atoms = torch.zeros((len(atoms), 3, 3), dtype=torch.float64)
     of_atoms = of_atoms.index_add(0, unfolded.image_of, virials)  # (N, 3, 3)
     return HeatFlux(
