@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-# How much the two may differ, relative to the largest value or 1 eV, eV/Å, eV/Å^3; energies without those of free atoms.
+# How much the two may differ, relative to the largest value or 1 eV, eV/Å, eV/Å^3. Energies of free atoms are left out.
 TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 # Total charge and spin multiplicity of what a model that takes them is compared on.
 _ION = {"total_charge": 1, "spin_multiplicity": 2}
