@@ -34,6 +34,7 @@ collect_ignore_glob = [
 ADAPTED = {
     "graph_pes": "graph_pes",
     "mace": "mace",
+    "nequip": "nequip",
     "pet": "metatrain",
     "sevennet": "sevenn",
 }

@@ -15,7 +15,7 @@ PACKAGES = {  # folder: the name under which it is imported
 
 
 # Packages whose models the adapters open: the modules inside an adapter may import them, and nothing else may.
-ADAPTED = {"e3nn", "graph_pes", "mace", "metatomic", "metatrain", "sevenn"}
+ADAPTED = {"allegro", "e3nn", "graph_pes", "mace", "metatomic", "metatrain", "nequip", "sevenn"}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ PURPOSES = {
     "mpi": "LAMMPS on several processes of Python",
     "mace": "opening models of MACE (mlip-export --from mace); not beside sevennet",
     "sevennet": "opening models of SevenNet (mlip-export --from sevennet); not beside mace",
+    "nequip": "opening models of NequIP and Allegro (mlip-export --from nequip); not beside mace",
     "pet": "opening models of PET (mlip-export --from pet)",
     "graph-pes": "opening models of graph-pes (mlip-export --from graph_pes); not beside sevennet",
 }
