@@ -1,8 +1,8 @@
 """Models of NequIP and Allegro: ``mlip-export --from nequip FILE -o model.pt``.
 
 ``FILE`` is a checkpoint of ``nequip-train`` (``.ckpt``), a package of ``nequip-package`` (``.nequip.zip``), or the name
-of a model such as ``nequip.net:GROUP/NAME:VERSION``, which NequIP downloads. ``FILE#NAME`` chooses one of several models
-in a file. **All of them are programs**: opening one runs what its author put there. Units have to be eV and Å.
+of a model such as ``nequip.net:GROUP/NAME:VERSION``, which NequIP downloads. ``FILE#NAME`` chooses one of several
+models in a file. **All of them are programs**: opening one runs what its author put there. Units have to be eV and Å.
 
 The energy model is taken over as it is, without what differentiates it. Shifts of the atomic energies become reference
 energies; scales, cutoffs by pair of elements and pair potentials such as ZBL stay in the network.
