@@ -1,4 +1,4 @@
-// Registers pair style mlip, and the fix and the computes that go with it. Nothing here needs libtorch: it is loaded by the first
+// Registers pair style mlip, and the fixes and the computes that go with it. Nothing here needs libtorch: it is loaded by the first
 // `pair_style mlip`, so that other runs of LAMMPS neither pay for it nor can fail because of it.
 
 #include "plugin_abi.h"
@@ -6,6 +6,7 @@
 #include "compute_mlip_deviation.h"
 #include "compute_mlip_disagreement_atom.h"
 #include "fix_mlip.h"
+#include "fix_nve_mlip_highpass.h"
 #include "pair_mlip.h"
 
 #include "library.h"
@@ -34,6 +35,11 @@ static void *create_pair_mlip(void *lmp)
 static void *create_fix_mlip(void *lmp, int narg, char **arg)
 {
   return new LAMMPS_NS::FixMLIP(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
+}
+
+static void *create_fix_high_pass(void *lmp, int narg, char **arg)
+{
+  return new LAMMPS_NS::FixNVEMLIPHighPass(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
 static void *create_compute_disagreement(void *lmp, int narg, char **arg)
@@ -112,6 +118,11 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   plugin.name = "MLIP";
   plugin.info = "fix MLIP: neighbor lists and limits of pair style mlip, which adds it";
   plugin.creator.with_arguments = &create_fix_mlip;
+  announce(&plugin, lmp);
+
+  plugin.name = "nve/mlip/highpass";
+  plugin.info = "fix nve/mlip/highpass: moves atoms, with a thermostat of fast motion only";
+  plugin.creator.with_arguments = &create_fix_high_pass;
   announce(&plugin, lmp);
 
   plugin.style = "compute";
