@@ -148,7 +148,10 @@ void FixNVEMLIPHighPass::refuse_constraints_and_barostats()
                  "Fix nve/mlip/highpass expects a box of constant size and shape, fix {} changes "
                  "it. Use fix nvt or langevin with it, and shorter outer steps (fix ID {})",
                  fix.style, fix.id);
-    if (!utils::strmatch(fix.style, "^(shake|rattle|rigid|poems)")) continue;
+    bool constrains = false;
+    for (const char *style : {"^shake", "^rattle", "^rigid", "^poems"})
+      constrains = constrains || utils::strmatch(fix.style, style);
+    if (!constrains) continue;
     int meet = 0;
     for (int i = 0; i < atom->nlocal; i++)
       if (atom->mask[i] & groupbit && atom->mask[i] & fix.groupbit) meet = 1;
@@ -285,13 +288,6 @@ double FixNVEMLIPHighPass::temperature() const
   const double done = static_cast<double>(update->ntimestep - update->beginstep) / steps;
   return t_start + done * (t_stop - t_start);
 }
-
-void FixNVEMLIPHighPass::reset_target(double wanted)
-{
-  t_start = t_stop = wanted;
-}
-
-/* ---------------------------------------------------------------------- */
 
 double FixNVEMLIPHighPass::compute_scalar()
 {

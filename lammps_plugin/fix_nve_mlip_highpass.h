@@ -24,7 +24,6 @@ class FixNVEMLIPHighPass : public Fix {
   void final_integrate() override;
   void initial_integrate_respa(int, int, int) override;
   void final_integrate_respa(int, int) override;
-  void reset_target(double) override;
 
   /// Minus the heat that the atoms were given so far: with the total energy, a conserved quantity.
   double compute_scalar() override;

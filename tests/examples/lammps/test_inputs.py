@@ -67,6 +67,7 @@ def test_heavier_hydrogens_begin_at_the_same_temperature_and_move_more_slowly(ru
         ("minimise.in", {"steps": 3, "style": "cg"}),
         ("overlay.in", {"M": 4, "steps": 16}),
         ("committee.in", {"steps": 10, "model": "water"}),
+        ("high_pass.in", {"M": 4, "picoseconds": 0.05, "every": 5, "hydrogen": 1.008}),
     ],
 )
 def test_examples_give_the_same_on_two_processes(run_example, name, options):
@@ -81,6 +82,15 @@ def test_water_respa_refuses_another_mode(run_example):
     done = run_example("water_respa.in", check=False, mode="direct")
     assert done.returncode != 0
     assert "expected mode conservative, non_conservative or respa, got direct" in done.stdout
+
+
+def test_high_pass_example_accounts_for_the_heat(run_example):
+    """Toy water, so a short inner loop; the energy less the heat drifts far less than the heat."""
+    log = run_example("high_pass.in", M=2, picoseconds=0.2, every=5).stdout
+    thermo = read_thermo(log)
+    heat = thermo["TotEng"] - thermo["Econserve"]
+    assert np.ptp(heat) > 0.1
+    assert np.ptp(thermo["Econserve"]) < 0.1 * np.ptp(heat)
 
 
 def test_minimise_lowers_the_energy(run_example):
