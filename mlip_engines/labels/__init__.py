@@ -10,6 +10,9 @@ module            what it is about
 ``energies``      outliers, energies that do not grow with the number of atoms
 ``forces``        outliers, forces in another unit than the energies
 ``stresses``      sign and unit of a stress
+``watch``         what is seen while structures are read:
+``unread``        entries that nothing reads, such as a second energy or a charge
+``repeats``       equal geometries, and whether their labels agree
 ``composition``   reference energies of the elements that fit a set of structures
 ``batch``         labels of several structures as tensors
 ``labelling``     structures labelled by a model: :func:`~mlip_engines.labels.labelling.label`

@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.io.formats import string2index
 
 from mlip_engines.labels.checks import checked, doubts
+from mlip_engines.labels.watch import Watch
 from mlip_engines.readers import check_units, iterate_structures
 
 
@@ -41,7 +42,8 @@ def read_checked(
     -------
     structures : list of ase.Atoms
     warnings : list of str
-        One sentence each about what may be wrong, see :func:`mlip_engines.labels.checks.doubts`.
+        One sentence each about what may be wrong, see :class:`mlip_engines.labels.watch.Watch` and
+        :func:`mlip_engines.labels.checks.doubts`.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def read_checked(
     frames: Iterable[Atoms]
     names: Iterable[int]
     structures, indices = [], []
+    watch = Watch(path)
     with closing(reader):  # and its bar, before an error is printed
         if all(bound is None or bound >= 0 for bound in (chosen.start, chosen.stop, chosen.step)):
             names = count(chosen.start or 0, chosen.step or 1)
@@ -65,11 +68,12 @@ def read_checked(
             names = range(len(frames))[chosen]
             frames = frames[chosen]
         for k, atoms in zip(names, frames, strict=False):
-            structures += checked([atoms], path, [k], labels=labels)
+            structures += watch.through(checked([atoms], path, [k], labels=labels), [k])
             indices.append(k)
     if not structures:
         raise ValueError(f"{path}: expected at least one structure in {index!r}, got none")
-    return structures, doubts(structures, path, units, indices, labels=labels)
+    seen = watch.warnings() if labels else []
+    return structures, [*seen, *doubts(structures, path, units, indices, labels=labels)]
 
 
 def _as_slice(index: str) -> slice:

@@ -33,6 +33,8 @@ def read_ase_file(path: Path) -> Iterator[Atoms]:
         # An @ is a character like any other: without the last argument ASE takes it for an index.
         for atoms in ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True):
             labels = {} if atoms.calc is None else atoms.calc.results
+            if "free_energy" in labels:  # no label of ours, but a check looks for it
+                atoms.info["free_energy"] = labels["free_energy"]
             labels = {name: labels.get(name) for name in ("energy", "forces", "stress")}
             if labels["stress"] is None and atoms.pbc.all():
                 labels["stress"] = _stress_of_virial(atoms)

@@ -12,6 +12,7 @@ from ase import Atoms
 
 from mlip_engines.labels.checks import checked, doubts
 from mlip_engines.labels.reading import read_checked
+from mlip_engines.labels.watch import Watch
 from mlip_engines.readers import iterate_structures
 from mlip_train.data.fingerprint import file_hash
 from mlip_train.data.store import StructureStore
@@ -55,17 +56,20 @@ def open_structures(
         structures, warnings = read_checked(path, units=units, labels=labels, progress=is_first)
     else:
         frames = iterate_structures(path, units=units or "metal", labels=labels, progress=is_first)
+        watch = Watch(path)  # of a store that is there already it has nothing to say
         source = f"{file_hash(path)} {units or 'metal'} {labels}"
         with closing(frames):  # and its bar, before an error is printed
             if is_first and not _holds(store, source):
-                StructureStore.write(store, checked(frames, path, labels=labels), source)
+                frames_seen = watch.through(checked(frames, path, labels=labels))
+                StructureStore.write(store, frames_seen, source)
         processes.wait()
         structures = StructureStore(store)
         starts = np.linspace(0, len(structures) - 1, min(len(structures), SAMPLE // 2)).astype(int)
         # In pairs: some checks compare neighbours in a trajectory.
         sample = sorted({k for s in starts.tolist() for k in (s, min(s + 1, len(structures) - 1))})
         looked_at = [structures[k] for k in sample]
-        warnings = doubts(looked_at, path, units, sample, labels=labels)
+        seen = watch.warnings() if labels else []
+        warnings = [*seen, *doubts(looked_at, path, units, sample, labels=labels)]
     for warning in warnings if is_first else []:
         print(f"mlip-train: warning: {warning}", file=sys.stderr)
     return structures

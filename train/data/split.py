@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-
-
-def duplicate_indices(structures: Iterable[Atoms]) -> set[int]:
-    """Return the indices of structures that repeat an earlier one exactly."""
-    seen: set[bytes] = set()
-    repeated = set()
-    for k, atoms in enumerate(structures):
-        key = hashlib.sha256(
-            atoms.numbers.tobytes() + atoms.positions.round(5).tobytes() + atoms.cell.tobytes()
-        ).digest()
-        if key in seen:
-            repeated.add(k)
-        seen.add(key)
-    return repeated
 
 
 def elements_in(structures: Iterable[Atoms]) -> list[frozenset[int]]:

@@ -13,11 +13,12 @@ from ase.data import atomic_numbers as number_of
 from torch import nn
 from tqdm import tqdm
 
+from mlip_engines.labels.repeats import duplicate_indices
 from mlip_engines.labels.shortest import shortest_distances
 from mlip_engines.model.data_range import DataRange, observed_range
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
-from mlip_train.data.split import duplicate_indices, elements_in, split_indices
+from mlip_train.data.split import elements_in, split_indices
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
 from mlip_train.loop.record import errors_in_ev, named_in_record, range_in_record, record_of

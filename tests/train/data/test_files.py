@@ -1,10 +1,13 @@
 """Data of every format are trained on, in their units, and recorded."""
 
+import ase.io
 import pytest
 
 from mlip_train.command import main as train
+from mlip_train.data.files import open_structures
 from mlip_train.data.fingerprint import file_hash
 from mlip_train.loop.checkpoint import read_checkpoint
+from mlip_train.machine.processes import Processes
 from tests.dataset_files import write_deepmd, write_extxyz, write_n2p2_atomic
 from tests.labelled import RECIPE, argon_frames, write_recipe
 
@@ -46,3 +49,14 @@ def test_a_folder_of_deepmd_trains_and_is_recorded(tmp_path):
     assert train([str(recipe), "--data", str(path), "-o", str(tmp_path / "run")]) == 0
     record = read_checkpoint(tmp_path / "run/checkpoint.pt")["metadata"]["training"]
     assert record["data_sha256"] == file_hash(path) and record["n_train"] == 8
+
+
+def test_a_set_on_disk_is_watched_while_it_is_written(tmp_path, capsys):
+    frames = argon_frames(8)
+    for atoms in frames:
+        atoms.info["REF_energy"] = atoms.get_potential_energy() + 8.0
+    ase.io.write(tmp_path / "a.xyz", frames, format="extxyz")
+    processes = Processes("cpu")
+    for expected in (True, False):  # the second time the store is there already
+        open_structures(tmp_path / "a.xyz", None, processes, store=tmp_path / "store")
+        assert ("REF_energy" in capsys.readouterr().err) is expected
