@@ -36,6 +36,7 @@ ADAPTED = {
     "mace": "mace",
     "nequip": "nequip",
     "pet": "metatrain",
+    "schnetpack": "schnetpack",
     "sevennet": "sevenn",
 }
 collect_ignore_glob += [

@@ -15,7 +15,17 @@ PACKAGES = {  # folder: the name under which it is imported
 
 
 # Packages whose models the adapters open: the modules inside an adapter may import them, and nothing else may.
-ADAPTED = {"allegro", "e3nn", "graph_pes", "mace", "metatomic", "metatrain", "nequip", "sevenn"}
+ADAPTED = {
+    "allegro",
+    "e3nn",
+    "graph_pes",
+    "mace",
+    "metatomic",
+    "metatrain",
+    "nequip",
+    "schnetpack",
+    "sevenn",
+}
 
 
 @dataclass(frozen=True)

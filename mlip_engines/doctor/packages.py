@@ -15,6 +15,7 @@ PURPOSES = {
     "lmdb": "reading structures from LMDB files",
     "mpi": "LAMMPS on several processes of Python",
     "mace": "opening models of MACE (mlip-export --from mace); not beside sevennet",
+    "schnetpack": "opening models of SchNetPack (mlip-export --from schnetpack)",
     "sevennet": "opening models of SevenNet (mlip-export --from sevennet); not beside mace",
     "nequip": "opening models of NequIP and Allegro (mlip-export --from nequip); not beside mace",
     "pet": "opening models of PET (mlip-export --from pet)",
