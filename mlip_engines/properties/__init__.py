@@ -20,6 +20,7 @@ module                        what it computes
 ``diffusion``                 mean square displacement and diffusion coefficient
 ``flux``                      how fast energy travels, for the thermal conductivity
 ``lindemann``                 fluctuations of distances: whether something melts or falls apart
+``hypervirial``               the configurational temperature of positions, without velocities
 ``thermodynamics``            temperature above that of the bath, enthalpy
 ============================  ==================================================================================
 
@@ -40,6 +41,7 @@ _PUBLIC = {
     "Relaxation": "relaxation",
     "asymmetry": "jacobian",
     "committee_deviation": "deviation",
+    "configurational_temperature": "hypervirial",
     "diffusion_coefficient": "diffusion",
     "enthalpy": "thermodynamics",
     "evaluate_model": "errors",
