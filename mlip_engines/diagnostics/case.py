@@ -35,6 +35,8 @@ class Settings:
     strides: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
     probes: int = 32  # random vectors of stochastic traces
     exact_atoms: int = 200  # up to which the Jacobian is exact
+    linear_atoms: int = 60  # whose harmonic wells linear theory looks at
+    configurations: int = 60  # frames of each run for the configurational temperature
     loops: int = 16
     loop_points: int = 96
     optimisations: int = 10
@@ -54,6 +56,8 @@ def quick(**changes: object) -> Settings:
         "strides": (2, 3, 4, 6, 8, 16),
         "probes": 8,
         "exact_atoms": 24,
+        "linear_atoms": 15,
+        "configurations": 10,
         "loops": 3,
         "loop_points": 32,
         "optimisations": 2,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from mlip_engines.diagnostics.closed_loop import ClosedLoop
+from mlip_engines.diagnostics.configurational_temperature import ConfigurationalTemperature
 from mlip_engines.diagnostics.cost import Cost
 from mlip_engines.diagnostics.diagnostic import (
     Diagnostic,
@@ -16,6 +17,7 @@ from mlip_engines.diagnostics.diagnostic import (
 )
 from mlip_engines.diagnostics.dynamics import Dynamics
 from mlip_engines.diagnostics.jacobian_asymmetry import JacobianAsymmetry
+from mlip_engines.diagnostics.linear_theory import LinearTheory
 from mlip_engines.diagnostics.npt import ConstantPressure
 from mlip_engines.diagnostics.nve import ConstantEnergy
 from mlip_engines.diagnostics.nvt import ConstantTemperature
@@ -87,9 +89,11 @@ DIAGNOSTICS = registered(
         ConstantEnergy(),
         Cost(),
         ConstantTemperature(),
+        ConfigurationalTemperature(),
         ConstantPressure(),
         Structure(),
         Dynamics(),
+        LinearTheory(),
         JacobianAsymmetry(),
         ClosedLoop(),
         Optimisation(),

@@ -21,6 +21,7 @@ module                        what it computes
 ``flux``                      how fast energy travels, for the thermal conductivity
 ``lindemann``                 fluctuations of distances: whether something melts or falls apart
 ``hypervirial``               the configurational temperature of positions, without velocities
+``linear_theory``             what r-RESPA under a thermostat samples in harmonic wells
 ``thermodynamics``            temperature above that of the bath, enthalpy
 ============================  ==================================================================================
 
@@ -35,6 +36,7 @@ Examples
 from mlip_engines.lazy import imported_on_use
 
 _PUBLIC = {
+    "BathedRespa": "linear_theory",
     "Deviation": "deviation",
     "ForceField": "force_field",
     "ModelErrors": "errors",
@@ -49,6 +51,7 @@ _PUBLIC = {
     "find_molecules": "molecules",
     "heat_flux": "flux",
     "jacobian_asymmetry": "jacobian",
+    "linear_molecules": "linear_theory",
     "lindemann_index": "lindemann",
     "loop_work": "work",
     "mean_square_displacement": "diffusion",
@@ -57,6 +60,7 @@ _PUBLIC = {
     "pair_distribution": "radial_distribution",
     "power_spectrum": "velocity_spectrum",
     "relax": "relaxation",
+    "sampling": "linear_theory",
 }
 
 __all__ = sorted(_PUBLIC)

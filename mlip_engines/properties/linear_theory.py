@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from mlip_engines.model.load import LoadedModel
 
 SOFTEST = 10.0  # 1/ps, angular (53 cm^-1): a softer or unstable mode in a frozen liquid is made as stiff as this
-N_ATOMS = 60  # of all molecules together, which is 20 of water
 LARGEST_WHOLE = 50  # atoms of a structure without molecules that is taken as one
 
 
@@ -123,7 +122,9 @@ class Sampling:
     potential: float
 
 
-def linear_molecules(model: LoadedModel, atoms: Atoms, *, seed: int = 1) -> list[LinearMolecule]:
+def linear_molecules(
+    model: LoadedModel, atoms: Atoms, *, n_atoms: int = 60, seed: int = 1
+) -> list[LinearMolecule]:
     """Return the wells of some molecules of a structure; of single atoms, if it is not made of molecules.
 
     Parameters
@@ -131,8 +132,9 @@ def linear_molecules(model: LoadedModel, atoms: Atoms, *, seed: int = 1) -> list
     model : LoadedModel
         With a head for non-conservative forces.
     atoms : ase.Atoms
-        A typical structure, such as the last of a simulation. A coordinate costs about four evaluations; those of 60
-        atoms are taken, of as many molecules.
+        A typical structure, such as the last of a simulation.
+    n_atoms : int
+        In all molecules together, at least one of them. An atom costs about 24 evaluations.
     seed : int
         Which molecules.
 
@@ -155,7 +157,7 @@ def linear_molecules(model: LoadedModel, atoms: Atoms, *, seed: int = 1) -> list
     else:
         groups = [np.array([k]) for k in range(len(atoms))]
     order = np.random.default_rng(seed).permutation(len(groups))
-    n_taken = np.searchsorted(np.cumsum([len(groups[k]) for k in order]), N_ATOMS, side="right")
+    n_taken = np.searchsorted(np.cumsum([len(groups[k]) for k in order]), n_atoms, side="right")
     taken = [groups[k] for k in order[: max(1, int(n_taken))]]
     chosen = np.concatenate(taken)
     rows = {

@@ -16,7 +16,9 @@ KELVIN = 40.0
 HOTTER = {"C": 0.0, "NC": 6.0, "M3": 1.0, "M8": 2.0}  # K above the bath
 FREQUENCY = 5.0  # THz
 EDGE = 10.6  # Å, of the box of argon
-ENGINE_QUESTIONS = "stride nve cost nvt npt structure dynamics physicality".split()
+ENGINE_QUESTIONS = (
+    "stride nve cost nvt configurational_temperature npt structure dynamics physicality".split()
+)
 
 
 class Oscillators:
@@ -123,6 +125,15 @@ def test_temperatures_are_above_the_bath_as_they_should_be(answered):
     assert {r["forces"] for r in runs} == set(HOTTER) and len(runs) == 5 * 4
     for r in runs:
         assert r["excess_K"]["all"] == pytest.approx(HOTTER[r["forces"]], abs=1e-6)
+
+
+def test_configurational_temperatures_are_those_of_the_positions(answered):
+    """The same positions whatever the forces, with amplitudes that belong to a bath far warmer than this one."""
+    runs = answered[0]["parts"]["toy/configurational_temperature"]["runs"]
+    assert [r["forces"] for r in runs] == ["C", "NC", "M3", "M8"]
+    for r in runs:
+        assert r["excess_K"]["Ar"] == pytest.approx(runs[0]["excess_K"]["Ar"], abs=1e-9)
+        assert r["excess_K"]["Ar"] == r["excess_K"]["all"]
 
 
 def test_edge_and_density_are_those_of_the_box(answered):
