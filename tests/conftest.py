@@ -32,6 +32,7 @@ collect_ignore_glob = [
 ]
 # Each in an environment of its own: these packages exclude each other.
 ADAPTED = {
+    "chgnet": "chgnet",
     "graph_pes": "graph_pes",
     "mace": "mace",
     "nequip": "nequip",

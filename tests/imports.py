@@ -17,6 +17,7 @@ PACKAGES = {  # folder: the name under which it is imported
 # Packages whose models the adapters open: the modules inside an adapter may import them, and nothing else may.
 ADAPTED = {
     "allegro",
+    "chgnet",
     "e3nn",
     "graph_pes",
     "mace",
