@@ -82,6 +82,7 @@ CONFINED = {
         "model/neighbors.py",
         "properties/errors.py",
         "readers",
+        "adapters/chgnet/reference.py",
         "adapters/pet/scaling.py",
         "adapters/sevennet/reference.py",
     },
