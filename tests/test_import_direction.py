@@ -57,6 +57,7 @@ ROOMS = {
     ),
     "mlip_train": (
         "__init__",
+        "acceleration",
         "command",
         "recipes",
         "loop",

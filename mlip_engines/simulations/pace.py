@@ -1,0 +1,170 @@
+r"""The fair speed of r-RESPA: the best steps of C and of r-RESPA under the same limits of energy drift and fluctuation.
+
+A speed-up over conservative forces (C) at the inner step flatters r-RESPA, because C conserves energy at longer steps
+too. So both choose freely: C its step, r-RESPA its inner step and its number of inner steps M. Of what stays within
+the same :class:`Limits`, the fastest of each is compared, in seconds per picosecond of simulated time.
+
+The fluctuation is the standard deviation of the total energy about its line, per atom. It falls as one over the square
+root of the number of atoms, so that a limit belongs to a system of one size.
+
+>>> from mlip_engines.simulations.statistics import Estimate
+>>> from mlip_engines.simulations.simulation import CONSERVATIVE, Forces
+>>> limits = Limits(drift_meV_per_atom_per_ps=0.1, fluctuation_meV_per_atom=0.1)
+>>> quiet = Estimate(0.0, 0.01)
+>>> paces = [
+...     Pace(CONSERVATIVE, 1.0, 10.0, quiet, 0.08),          # 10 ms a step of 1 fs: 10 s/ps
+...     Pace(CONSERVATIVE, 2.0, 10.0, quiet, 0.32),          # fluctuates too much
+...     Pace(Forces("respa", 4), 1.0, 16.0, quiet, 0.08),    # 16 ms an outer step of 4 fs: 4 s/ps
+... ]
+>>> fair_gain(paces, limits)
+2.5
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlip_engines.simulations.drift import Conservation
+from mlip_engines.simulations.simulation import Forces
+from mlip_engines.simulations.statistics import Estimate
+
+SECONDS_PER_DAY, PS_PER_NS, MS_PER_S, FS_PER_PS = 86400.0, 1000.0, 1000.0, 1000.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a simulation at constant energy may do to its energy.
+
+    Parameters
+    ----------
+    drift_meV_per_atom_per_ps : float
+    fluctuation_meV_per_atom : float
+
+    Raises
+    ------
+    ValueError
+        If one is not positive.
+    """
+
+    drift_meV_per_atom_per_ps: float = 0.1
+    fluctuation_meV_per_atom: float = 0.1
+
+    def __post_init__(self):
+        for name in ("drift_meV_per_atom_per_ps", "fluctuation_meV_per_atom"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast one choice of forces and steps is, and how well it conserves the energy.
+
+    Parameters
+    ----------
+    forces : Forces
+        Conservative, or r-RESPA with its M.
+    inner_step_fs : float
+        The time step of C.
+    ms_per_outer_step : float
+        With all its inner steps.
+    drift : Estimate, meV/atom/ps
+    fluctuation_meV_per_atom : float
+    stopped : str
+        Why the simulation blew up; empty if it did not.
+    """
+
+    forces: Forces
+    inner_step_fs: float
+    ms_per_outer_step: float
+    drift: Estimate
+    fluctuation_meV_per_atom: float
+    stopped: str = ""
+
+    @classmethod
+    def of(
+        cls, forces: Forces, inner_step_fs: float, ms_per_outer_step: float, found: Conservation
+    ) -> Pace:
+        """Return the pace of runs whose conservation has been measured."""
+        fluctuation = found.fluctuation_meV_per_atom
+        return cls(
+            forces, inner_step_fs, ms_per_outer_step, found.drift, fluctuation, found.stopped
+        )
+
+    @property
+    def outer_step_fs(self) -> float:
+        """The step after which the energy is known."""
+        return self.forces.inner_steps * self.inner_step_fs
+
+    @property
+    def seconds_per_ps(self) -> float:
+        """Time that a simulated picosecond takes."""
+        return self.ms_per_outer_step / MS_PER_S * FS_PER_PS / self.outer_step_fs
+
+    @property
+    def ns_per_day(self) -> float:
+        """Simulated nanoseconds in a day."""
+        return SECONDS_PER_DAY / (PS_PER_NS * self.seconds_per_ps)
+
+    @property
+    def label(self) -> str:
+        """What tables and figures call it."""
+        if self.forces.kind == "conservative":
+            return f"C, {self.inner_step_fs:g} fs"
+        return f"{self.inner_step_fs:g} fs x {self.forces.inner_steps}"
+
+    def verdict(self, limits: Limits) -> str:
+        """Say whether it stays within the limits, beyond what the error of its drift explains.
+
+        Returns
+        -------
+        str
+            ``passes``, ``fails``, or ``undecided`` where the error of the drift reaches across the limit: a longer
+            simulation would tell.
+        """
+        drift = abs(self.drift.value)
+        error = self.drift.error if math.isfinite(self.drift.error) else 0.0
+        limit = limits.drift_meV_per_atom_per_ps
+        if self.stopped or not math.isfinite(drift) or drift - error > limit:
+            return "fails"
+        if not self.fluctuation_meV_per_atom <= limits.fluctuation_meV_per_atom:
+            return "fails"
+        return "passes" if drift + error <= limit else "undecided"
+
+
+def respa_ms(inner_steps: int, conservative_ms: float, non_conservative_ms: float) -> float:
+    """Return the time of an outer step: one full evaluation, which has the inner force with it, and M - 1 cheap ones.
+
+    Parameters
+    ----------
+    inner_steps : int
+    conservative_ms, non_conservative_ms : float
+        Of a step of C and of NC.
+    """
+    return conservative_ms + (inner_steps - 1) * non_conservative_ms
+
+
+def fastest(paces: Iterable[Pace], limits: Limits, kind: str) -> Pace | None:
+    """Return the fastest of the paces of one kind of forces that pass, None if none does.
+
+    Parameters
+    ----------
+    paces : iterable of Pace
+    limits : Limits
+    kind : {"conservative", "respa"}
+    """
+    passing = [p for p in paces if p.forces.kind == kind and p.verdict(limits) == "passes"]
+    return min(passing, key=lambda pace: pace.seconds_per_ps, default=None)
+
+
+def fair_gain(paces: Iterable[Pace], limits: Limits) -> float:
+    """Return how many times faster r-RESPA's best is than C's best under the same limits.
+
+    NaN if either has nothing within the limits.
+    """
+    paces = list(paces)
+    c, respa = (fastest(paces, limits, kind) for kind in ("conservative", "respa"))
+    if c is None or respa is None:
+        return float("nan")
+    return c.seconds_per_ps / respa.seconds_per_ps

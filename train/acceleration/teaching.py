@@ -1,0 +1,168 @@
+"""Labels from the model, and an inner network that learns them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+
+from mlip_engines.labels.labelling import label, write_labelled
+from mlip_engines.model.load import LoadedModel
+from mlip_train.acceleration.sizes import Size
+from mlip_train.loop.run import train
+from mlip_train.loss_weights import LossWeights
+from mlip_train.recipe import Recipe, Stage
+
+DISPLACEMENT = 0.03  # Å, of copies: they show how forces change along stiff bonds
+HELD_OUT = 12  # one structure in so many is kept for validation, and one for the test
+FEWEST = 6  # structures, or there is nothing to hold out
+
+
+def label_frames(
+    model: LoadedModel,
+    frames: list[Atoms],
+    choose: Callable[[list[Atoms]], list[int]],
+    output: Path,
+    seed: int,
+) -> int:
+    """Write frames with the energy and the forces of a model, and a displaced copy of some of them.
+
+    Parameters
+    ----------
+    model : LoadedModel
+    frames : list of ase.Atoms
+        ``info["start"]`` stays with them and with their copies.
+    choose : callable
+        Is given the labelled frames and returns the indices of those that get a copy.
+    output : Path
+        Extended XYZ.
+    seed : int
+        Of the displacements.
+
+    Returns
+    -------
+    int
+        How many structures were labelled.
+    """
+    random = np.random.default_rng(seed)
+    with _quietly(output.with_suffix(".log")):
+        labelled = list(_labelled(model, frames))
+        copies = []
+        for k in choose(labelled):
+            copy = frames[k].copy()
+            copy.positions += random.normal(scale=DISPLACEMENT, size=copy.positions.shape)
+            copies.append(copy)
+        labelled += _labelled(model, copies)
+        write_labelled(output, labelled, len(labelled))
+    return len(labelled)
+
+
+def _labelled(model: LoadedModel, frames: list[Atoms]) -> Iterator[Atoms]:
+    for frame, found in zip(frames, label(model, frames), strict=True):
+        found.info["start"] = frame.info.get("start", 0)
+        yield found
+
+
+def gather(files: list[Path], output: Path) -> int:
+    """Put files of labelled structures together; return how many structures there are.
+
+    Raises
+    ------
+    ValueError
+        If there are too few to hold some out.
+    """
+    structures = [atoms for path in files for atoms in ase.io.read(path, ":", format="extxyz")]
+    if len(structures) < FEWEST:
+        raise ValueError(
+            f"expected at least {FEWEST} labelled structures to train on, got {len(structures)}; give more --minutes"
+        )
+    draft = output.with_suffix(".partial")
+    ase.io.write(draft, structures, format="extxyz")
+    draft.replace(output)
+    return len(structures)
+
+
+def inner_recipe(
+    name: str,
+    size: Size,
+    model: LoadedModel,
+    symbols: list[str],
+    n_structures: int,
+    n_atoms: int,
+    minutes: float,
+    *,
+    is_first: bool,
+    seed: int,
+) -> Recipe:
+    """Return the recipe of an inner network: direct forces only, for a number of minutes.
+
+    Parameters
+    ----------
+    name : str
+    size : Size
+    model : LoadedModel
+        The teacher.
+    symbols : list of str
+    n_structures : int
+    n_atoms : int
+        Of the largest structure.
+    minutes : float
+    is_first : bool
+        Whether the network begins with random weights.
+    seed : int
+    """
+    held_out = max(1, n_structures // HELD_OUT)
+    stage = Stage(
+        "direct",
+        epochs=100_000,  # more than the minutes allow
+        learning_rate=0.003 if is_first else 0.0015,
+        weights=LossWeights(energy=0.0, non_conservative=1.0),
+        budget_minutes=minutes,
+    )
+    return Recipe(
+        name,
+        [stage],
+        network=size.settings(symbols, model.metadata.cutoff),
+        n_validation=held_out,
+        n_test=held_out,
+        seed=seed,
+        batch_atoms=max(n_atoms, 64),
+        average_decay=0.999,
+        validate_every=max(1, 2000 // n_structures),
+        metadata={
+            "licence": model.metadata.licence,
+            "citation": model.metadata.citation,
+            "source": f"labelled by {model.metadata.name}, on structures of its own dynamics",
+        },
+    )
+
+
+def teach(recipe: Recipe, data: Path, folder: Path, start: Path | None) -> Path:
+    """Train an inner network, or go on with a training that was interrupted; return its checkpoint.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    data : Path
+    folder : Path
+        Of the run; what it prints goes into ``training.log`` beside it.
+    start : Path, optional
+        Checkpoint of a network of the same size to start from.
+    """
+    checkpoint = folder / "checkpoint.pt"
+    resume = checkpoint.exists()
+    with _quietly(folder.with_suffix(".log")):
+        train(recipe, data, folder, start=start, resume=resume)
+    return checkpoint
+
+
+@contextlib.contextmanager
+def _quietly(log: Path):
+    """Send what is printed to a file: bars and tables of a part would drown the progress of the whole."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        yield
