@@ -24,7 +24,8 @@ from mlip_train.acceleration.sizes import Price
 
 CONSERVATIVE_STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # in units of the inner step
 INNER_STEPS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-LONGER_INNER = (1.5, 2.0)  # times the inner step; tried where they pay
+FIRST_INNER_STEPS = 4
+LONGER_INNER = (1.5, 2.0, 2.5, 3.0)  # times the inner step; tried where they pay
 WORTH = 1.05  # times faster, from which on a longer inner step pays
 FEWEST_OUTER_STEPS = 80  # of a simulation, for a drift with an error
 LONGER = 3.0  # times the simulation if the drift is undecided
@@ -79,34 +80,49 @@ class Climb:
         return found
 
     def conservative(self, inner_step_fs: float) -> list[Pace]:
-        """Lengthen the step of C until it fails."""
-        return self._until_failure([(CONSERVATIVE, inner_step_fs * x) for x in CONSERVATIVE_STEPS])
+        """Find how long a step of C may be."""
+        choices = [(CONSERVATIVE, inner_step_fs * x) for x in CONSERVATIVE_STEPS]
+        return self._search(choices, 0)
 
-    def respa(self, inner_step_fs: float, c_steps: list[Pace]) -> list[Pace]:
-        """Raise M until it fails; then try longer inner steps that C could do with, where they would pay."""
-        paces = self._until_failure([(Forces("respa", m), inner_step_fs) for m in INNER_STEPS])
+    def respa(self, inner_step_fs: float, c_paces: list[Pace]) -> list[Pace]:
+        """Find how large M may be; then try longer inner steps that C could do with, where they would pay."""
+        choices = [(Forces("respa", m), inner_step_fs) for m in INNER_STEPS]
+        paces = self._search(choices, INNER_STEPS.index(FIRST_INNER_STEPS))
+        c_best = fastest(c_paces, self.limits, "conservative")
         for factor in LONGER_INNER:
             best = fastest(paces, self.limits, "respa")
             step = factor * inner_step_fs
-            is_calm = any(
-                p.inner_step_fs == step and p.verdict(self.limits) == "passes" for p in c_steps
-            )
-            if best is None or not is_calm:
+            if best is None or c_best is None or step > c_best.inner_step_fs:
                 break
             m = max(2, int(best.outer_step_fs / step))
             ms = respa_ms(m, self.price.conservative_ms, self.price.non_conservative_ms)
             if best.seconds_per_ps / (ms / (m * step)) < WORTH:
-                break
-            paces += self._until_failure([(Forces("respa", k), step) for k in (m, m + 1, m + 2)])
+                continue
+            for k in (m, m + 1, m + 2):
+                paces.append(self.pace(Forces("respa", k), step))
+                if paces[-1].verdict(self.limits) == "fails":
+                    break
         return paces
 
-    def _until_failure(self, choices: list[tuple[Forces, float]]) -> list[Pace]:
-        paces = []
-        for forces, step in choices:
-            paces.append(self.pace(forces, step))
-            if paces[-1].verdict(self.limits) == "fails":
-                break
-        return paces
+    def _search(self, choices: list[tuple[Forces, float]], first: int) -> list[Pace]:
+        """Find the last of ever longer steps that does not fail, by doubling and halving; return all that was tried.
+
+        It takes for granted that beyond a step that fails all others do. A resonance may be narrower than that, but
+        then nobody should simulate beyond it either.
+        """
+        found: dict[int, Pace] = {}
+        good, bad, place = -1, len(choices), first
+        while good + 1 < bad:
+            found[place] = self.pace(*choices[place])
+            if found[place].verdict(self.limits) == "fails":
+                bad = place
+            else:
+                good = place
+            if bad < len(choices):
+                place = (good + bad) // 2
+            else:
+                place = min(2 * good + 2, len(choices) - 1)
+        return [found[k] for k in sorted(found)]
 
     def _pace(self, forces: Forces, inner_step_fs: float, picoseconds: float) -> Pace:
         outer = forces.inner_steps * inner_step_fs

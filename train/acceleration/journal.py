@@ -71,6 +71,10 @@ class Journal:
             self._save()
         return steps[name]
 
+    def __contains__(self, name: str) -> bool:
+        """Return whether a step is done."""
+        return name in self._state["steps"]
+
     @property
     def minutes_used(self) -> float:
         """Of all runs in this folder; a step that was interrupted does not count."""

@@ -87,7 +87,13 @@ def limited_by(summary: Summary) -> str:
         )
     share = (pace.forces.inner_steps - 1) / best.price.ratio
     words = []
-    beyond = [p for p in best.paces if p.outer_step_fs > pace.outer_step_fs]
+    beyond = [
+        p
+        for p in best.paces
+        if p.inner_step_fs == pace.inner_step_fs
+        and p.outer_step_fs > pace.outer_step_fs
+        and p.verdict(limits) != "passes"
+    ]
     if beyond:
         p = min(beyond, key=lambda other: other.outer_step_fs)
         if p.stopped:
@@ -135,10 +141,10 @@ def words(summary: Summary) -> list[str]:
     ]
     if c is not None:
         sentences.append(
-            f"That is {summary.gain:.2f} times as fast as C at its best step within the same limits, "
-            f"{c.inner_step_fs:g} fs ({c.seconds_per_ps:.3g} s/ps), {number(summary.gain_at_equal_fluctuation)} times as fast as C at the "
-            "longest step that fluctuates no more, and "
-            f"{best.price.speed_up(pace.forces.inner_steps):.2f} times as fast as C at the inner step."
+            f"That is {summary.gain:.2f} times as fast as C at its best step within the same limits "
+            f"({c.inner_step_fs:g} fs, {c.seconds_per_ps:.3g} s/ps), "
+            f"{number(summary.gain_at_equal_fluctuation)} times as fast as C at the longest step that fluctuates no "
+            f"more, and {best.price.speed_up(pace.forces.inner_steps):.2f} times as fast as C at the inner step."
         )
     sentences.append(limited_by(summary))
     return sentences
@@ -190,9 +196,9 @@ def _elements(summary: Summary, folder: Path, title: str) -> list[str]:
         elements.heading("Speed against drift"),
         elements.paragraph(
             f"Simulations at constant energy of structure 0 ({len(request.structures[0])} atoms), all from one state "
-            f"at about {request.hottest_K:g} K. Limits: drift {request.limits.drift_meV_per_atom_per_ps:g} meV/atom/ps, "
-            f"fluctuation of the energy {request.limits.fluctuation_meV_per_atom:g} meV/atom. Times are those of steps "
-            "of C and of the inner force, measured in turns."
+            f"at about {request.hottest_K:g} K. Limits: drift {request.limits.drift_meV_per_atom_per_ps:g} "
+            f"meV/atom/ps, fluctuation of the energy {request.limits.fluctuation_meV_per_atom:g} meV/atom. Times are "
+            "those of steps of C and of the inner force, measured in turns."
         ),
         elements.figure(
             png(_front(summary)), "Seconds per simulated picosecond against the size of the drift."

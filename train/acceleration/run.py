@@ -68,12 +68,10 @@ def accelerate(request: Request, folder: Path, say: Callable[[str], None] = prin
     while len(outcomes) < MOST_ROUNDS:
         number = len(outcomes) + 1
         last = _latest(outcomes)
-        minutes = journal.once(
-            f"round {number}: begin",
-            lambda: _minutes_of_round(request, journal, is_first=not outcomes),  # noqa: B023
-        )
-        if minutes == 0.0:
+        begin = f"round {number}: begin"
+        if outcomes and begin not in journal and not _is_time_for(request, journal):
             break
+        minutes = journal.once(begin, lambda: _minutes_of_round(request, journal))
         outcome, known = run_round(number, request, journal, price, hoped, minutes, last, reference)
         outcomes.append(outcome)
         carried = outcome.best(request)
@@ -84,7 +82,7 @@ def accelerate(request: Request, folder: Path, say: Callable[[str], None] = prin
         hoped = carried.forces.inner_steps if carried is not None else 2
         price = next_size(prices, price.size, hoped)
     best = _best(outcomes, request)
-    others = _elsewhere(request, journal, best, known)
+    others = _elsewhere(request, journal, best)
     summary = Summary(request, prices, known.paces, outcomes, best, others, journal.minutes_used)
     _write_model(summary, folder)
     write_report(summary, folder)
@@ -103,13 +101,15 @@ def _prices(request: Request, journal: Journal) -> list[dict[str, Any]]:
     return [price.as_dict() for price in found]
 
 
-def _minutes_of_round(request: Request, journal: Journal, *, is_first: bool) -> float:
-    """Return the minutes of the next round, 0 if too few are left for one."""
-    wanted = ROUND * request.minutes
-    if is_first:  # at least one, whatever the prices took
-        return wanted
-    left = journal.minutes_left
-    return 0.0 if left < 0.5 * wanted else min(wanted, left)
+def _is_time_for(request: Request, journal: Journal) -> bool:
+    """Return whether the minutes that are left are enough for another round."""
+    return journal.minutes_left >= 0.5 * ROUND * request.minutes
+
+
+def _minutes_of_round(request: Request, journal: Journal) -> float:
+    """Return the minutes of the next round: never less than half of a share, for the first whatever prices took."""
+    share = ROUND * request.minutes
+    return min(share, max(0.5 * share, journal.minutes_left))
 
 
 def _reference(
@@ -174,9 +174,7 @@ def _tell(outcome: Outcome, carried: Pace | None, journal: Journal) -> None:
     )
 
 
-def _elsewhere(
-    request: Request, journal: Journal, best: Outcome, known: Reference
-) -> dict[str, Pace]:
+def _elsewhere(request: Request, journal: Journal, best: Outcome) -> dict[str, Pace]:
     """Try what was found from the other starts: one small network may not serve them all."""
     pace = best.best(request)
     folder = journal.folder / f"round_{best.number}"
@@ -200,7 +198,7 @@ def _elsewhere(
             found[name] = pace_as_dict(climb.pace(pace.forces, pace.inner_step_fs))
         return found
 
-    found = journal.once("elsewhere", measure)
+    found = journal.once(f"round {best.number}: elsewhere", measure)
     return {name: pace_from_dict(values) for name, values in found.items()}
 
 

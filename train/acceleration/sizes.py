@@ -21,7 +21,12 @@ from mlip_engines.simulations.pace import respa_ms
 from mlip_train.acceleration.outer import has_short_range, open_outer
 from mlip_train.networks import build_network, complete_settings
 
-TURNS, STEPS = 3, 8  # of a measurement of time
+TURNS = 4  # of a measurement of time
+FEWEST_STEPS, MOST_STEPS, STEPS_MS = (
+    8,
+    200,
+    2000.0,
+)  # of C in a turn: so many, or as many as take so long
 # The energy is so much dearer than what M - 1 inner steps cost that a larger network is worth trying.
 CHEAP = 0.25
 
@@ -122,9 +127,12 @@ def measure_price(
     with_inner(model, untrained, symbols, path, size.name)
     engine = make_engine("lammps", path)
     choices = [CONSERVATIVE, NON_CONSERVATIVE]
-    times = engine.time_steps(choices, atoms, step_fs, STEPS, TURNS)
+    rough = engine.time_steps([CONSERVATIVE], atoms, step_fs, FEWEST_STEPS, 1)["C"][0]
+    steps = int(min(MOST_STEPS, max(FEWEST_STEPS, STEPS_MS / max(rough, 1e-3))))
+    times = engine.time_steps(choices, atoms, step_fs, steps, TURNS)
     path.unlink()
-    c, nc = (float(np.nanmedian(times[forces.file_name])) for forces in choices)
+    # the shortest: whatever else the machine does can only make a turn longer
+    c, nc = (float(np.nanmin(times[forces.file_name])) for forces in choices)
     return Price(size.name, c, nc)
 
 
