@@ -99,8 +99,8 @@ class LinearTheory(ModelDiagnostic):
                 ["The model has no head for non-conservative forces, so there is no outer step."]
             )
         caption = (
-            "Configurational temperature of the element that is furthest from the bath. Lines end where the outer step "
-            "is unstable or the temperature leaves the figure. The grey band is the limit."
+            "Configurational temperature of the element that is furthest from the bath. Steps "
+            "that are unstable have no point. The grey band is the limit."
         )
         return Section([_words(v)], [_table(v)], [(caption, _figure(v))])
 

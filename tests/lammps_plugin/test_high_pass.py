@@ -95,7 +95,9 @@ def drift_matrix(g: float, a: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("style", "inner_steps"), [("", 1), ("run_style respa 2 3\n", 3)], ids=["verlet", "respa"]
+    ("style", "inner_steps"),
+    [("", 1), ("run_style respa 2 3\n", 3), ("run_style respa 3 2 3\n", 6)],
+    ids=["verlet", "respa", "three levels"],
 )
 @pytest.mark.parametrize("units", ["metal", "real"])
 def test_free_motion_decays_as_the_matrix_exponential(tmp_path, style, inner_steps, units):
@@ -193,6 +195,39 @@ def test_without_friction_it_is_fix_nve(models, tmp_path):
         found.append(read_dump(tmp_path / f"{name}.dump")[-1][:, 1:])
     assert np.abs(found[0][:, :3] - argon(size=2).positions).max() > 0.1
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=TOLERANCE["float64"].position)
+
+
+def test_sub_styles_as_levels_give_the_same_trajectory(models, tmp_path):
+    """After a minimisation, which the fix takes no part in."""
+    one = f"pair_style mlip\npair_coeff * * {models['argon']} Ar"
+    two = "pair_style hybrid/overlay mlip forces non_conservative mlip forces correction\n"
+    two += "".join(f"pair_coeff * * mlip {k} {models['argon']} Ar\n" for k in (1, 2))
+    start = f"{LIGHT}minimize 0 0 3 100\nreset_timestep 0\n"
+    found = []
+    for style, levels in ((one, RESPA), (two, "run_style respa 2 4 hybrid 1 2\n")):
+        run(
+            tmp_path,
+            f"{start}{levels}run 20\n{FINAL.format(name='last')}",
+            argon(size=2),
+            style=style,
+        )
+        found.append(read_dump(tmp_path / "last.dump")[-1][:, 1:])
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=TOLERANCE["float64"].position)
+
+
+def test_random_numbers_differ_between_all_inner_steps(tmp_path):
+    """Strong friction: each innermost step draws velocities anew, and free atoms diffuse as these are independent."""
+    outer = 0.012
+    fix = "fix move all nve/mlip/highpass 300 300 3 friction 1e7 light_mass 0.1\n"
+    commands = f"run_style respa 3 2 3\n{fix}{EVERY_STEP}run 300\n"
+    atoms = far_apart()
+    run(tmp_path, commands, atoms, timestep=outer)
+    x = np.array(read_dump(tmp_path / "all.dump"))[:, :, 1:4]
+    # half a drift with the velocity before each draw, half with the one after: h (v_0/2 + v_1 + ... + v_5 + v_6/2)
+    h = outer / 6
+    expected = 5.5 * h**2 * ase.units.kB * 300 / atoms.get_masses()[0] * VELOCITY**2
+    steps = np.diff(x, axis=0)[1:]
+    assert steps.var() == pytest.approx(expected, rel=6 * np.sqrt(2 / steps.size))
 
 
 def test_atoms_outside_the_group_stay_where_they_are(tmp_path):
