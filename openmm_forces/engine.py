@@ -25,7 +25,7 @@ class OpenmmEngine:
     """OpenMM with ``openmm_forces``; positions and cells come back in the orientation of OpenMM."""
 
     name: ClassVar[str] = "openmm"
-    ensembles: ClassVar[tuple[str, ...]] = ("nve", "langevin", "svr", "npt")
+    ensembles: ClassVar[tuple[str, ...]] = ("nve", "langevin", "svr", "high_pass", "npt")
 
     def __init__(self, model: Path):
         if importlib.util.find_spec("openmm") is None:

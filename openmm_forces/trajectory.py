@@ -29,6 +29,7 @@ from openmm_forces.evaluations import conservative_state, evaluation_counts
 from openmm_forces.integrators import (
     BussiIntegrator,
     RespaBussiIntegrator,
+    RespaHighPassLangevinIntegrator,
     RespaIntegrator,
     RespaLangevinIntegrator,
 )
@@ -59,6 +60,10 @@ class ConservativeBussiIntegrator(_Conservative, RespaBussiIntegrator):
     """Velocity Verlet with conservative forces and stochastic velocity rescaling, for one inner step."""
 
 
+class ConservativeHighPassIntegrator(_Conservative, RespaHighPassLangevinIntegrator):
+    """BAOAB with conservative forces and the bath with memory, for one inner step."""
+
+
 class _NonConservativeKick:
     """Both kicks of a step with the non-conservative forces alone: no r-RESPA, for comparison."""
 
@@ -78,6 +83,15 @@ class NonConservativeLangevinIntegrator(_NonConservativeKick, RespaLangevinInteg
     """BAOAB with non-conservative forces; states between steps are conservative."""
 
 
+class NonConservativeHighPassIntegrator(_NonConservativeKick, RespaHighPassLangevinIntegrator):
+    """BAOAB with non-conservative forces and the bath with memory; states between steps are conservative."""
+
+
+_HIGH_PASS = {
+    "respa": RespaHighPassLangevinIntegrator,
+    "conservative": ConservativeHighPassIntegrator,
+    "non_conservative": NonConservativeHighPassIntegrator,
+}
 _INTEGRATORS = {  # without a bath, with friction and noise, with velocity rescaling
     "respa": (RespaIntegrator, RespaLangevinIntegrator, RespaBussiIntegrator),
     "conservative": (
@@ -104,6 +118,10 @@ def make_integrator(simulation: Simulation) -> openmm.Integrator:
     s, m = simulation, simulation.forces.inner_steps
     step, temperature = s.outer_step_fs * unit.femtosecond, s.temperature_K * unit.kelvin
     tau = s.time_constant_fs * unit.femtosecond
+    if s.ensemble == "high_pass":
+        per_ps = unit.picosecond**-1
+        bath = (s.high_pass_friction * per_ps, s.memory_rate * per_ps, 1.0 / tau)
+        return _HIGH_PASS[simulation.forces.kind](temperature, step, m, *bath)
     verlet, langevin, bussi = _INTEGRATORS[simulation.forces.kind]
     if s.ensemble == "nve":
         return verlet(step, m)
@@ -113,7 +131,7 @@ def make_integrator(simulation: Simulation) -> openmm.Integrator:
         if bussi is BussiIntegrator:
             return bussi(temperature, tau, step)
         return bussi(temperature, tau, step, m)
-    raise ValueError(f"expected nve, langevin, svr or npt, got {s.ensemble}")
+    raise ValueError(f"expected nve, langevin, svr, high_pass or npt, got {s.ensemble}")
 
 
 class TrajectoryRun:

@@ -13,7 +13,11 @@ from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
 if TYPE_CHECKING:
     from ase import Atoms
 
-MOMENTUM_IS_FREE = ("langevin", "gle")  # ensembles whose thermostat moves the centre of mass
+MOMENTUM_IS_FREE = (
+    "langevin",
+    "gle",
+    "high_pass",
+)  # ensembles whose thermostat moves the centre of mass
 
 
 def species_of(atoms: Atoms) -> list[str]:

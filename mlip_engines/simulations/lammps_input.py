@@ -195,6 +195,9 @@ def _movers(s: Simulation, first: int) -> list[str]:
         # White noise through fix gle too: fix langevin is not exact where the step is not short
         # against the time constant, as it is not at 10 fs under r-RESPA.
         return [f"fix move all gle 1 {bath} {noise} gle.A"]
+    if s.ensemble == "high_pass":
+        rates = f"high_pass_friction {s.high_pass_friction} memory_rate {s.memory_rate}"
+        return [f"fix move all nve/mlip/highpass {bath} {noise} {rates} friction {1.0 / tau}"]
     if s.ensemble == "nph":
         return [f"fix move all nph {piston}"]
     return [f"fix move all npt temp {bath} {tau} {piston}"]

@@ -14,10 +14,12 @@ _POSITIVE = (
     "inner_step_fs",
     "temperature_K",
     "time_constant_fs",
+    "high_pass_friction",
+    "memory_rate",
     "pressure_time_constant_fs",
     "row_every_fs",
 )
-ENSEMBLES = ("nve", "rescaled", "langevin", "svr", "gle", "nph", "npt")
+ENSEMBLES = ("nve", "rescaled", "langevin", "svr", "gle", "high_pass", "nph", "npt")
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,18 @@ class Simulation:
         ``nve``; ``rescaled``, NVE with the velocities rescaled in every step so that the conservative
         energy stays what it was; ``langevin`` (white noise), ``svr`` (stochastic velocity rescaling)
         and ``gle`` (a high-pass generalised Langevin equation, see
-        :func:`mlip_engines.simulations.thermostats.high_pass_matrix`); ``nph`` and ``npt`` (isotropic).
+        :func:`mlip_engines.simulations.thermostats.high_pass_matrix`); ``high_pass``, the same kind of bath in every
+        inner step and on light atoms only, for averages with outer steps beyond the resonance; ``nph`` and ``npt``
+        (isotropic).
     inner_step_fs : float
         The time step, and with r-RESPA that of the inner loop.
     temperature_K : float
         Of the initial velocities and of the bath.
     time_constant_fs : float
-        Of the thermostat.
+        Of the thermostat; of ``high_pass``, that of its friction without memory.
+    high_pass_friction, memory_rate : float, 1/ps
+        Of the bath of ``high_pass`` on atoms up to 4.5 g/mol. The defaults are for hydrogens of 3 to 4 g/mol; with
+        natural hydrogens take 500 and 200.
     pressure_bar, pressure_time_constant_fs : float
         Of the barostat.
     non_conservative_stress : bool
@@ -106,6 +113,8 @@ class Simulation:
     inner_step_fs: float = 0.5
     temperature_K: float = 300.0
     time_constant_fs: float = 100.0
+    high_pass_friction: float = 200.0
+    memory_rate: float = 100.0
     pressure_bar: float = 1.0
     pressure_time_constant_fs: float = 500.0
     non_conservative_stress: bool = False

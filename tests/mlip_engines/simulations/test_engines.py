@@ -13,6 +13,7 @@ from mlip_engines import MlipCalculator
 from mlip_engines.simulations.child_process import child_process
 from mlip_engines.simulations.drift import energy_drift
 from mlip_engines.simulations.engine import EngineError, initial_state, make_engine
+from mlip_engines.simulations.kinetics import temperatures
 from mlip_engines.simulations.simulation import (
     CONSERVATIVE,
     NON_CONSERVATIVE,
@@ -77,8 +78,6 @@ def test_energies_and_counts(engine, argon, tmp_path):
     [("langevin", NON_CONSERVATIVE), ("svr", Forces("respa", 2))],
 )
 def test_thermostats_reach_their_temperature(engine, argon, tmp_path, ensemble, forces):
-    from mlip_engines.simulations.kinetics import temperatures
-
     simulation = Simulation(
         forces,
         2.0,
@@ -234,6 +233,22 @@ def test_a_high_pass_thermostat_runs_under_respa(argon_model, argon, tmp_path):
     # argon has no motions above 1000 / cm: the thermostat hardly acts, the energy stays
     total = run.potential_eV + run.kinetic_eV.sum(axis=1)
     assert np.ptp(total) < 0.2 * np.ptp(run.potential_eV)
+
+
+@pytest.mark.parametrize("forces", [CONSERVATIVE, NON_CONSERVATIVE, Forces("respa", 2)])
+def test_a_high_pass_bath_in_every_inner_step_holds_light_atoms(engine, argon, tmp_path, forces):
+    """Positions and velocities from the frames; with forces of an energy, the energy less the heat stays."""
+    light = argon.copy()
+    light.set_masses(np.full(len(argon), 4.0))
+    settings = {**SHORT, "temperature_K": 60.0, "row_every_fs": 16.0, "chunks": 1}
+    simulation = Simulation(forces, 2.0, ensemble="high_pass", time_constant_fs=100.0, **settings)
+    run = engine.run(simulation, light, tmp_path)
+    series = temperatures(light, run, "high_pass")["all"]
+    assert series[len(series) // 3 :].mean() == pytest.approx(60.0, rel=0.12)
+    heat = run.potential_eV + run.kinetic_eV.sum(axis=1) - run.conserved_eV
+    assert np.ptp(heat) > 0.1
+    if forces != NON_CONSERVATIVE:
+        assert np.ptp(run.conserved_eV) < 0.05 * np.ptp(heat)
 
 
 @pytest.mark.lammps
