@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from mlip_engines.labels.agreement import agreement_warnings
 from mlip_engines.labels.energies import energy_warnings
 from mlip_engines.labels.forces import consistency_warnings, force_warnings
 from mlip_engines.labels.geometry import check_geometry, implausible_lengths
@@ -106,7 +107,8 @@ def check_labels(
     -------
     list of str
         One sentence each, on: some structures with stress and some without, stress of an unlikely sign or size,
-        outliers of forces and energy, energies that are not extensive, forces that do not look like eV/Å.
+        outliers of forces and energy, energies that are not extensive, forces that do not look like eV/Å, energies,
+        forces and stresses that do not belong together.
 
     Raises
     ------
@@ -116,10 +118,15 @@ def check_labels(
     names = np.arange(len(structures)) if indices is None else np.asarray(indices)
     for k, atoms in zip(names.tolist(), structures, strict=True):
         check_presence(atoms, place(atoms, k, source))
+    of_neighbours = consistency_warnings(structures)
+    together, is_stress_settled = agreement_warnings(
+        structures, names, with_energies=not of_neighbours
+    )
     warnings = [
-        *stress_warnings(structures, names),
+        *stress_warnings(structures, names, with_trend=not is_stress_settled),
         *force_warnings(structures, names),
         *energy_warnings(structures, names),
-        *consistency_warnings(structures),
+        *of_neighbours,
+        *together,
     ]
     return [f"{source}: {warning}" for warning in warnings]

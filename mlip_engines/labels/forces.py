@@ -21,6 +21,7 @@ _FORCE_UNITS = {
     "kJ/mol/Å": EV_TO_KJ_PER_MOL,
     "kJ/mol/nm": 10.0 * EV_TO_KJ_PER_MOL,
     "meV/Å": 1000.0,
+    "eV/Å, but the energies like hartree": ase.units.Hartree,
     "eV/Å, but of the gradient, which has the other sign": -1.0,
 }  # 1 eV/Å in other units
 

@@ -9,11 +9,23 @@ from mlip_engines.labels.places import listed
 from mlip_engines.readers.ase_file import VIRIAL_KEYS
 from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_GPA
 
+NEAR_VOLUMES = 0.12  # fraction of the median volume per atom
 PLAUSIBLE_BULK_MODULI = (0.05, 1000.0)  # GPa; solid argon has 2, diamond 440
 
 
-def stress_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
-    """Return warnings about labels of stress; ``names`` are the indices of the structures in their file."""
+def stress_warnings(
+    structures: list[Atoms], names: np.ndarray, *, with_trend: bool = True
+) -> list[str]:
+    """Return warnings about labels of stress.
+
+    Parameters
+    ----------
+    structures : list of ase.Atoms
+    names : (S,) array of int
+        Their indices in their file.
+    with_trend : bool
+        Whether sign and unit are judged by how stress goes with the volume; not needed where the forces have told.
+    """
     has_stress = np.array(["stress" in atoms.calc.results for atoms in structures])
     is_periodic = np.array([atoms.pbc.all() for atoms in structures])
     warnings = []
@@ -43,7 +55,7 @@ def stress_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
     used = [
         a for a, has, full in zip(structures, has_stress, is_periodic, strict=True) if has and full
     ]
-    return warnings + _bulk_modulus_warnings(used)
+    return [*warnings, *_bulk_modulus_warnings(used)] if with_trend else warnings
 
 
 def _bulk_modulus_warnings(structures: list[Atoms]) -> list[str]:
@@ -53,6 +65,12 @@ def _bulk_modulus_warnings(structures: list[Atoms]) -> list[str]:
         counts = np.bincount(atoms.numbers, minlength=119) / len(atoms)
         groups.setdefault(tuple(counts.round(6)), []).append(atoms)
     largest = max(groups.values(), key=len, default=[])
+    if len(largest) < 10:
+        return []
+    volume = np.array([atoms.get_volume() / len(atoms) for atoms in largest])
+    # Surfaces and vacancies have volume without stress.
+    near = np.abs(volume / np.median(volume) - 1.0) < NEAR_VOLUMES
+    largest = [atoms for atoms, is_near in zip(largest, near, strict=True) if is_near]
     if len(largest) < 10:
         return []
     log_volume = np.log([atoms.get_volume() / len(atoms) for atoms in largest])
