@@ -174,7 +174,8 @@ class RespaHighPassLangevinIntegrator(HighPassThermostat, RespaIntegrator):
 
     A correction every few femtoseconds resonates with the vibrations of hydrogen and heats them. This thermostat takes
     that heat out where it enters, in fast motion of light particles, and leaves slow motion, such as diffusion,
-    nearly alone. Outer steps of 8 fs were measured (docs/openmm.md). Vibrations are damped, so it gives no spectra.
+    nearly alone. Outer steps up to 16 fs were measured (docs/measurements/long_steps.md). Vibrations are damped, so it
+    gives no spectra.
 
     One outer step dt with M inner steps h = dt/M::
 
