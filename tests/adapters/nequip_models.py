@@ -41,9 +41,8 @@ training_module:
   model: {model}
 global_options: {{allow_tf32: false}}
 """
-_COMMON = (
-    "type_names: {types}, seed: 1, r_max: 4.0, avg_num_neighbors: 10.0, l_max: 1, num_layers: 2"
-)
+_ANY = "type_names: {types}, seed: 1, r_max: 4.0"
+_COMMON = _ANY + ", avg_num_neighbors: 10.0, l_max: 1, num_layers: 2"
 MODELS = {
     "nequip": (
         "{{_target_: nequip.model.NequIPGNNModel, model_dtype: float64, "
@@ -51,6 +50,24 @@ MODELS = {
         + ", num_features: 8, "
         "radial_mlp_depth: 1, radial_mlp_width: 16, per_type_energy_shifts: {shifts}, "
         "per_type_energy_scales: {scales}}}"
+    ),
+    # all that NequIP has: norms by element, a repulsion, a shorter cutoff between two elements, a deeper readout
+    "everything": (
+        "{{_target_: nequip.model.NequIPGNNModel, model_dtype: float64, "
+        + _ANY
+        + ", l_max: 2, num_layers: 3, num_features: [8, 4, 2], parity: true, type_embed_num_features: 5, "
+        "avg_num_neighbors: {scales}, bessel_trainable: true, polynomial_cutoff_p: 4, radial_mlp_depth: 2, "
+        "radial_mlp_width: 8, readout_mlp_hidden_layers_depth: 1, readout_mlp_hidden_layers_width: 6, "
+        "per_edge_type_cutoff: {cutoffs}, per_type_energy_shifts: {shifts}, per_type_energy_scales: 0.7, "
+        "pair_potential: {{_target_: nequip.nn.pair_potential.ZBL, units: metal, chemical_species: {types}}}}}"
+    ),
+    # with a part that has no counterpart in the network of ours
+    "norms": (
+        "{{_target_: nequip.model.FullNequIPGNNModel, model_dtype: float64, "
+        + _ANY
+        + ", avg_num_neighbors: 10.0, radial_mlp_depth: [1, 1], radial_mlp_width: [8, 8], "
+        "feature_irreps_hidden: [8x0e + 4x1o, 8x0e], irreps_edge_sh: 0e + 1o, type_embed_num_features: 8, "
+        "convnet_nonlinearity_type: norm, per_type_energy_shifts: {shifts}}}"
     ),
     # in float32, with a repulsion of its own and a shorter cutoff between the first two elements
     "allegro": (

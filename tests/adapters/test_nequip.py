@@ -25,7 +25,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
-LAYERS = {"nequip": 2, "allegro": 1}
+LAYERS = {"nequip": 2, "everything": 3, "norms": 2, "allegro": 1}
+OURS = ("nequip", "everything")  # evaluated by the network of ours
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def checkpoints(tmp_path_factory):
 def test_energies_forces_and_stress_are_those_of_nequip(kind, dtype, checkpoints):
     opened = adapter.open(str(checkpoints[kind]), None, dtype)
     assert opened.network.message_passing_layers == LAYERS[kind]
+    assert getattr(opened.network, "feature_exchange", False) == (kind in OURS)
     assert opened.species == ["H", "O"]
     assert opened.reference_energies == pytest.approx({"H": -13.0, "O": -113.0})
     for name in NAMES:
@@ -57,7 +59,12 @@ def test_a_converted_model_gives_the_numbers_of_the_one_it_was_converted_from(ch
 @pytest.mark.parametrize("kind", LAYERS)
 def test_the_contract_holds(kind, checkpoints):
     opened = adapter.open(str(checkpoints[kind]), None, "float64")
-    check_conformance(opened.network, opened.species)
+    check_conformance(opened.network, opened.species, rotation=kind in OURS)
+
+
+def test_parts_without_a_counterpart_are_named(checkpoints):
+    with pytest.warns(UserWarning, match="convnet_nonlinearity_type: norm.* no counterpart"):
+        adapter.open(str(checkpoints["norms"]), None, "float64")
 
 
 def test_twenty_elements_at_once(tmp_path):
@@ -66,6 +73,7 @@ def test_twenty_elements_at_once(tmp_path):
     check_numbers(opened, crowd(), "float64")
     some = adapter.open(str(tmp_path / "run/last.ckpt"), ["O", "H"], "float64")
     assert some.species == ["O", "H"]
+    assert some.network.embedding.size(0) == 2
     check_numbers(some, STRUCTURES["triclinic"](), "float64")
 
 
@@ -83,7 +91,7 @@ def test_a_package_gives_the_numbers_of_its_checkpoint(checkpoints, tmp_path):
 def exported(checkpoints, tmp_path_factory):
     """A model file that the command has written, and the calculator that it is compared with."""
     path = tmp_path_factory.mktemp("exported") / "model.pt"
-    source = str(checkpoints["nequip"])
+    source = str(checkpoints["everything"])
     command = ["--from", "nequip", source, "-o", str(path), "--dtype", "float64"]
     assert main([*command, "--short-range", "none"]) == 0
     metadata = read_metadata(path)
@@ -95,6 +103,8 @@ def exported(checkpoints, tmp_path_factory):
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
 def test_lammps_gives_the_numbers_of_nequip(processes, exported, plugin, tmp_path):
+    """More than one process: features are exchanged between the layers."""
+    assert read_metadata(exported[0]).feature_exchange
     check_lammps(*exported, processes, tmp_path)
 
 

@@ -4,20 +4,24 @@
 of a model such as ``nequip.net:GROUP/NAME:VERSION``, which NequIP downloads. ``FILE#NAME`` chooses one of several
 models in a file. **All of them are programs**: opening one runs what its author put there. Units have to be eV and Å.
 
-The energy model is taken over as it is, without what differentiates it. Shifts of the atomic energies become reference
-energies; scales, cutoffs by pair of elements and pair potentials such as ZBL stay in the network.
+The weights of NequIP are taken over into a network of our own (``convolutional.py``), so that on several processes each
+atom is evaluated once. Allegro, whose reach is one cutoff, and models with parts that have no counterpart here are
+taken over as they are, without what differentiates them. Shifts of the atomic energies become reference energies;
+scales, cutoffs by pair of elements and pair potentials such as ZBL stay in the network.
 """
 
 import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from mlip_engines.adapters.nequip.conversion import convert, why_not
 from mlip_engines.adapters.nequip.network import NequipNetwork
 from mlip_engines.checkpoints import Exportable
 
@@ -94,13 +98,25 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
         energy_model = _energy_model(copy.deepcopy(converted), path)
         shifts = _taken_out_shifts(energy_model, names)
         kind, layers = _kind_and_layers(energy_model, path)
-        core = _scripted(energy_model, dtype)
-    for parameter in core.parameters():
-        parameter.requires_grad_(False)
-    cutoff = float(model.metadata["r_max"])
-    numbers = [atomic_numbers[name] for name in names]
+        _refuse_inputs(energy_model, path)
+        cutoff = float(model.metadata["r_max"])
+        numbers = [atomic_numbers[name] for name in names]
+        unlike = why_not(energy_model) if kind == "nequip" else ""
+        if unlike:
+            warnings.warn(
+                f"{path}: {unlike} have no counterpart in our network, so the own modules of the package go into "
+                "the file: it is slower, and on several processes atoms near borders are evaluated on both sides",
+                stacklevel=2,
+            )
+        network: nn.Module
+        if kind == "nequip" and not unlike:
+            kept = [k for k, name in enumerate(names) if name in symbols]
+            network = convert(energy_model, cutoff, numbers, kept, partial(_scripted, dtype=dtype))
+        else:
+            core = _scripted(energy_model.requires_grad_(False), dtype)
+            network = NequipNetwork(core, numbers, cutoff, layers, dtype)
     return Exportable(
-        NequipNetwork(core, numbers, cutoff, layers, dtype),
+        network,
         symbols,
         name=Path(path).name.split(".")[0] if not is_name else path.split("/")[-1].split(":")[0],
         reference_energies={symbol: shifts[symbol] for symbol in symbols},
@@ -206,13 +222,23 @@ def _kind_and_layers(energy_model: nn.Module, path: str) -> tuple[str, int]:
     )
 
 
-def _scripted(energy_model: nn.Module, dtype: str) -> torch.jit.ScriptModule:
+def _refuse_inputs(energy_model: nn.Module, path: str) -> None:
+    """Refuse models that want to know more of a structure than its atoms."""
+    for module in energy_model.modules():
+        fields = getattr(module, "categorical_graph_field_embed_shifts", None)
+        if fields:
+            raise ValueError(
+                f"{path}: expected a model of atoms alone, got one that is told {', '.join(fields)} of the structure"
+            )
+
+
+def _scripted(module: nn.Module, dtype: str) -> torch.jit.ScriptModule:
     from e3nn.util.jit import script
 
     torch.set_default_dtype(
         getattr(torch, dtype)
     )  # of the constants that e3nn traces; _imported puts it back
-    return script(energy_model.eval())
+    return script(module.eval())
 
 
 def _calculator(model: Any, names: list[str]) -> "Calculator":

@@ -5,6 +5,8 @@ A linear map of e3nn is read off what it does to unit vectors: that holds for ea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +30,7 @@ _FUNCTIONS = {
     "tanh": "tanh",
     "abs": "abs",
     "ShiftedSoftPlus": "shifted_softplus",
+    "shifted_softplus": "shifted_softplus",
 }
 
 
@@ -139,20 +142,25 @@ def _scripted(module: nn.Module) -> nn.Module:
 
 def _matrix(linear: nn.Module, modality: int | None) -> tuple[Tensor, Tensor]:
     """Return matrix (D, D') and bias (D',) of a linear map, for one modality."""
-    inner = linear.linear
-    weight = next(inner.parameters())
-    size = inner.irreps_in.dim
-    with torch.no_grad():
-        everything = inner(torch.zeros(1, size, dtype=weight.dtype))[0]
-        rows = inner(torch.eye(size, dtype=weight.dtype)) - everything
+    rows, everything = matrix_of(linear.linear)
     n_modalities = getattr(linear, "num_modalities", 0)
     if n_modalities > 1:
-        own = size - n_modalities
+        own = len(rows) - n_modalities
         return rows[:own], everything + rows[own + modality]
     return rows, everything
 
 
-def _blocks(irreps: Any) -> list[Block]:
+def matrix_of(linear: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return matrix (D, D') and bias (D',) of a linear map of e3nn."""
+    weight = next(linear.parameters())
+    size = linear.irreps_in.dim
+    with torch.no_grad():
+        everything = linear(torch.zeros(1, size, dtype=weight.dtype))[0]
+        rows = linear(torch.eye(size, dtype=weight.dtype)) - everything
+    return rows, everything
+
+
+def blocks_of(irreps: Any) -> list[Block]:
     """Return the irreps of e3nn, as they come."""
     found, start = [], 0
     for multiplicity, irrep in irreps:
@@ -162,7 +170,7 @@ def _blocks(irreps: Any) -> list[Block]:
     return found
 
 
-def _linear(
+def linear_of(
     matrix: Tensor, bias: Tensor, incoming: list[Block], outgoing: list[Block], factor: float = 1.0
 ) -> Linear:
     """Return a linear map between features in blocks."""
@@ -189,8 +197,12 @@ def _layer(
     parts: dict[str, nn.Module], incoming: list[Block], modality: int | None
 ) -> tuple[Layer, list[Block]]:
     """Return a layer and the blocks of what it gives."""
-    gate, outgoing, gated = _gate(parts["equivariant_gate"].gate)
-    convolution, inside, messages = _convolution(parts["convolution"], parts["self_interaction_1"])
+    gate, outgoing, gated = gate_of(parts["equivariant_gate"].gate)
+    convolution, inside, messages = convolution_of(
+        parts["convolution"].convolution,
+        next(parts["self_interaction_1"].parameters()).dtype,
+        partial(_radial, parts["convolution"]),
+    )
     connection = parts["self_connection_intro"]
     if not hasattr(connection, "linear"):
         raise ValueError(
@@ -199,25 +211,25 @@ def _layer(
         )
     denominator = float(parts["convolution"].denominator)
     layer = Layer(
-        _linear(*_matrix(parts["self_interaction_1"], modality), incoming, inside),
+        linear_of(*_matrix(parts["self_interaction_1"], modality), incoming, inside),
         convolution,
-        _linear(
+        linear_of(
             *_matrix(parts["self_interaction_2"], modality), messages, gated, 1.0 / denominator
         ),
-        _linear(*_matrix(connection, modality), incoming, gated),
+        linear_of(*_matrix(connection, modality), incoming, gated),
         gate,
     )
     return layer, outgoing
 
 
-def _gate(gate: nn.Module) -> tuple[Gate, list[Block], list[Block]]:
+def gate_of(gate: nn.Module) -> tuple[Gate, list[Block], list[Block]]:
     """Return a gate, the blocks of what it gives, and those of what it takes: scalars, gates, gated."""
     places = gate.sc(torch.arange(gate.irreps_in.dim, dtype=torch.float64)[None])
     scalars, gates, gated = (np.rint(place[0].numpy()).astype(int) for place in places)
     taken = [Block(0, scalars), Block(0, gates)]
     given, start = [Block(0, np.arange(len(scalars)))], len(scalars)
     channels = []
-    for block in _blocks(gate.irreps_gated):
+    for block in blocks_of(gate.irreps_gated):
         taken.append(Block(block.degree, gated[block.channels]))
         given.append(Block(block.degree, start + block.channels))
         channels.append(len(block.channels))
@@ -237,17 +249,24 @@ def _nonlinearity(activation: nn.Module) -> Nonlinearity:
     return Nonlinearity(names, constants, channels)
 
 
-def _convolution(
-    convolution: nn.Module, up: nn.Module
+def convolution_of(
+    product: nn.Module, dtype: torch.dtype, radial: Callable[[np.ndarray], nn.Module]
 ) -> tuple[Convolution, list[Block], list[Block]]:
-    """Return a convolution, the blocks of what it takes, and those of its messages, path by path."""
+    """Return a convolution, the blocks of what it takes, and those of its messages, path by path.
+
+    Parameters
+    ----------
+    product : TensorProduct
+        Of e3nn: features of a neighbour times spherical harmonics.
+    dtype : torch.dtype
+    radial : callable
+        From an order of the product's weights to the module that makes them of radial functions, in this order.
+    """
     from e3nn import o3
 
-    product = convolution.convolution
-    inside = _blocks(product.irreps_in1)
-    middle = _blocks(product.irreps_out)
+    inside = blocks_of(product.irreps_in1)
+    middle = blocks_of(product.irreps_out)
     at_second = np.cumsum([0, *(2 * irrep.l + 1 for _, irrep in product.irreps_in2)])
-    dtype = next(up.parameters()).dtype
     offsets = np.cumsum([0, *(len(inside[i.i_in1].channels) for i in product.instructions)])
     couplings, paths, channels, pieces, messages, columns = [], [], [], [], [], []
     for k, block in enumerate(inside):
@@ -276,9 +295,13 @@ def _convolution(
         paths.append(torch.tensor(rows, dtype=torch.int64))
         channels.append(len(block.channels))
         pieces.append(own)
-    radial = convolution.weight_nn
-    last = list(radial.children())[-1]
-    with torch.no_grad():  # weights in the order of the loops above
-        last.weight = nn.Parameter(last.weight[:, np.concatenate(columns)].contiguous())
-    made = Convolution(couplings, paths, channels, pieces, _scripted(radial))
-    return made, inside, messages
+    weights = radial(np.concatenate(columns))  # in the order of the loops above
+    return Convolution(couplings, paths, channels, pieces, weights), inside, messages
+
+
+def _radial(convolution: nn.Module, order: np.ndarray) -> nn.Module:
+    network = convolution.weight_nn
+    last = list(network.children())[-1]
+    with torch.no_grad():
+        last.weight = nn.Parameter(last.weight[:, order].contiguous())
+    return _scripted(network)
