@@ -102,12 +102,6 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
         cutoff = float(model.metadata["r_max"])
         numbers = [atomic_numbers[name] for name in names]
         unlike = why_not(energy_model) if kind == "nequip" else ""
-        if unlike:
-            warnings.warn(
-                f"{path}: {unlike} have no counterpart in our network, so the own modules of the package go into "
-                "the file: it is slower, and on several processes atoms near borders are evaluated on both sides",
-                stacklevel=2,
-            )
         network: nn.Module
         if kind == "nequip" and not unlike:
             kept = [k for k, name in enumerate(names) if name in symbols]
@@ -115,6 +109,12 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
         else:
             core = _scripted(energy_model.requires_grad_(False), dtype)
             network = NequipNetwork(core, numbers, cutoff, layers, dtype)
+    if unlike:
+        warnings.warn(
+            f"{path}: {unlike} have no counterpart in our network, so the package's own modules go into the file: it "
+            "is slower, and on several processes atoms near borders are evaluated on both sides",
+            stacklevel=2,
+        )
     return Exportable(
         network,
         symbols,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mlip_engines import check_conformance
+from mlip_engines.adapters import nequip
 from mlip_engines.adapters.nequip.convolutional import (
     ElementConvolutions,
     ElementLayer,
@@ -197,6 +198,13 @@ def test_matrices_of_elements_are_those_of_each_atom():
         torch.testing.assert_close(found[1][atom], vectors[atom] @ linear.matrices[1][z])
     assert found[2].shape == (5, 5, 4)
     assert not found[2].any()
+
+
+def test_models_that_are_told_more_than_atoms_are_refused():
+    told = nn.Module()
+    told.categorical_graph_field_embed_shifts = {"charge": -1}
+    with pytest.raises(ValueError, match="expected a model of atoms alone, got one that is told"):
+        nequip._refuse_inputs(nn.ModuleList([told]), "model.ckpt")
 
 
 def test_a_file_that_is_not_there_is_refused(capsys):
