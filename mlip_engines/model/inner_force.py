@@ -44,7 +44,8 @@ class WithInnerForce(nn.Module):
                 f"the inner network sees {inner.cutoff} Å far, farther than the outer, {outer.cutoff} Å, whose edges "
                 "it is given; train one with a shorter cutoff"
             )
-        dtypes = {p.dtype for p in [*outer.parameters(), *inner.parameters()]}
+        parameters = [*outer.parameters(), *inner.parameters()]
+        dtypes = {p.dtype for p in parameters if p.is_floating_point()}  # some count in integers
         if len(dtypes) > 1:
             raise ModelContractError(
                 f"both networks must compute in one dtype, got {sorted(map(str, dtypes))}"

@@ -153,3 +153,11 @@ def test_networks_that_do_not_fit_are_refused(inner, message):
 def test_two_dtypes_are_refused():
     with pytest.raises(ModelContractError, match="one dtype"):
         WithInnerForce(painn(8, 4.0, 1), painn(4, 4.0, 1).float())
+
+
+def test_parameters_that_count_are_of_no_precision():
+    """Networks of other packages have numbers of neighbours and the like among their parameters."""
+    outer = painn(8, 4.0, 1)
+    outer.neighbours = torch.nn.Parameter(torch.tensor([18]), requires_grad=False)
+    both = WithInnerForce(outer, painn(4, 4.0, 2))
+    assert both.inner_cutoff == 4.0
