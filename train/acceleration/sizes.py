@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from ase import Atoms
 from ase.data import atomic_numbers
@@ -16,17 +15,21 @@ from ase.data import atomic_numbers
 from mlip_engines.checkpoints import Exportable, export_network
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.load import LoadedModel
-from mlip_engines.simulations import CONSERVATIVE, NON_CONSERVATIVE, make_engine
+from mlip_engines.simulations import (
+    CONSERVATIVE,
+    NON_CONSERVATIVE,
+    EngineError,
+    Forces,
+    make_engine,
+)
+from mlip_engines.simulations.lammps_timing import LammpsTimings
 from mlip_engines.simulations.pace import respa_ms
 from mlip_train.acceleration.outer import has_short_range, open_outer
 from mlip_train.networks import build_network, complete_settings
 
-TURNS = 4  # of a measurement of time
-FEWEST_STEPS, MOST_STEPS, STEPS_MS = (
-    8,
-    200,
-    2000.0,
-)  # of C in a turn: so many, or as many as take so long
+TURNS = 4  # of a measurement of time, after one that does not count
+FEWEST_STEPS, FEWEST_INNER_STEPS, MOST_STEPS = 6, 40, 400  # of C, of NC, of either in a turn
+TURN_MS = 1500.0  # that a turn may take, if the fewest steps do not take longer
 # The energy is so much dearer than what M - 1 inner steps cost that a larger network is worth trying.
 CHEAP = 0.25
 
@@ -125,15 +128,34 @@ def measure_price(
     folder.mkdir(parents=True, exist_ok=True)
     untrained = Exportable(network, symbols, name=size.name)
     with_inner(model, untrained, symbols, path, size.name)
-    engine = make_engine("lammps", path)
-    choices = [CONSERVATIVE, NON_CONSERVATIVE]
-    rough = engine.time_steps([CONSERVATIVE], atoms, step_fs, FEWEST_STEPS, 1)["C"][0]
-    steps = int(min(MOST_STEPS, max(FEWEST_STEPS, STEPS_MS / max(rough, 1e-3))))
-    times = engine.time_steps(choices, atoms, step_fs, steps, TURNS)
+    c, nc = _milliseconds(path.resolve(), atoms, step_fs)
     path.unlink()
-    # the shortest: whatever else the machine does can only make a turn longer
-    c, nc = (float(np.nanmin(times[forces.file_name])) for forces in choices)
     return Price(size.name, c, nc)
+
+
+def _milliseconds(path: Path, atoms: Atoms, step_fs: float) -> tuple[float, float]:
+    """Return the times of a step of C and of NC, measured in turns.
+
+    A step of NC may be so short that whatever else the machine does takes longer; it gets more steps in a turn.
+    """
+    make_engine("lammps", path)  # says what is missing
+    choices = {CONSERVATIVE: FEWEST_STEPS, NON_CONSERVATIVE: FEWEST_INNER_STEPS}
+    times: dict[Forces, list[float]] = {forces: [] for forces in choices}
+    with LammpsTimings(path, atoms, step_fs) as timings:
+        for turn in range(TURNS + 1):
+            for forces, steps in choices.items():
+                found = timings.measure(forces, steps, first=turn == 0)
+                if found is None:
+                    break
+                times[forces].append(found)
+                if turn == 0:  # TorchScript settles: this turn only says how many steps are enough
+                    enough = int(min(MOST_STEPS, TURN_MS / max(found, 1e-3)))
+                    choices[forces] = max(steps, enough)
+    if min(len(values) for values in times.values()) < 2:
+        raise EngineError(f"LAMMPS failed while steps were timed: {timings.failure}")
+    # the shortest: whatever else the machine does can only make a turn longer
+    c, nc = (min(values[1:]) for values in times.values())
+    return c, nc
 
 
 def first_size(prices: list[Price], inner_steps: int) -> Price:

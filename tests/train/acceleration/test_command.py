@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.lammps, pytest.mark.training, pytest.mark.slow]
 @pytest.fixture
 def arguments(argon_model, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(sizes, "SIZES", sizes.SIZES[:1])
-    monkeypatch.setattr(sizes, "STEPS_MS", 100.0)
+    monkeypatch.setattr(sizes, "TURN_MS", 100.0)
     monkeypatch.setattr(climb, "CONSERVATIVE_STEPS", (1.0, 2.0))
     monkeypatch.setattr(climb, "INNER_STEPS", (2, 4))
     bulk("Ar", a=5.3, cubic=True).repeat((2, 1, 1)).write(tmp_path / "argon.extxyz")
