@@ -35,6 +35,7 @@ ADAPTED = {
     "chgnet": "chgnet",
     "graph_pes": "graph_pes",
     "mace": "mace",
+    "matgl": "matgl",
     "nequip": "nequip",
     "pet": "metatrain",
     "schnetpack": "schnetpack",

@@ -21,6 +21,7 @@ ADAPTED = {
     "e3nn",
     "graph_pes",
     "mace",
+    "matgl",
     "metatomic",
     "metatrain",
     "nequip",

@@ -84,6 +84,7 @@ CONFINED = {
         "properties/errors.py",
         "readers",
         "adapters/chgnet/reference.py",
+        "adapters/matgl/reference.py",
         "adapters/pet/scaling.py",
         "adapters/sevennet/reference.py",
     },

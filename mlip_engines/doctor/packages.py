@@ -19,6 +19,7 @@ PURPOSES = {
     "sevennet": "opening models of SevenNet (mlip-export --from sevennet); not beside mace",
     "nequip": "opening models of NequIP and Allegro (mlip-export --from nequip); not beside mace",
     "chgnet": "opening models of CHGNet (mlip-export --from chgnet)",
+    "matgl": "opening potentials of matgl (mlip-export --from matgl)",
     "pet": "opening models of PET (mlip-export --from pet)",
     "graph-pes": "opening models of graph-pes (mlip-export --from graph_pes); not beside sevennet",
 }

@@ -16,6 +16,8 @@ from chgnet.model import CHGNet, CHGNetCalculator
 from chgnet.model import model as model_module
 from torch import Tensor, nn
 
+from mlip_engines.conformance.cells import in_a_cell
+
 
 class InACell(CHGNetCalculator):
     """Evaluate as CHGNetCalculator does, which needs a cell with three vectors and computes in float32.
@@ -41,11 +43,8 @@ class InACell(CHGNetCalculator):
         **more: Any,
     ) -> None:
         """Evaluate energy, forces, stress and magnetic moments."""
-        boxed = atoms.copy()
-        for axis in range(3):
-            if not boxed.pbc[axis]:  # an image further away than the model sees is none
-                boxed.center(vacuum=self.model.graph_converter.atom_graph_cutoff, axis=axis)
-        boxed.pbc = True
+        # an image further away than the cutoff is none
+        boxed = in_a_cell(atoms, self.model.graph_converter.atom_graph_cutoff)
         dtype = next(self.model.parameters()).dtype
         with computing_in(dtype), warnings.catch_warnings():
             warnings.simplefilter("ignore")
