@@ -40,6 +40,7 @@ ADAPTED = {
     "pet": "metatrain",
     "schnetpack": "schnetpack",
     "sevennet": "sevenn",
+    "torchmdnet": "torchmdnet",
 }
 collect_ignore_glob += [
     f"adapters/test_{name}.py" for name, package in ADAPTED.items() if not is_installed(package)

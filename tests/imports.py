@@ -27,6 +27,7 @@ ADAPTED = {
     "nequip",
     "schnetpack",
     "sevenn",
+    "torchmdnet",
 }
 
 

@@ -87,6 +87,7 @@ CONFINED = {
         "adapters/matgl/reference.py",
         "adapters/pet/scaling.py",
         "adapters/sevennet/reference.py",
+        "adapters/torchmdnet/reference.py",
     },
     "vesin_torch": {"model/neighbors.py"},
 }
