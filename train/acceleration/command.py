@@ -9,6 +9,8 @@ from pathlib import Path
 from mlip_engines.commands.parser import Once, add_units, command_parser
 from mlip_engines.readers.registry import format_titles
 
+INTERRUPTED = 130  # what shells say of a command that Ctrl-C has ended
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``mlip-accelerate MODEL --structures FILE -o DIR``; the options are in its help.
@@ -16,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 1 after a message about what was expected and what was got.
+        0, 1 after a message about what was expected and what was got, or 130 if it was interrupted.
     """
     options = argument_parser().parse_args(arguments)
     try:
@@ -55,6 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, EngineError, FloatingPointError) as e:
         print(f"mlip-accelerate: {e}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("mlip-accelerate: stopped; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
     for warning in warnings_of(summary):
         print(f"mlip-accelerate: warning: {warning}", file=sys.stderr)
     print("\n".join(words(summary)))
