@@ -55,6 +55,13 @@ def test_both_sides_choose_their_steps_freely():
     assert fair_gain([*c, *respa], LIMITS) == pytest.approx((10.0 / 2.0) / (17.0 / 8.0))
 
 
+def test_a_short_simulation_cannot_make_a_gain_look_larger():
+    doubtful = {"drift": 0.08, "error": 0.05}
+    c = [pace(step=1.0), pace(step=2.0, **doubtful)]
+    respa = [pace(Forces("respa", 4), 1.0, 10.0), pace(Forces("respa", 8), 1.0, 10.0, **doubtful)]
+    assert fair_gain([*c, *respa], LIMITS) == pytest.approx(2.0, rel=1e-12)
+
+
 def test_without_anything_within_the_limits_there_is_no_gain():
     assert math.isnan(fair_gain([pace(drift=1.0), pace(Forces("respa", 2))], LIMITS))
     assert fastest([], LIMITS, "respa") is None
