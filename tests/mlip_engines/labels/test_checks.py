@@ -200,6 +200,14 @@ def test_an_energy_off_its_composition_is_named(crystals):
     assert "structures 11 have an energy per atom" in one_warning(crystals)
 
 
+def test_free_atoms_and_tails_are_no_outliers(crystals):
+    atom = Atoms("Cu", cell=[9, 9, 9], pbc=True)
+    atom.calc = SinglePointCalculator(atom, energy=0.0, forces=np.zeros((1, 3)), stress=np.zeros(6))
+    for k, atoms in enumerate(crystals):
+        atoms.calc.results["energy"] += 0.002 * 1.35**k * len(atoms)  # 0.002 to 2 eV
+    assert not any("have an energy per atom" in w for w in check_labels([*crystals, atom], "cu"))
+
+
 def test_energies_per_atom_are_recognised(crystals):
     for atoms in crystals:
         atoms.calc.results["energy"] /= len(atoms)
