@@ -35,6 +35,9 @@ def why_not(energy_model: nn.Module) -> str:
     lacking = [name for name in [*_ALWAYS, *_AFTER] if name not in parts]
     if strange or lacking:
         return ", ".join([*strange, *(f"no {name}" for name in lacking)])
+    pairs = type(parts["pair_potential"]).__name__ if "pair_potential" in parts else "ZBL"
+    if pairs != "ZBL":  # others expect other shapes in the dictionary
+        return f"pair potentials {pairs}"
     for name in layers:
         layer = parts[name]
         if layer.resnet:

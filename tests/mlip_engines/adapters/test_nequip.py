@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mlip_engines import check_conformance
 from mlip_engines.adapters import nequip
+from mlip_engines.adapters.nequip.conversion import why_not
 from mlip_engines.adapters.nequip.convolutional import (
     ElementConvolutions,
     ElementLayer,
@@ -197,6 +198,16 @@ def test_matrices_of_elements_are_those_of_each_atom():
         torch.testing.assert_close(found[1][atom], vectors[atom] @ linear.matrices[1][z])
     assert found[2].shape == (5, 5, 4)
     assert not found[2].any()
+
+
+def test_a_pair_potential_other_than_zbl_has_no_counterpart():
+    names = ["type_embed", "spharm", "edge_norm", "bessel_encode", "factor", "layer0_convnet"]
+    names += ["per_atom_energy_readout", "per_type_energy_scale_shift", "pair_potential"]
+    model = nn.ModuleDict({name: nn.Identity() for name in names})
+    model["pair_potential"] = Pairs()
+    assert why_not(model) == "pair potentials Pairs"
+    del model["factor"]
+    assert why_not(model) == "no factor"
 
 
 def test_models_that_are_told_more_than_atoms_are_refused():
