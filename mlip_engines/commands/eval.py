@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = argument_parser().parse_args(arguments)
     from mlip_engines.labels.reading import read_checked
     from mlip_engines.model.load import load_model
-    from mlip_engines.properties.errors import evaluate_model, format_errors
+    from mlip_engines.properties.errors import c_minus_nc_warning, evaluate_model, format_errors
 
     try:
         model = load_model(options.model, options.device)
@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as e:
         print(f"mlip-eval: {e}", file=sys.stderr)
         return 1
+    far_apart = c_minus_nc_warning(errors.rms_c_minus_nc)
+    if far_apart is not None:
+        print(f"mlip-eval: warning: {far_apart}", file=sys.stderr)
     values = {name: value for name, value in asdict(errors).items() if value is not None}
     print(json.dumps(values, indent=2) if options.json else format_errors(errors))
     return 0

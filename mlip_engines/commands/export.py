@@ -51,6 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
             "holes where atoms crowd in a way that the data do not have; give the data with --shortest-from FILE",
             file=sys.stderr,
         )
+    from mlip_engines.properties.errors import c_minus_nc_warning
+
+    far_apart = c_minus_nc_warning(metadata.errors.get("rms_c_minus_nc"))
+    if far_apart is not None:
+        print(f"mlip-export: warning: {far_apart}", file=sys.stderr)
     if metadata.comparison:
         print(_comparison(metadata.comparison))
     return 0

@@ -22,6 +22,10 @@ Comparison: TypeAlias = dict[str, tuple[Tensor, Tensor]]  # quantity: reference 
 _ROWS, _COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
 
 
+# eV/Å per component; models that carry r-RESPA well have 0.025 or less.
+LARGEST_C_MINUS_NC = 0.1
+
+
 @dataclass(frozen=True)
 class ModelErrors:
     """Errors on a set of structures, forces and stress per component; None if the head or the labels are missing."""
@@ -166,6 +170,23 @@ def named_as_metadata(errors: dict[str, float]) -> dict[str, float]:
     if "c_minus_nc_rmse" in errors:
         named["rms_c_minus_nc"] = errors["c_minus_nc_rmse"]
     return named
+
+
+def c_minus_nc_warning(rms_c_minus_nc: float | None) -> str | None:
+    """Return a sentence if the two kinds of forces are too far apart for r-RESPA, None if not or if it is unknown.
+
+    Parameters
+    ----------
+    rms_c_minus_nc : float or None, eV/Å
+        Root mean square of their difference per component.
+    """
+    if rms_c_minus_nc is None or rms_c_minus_nc <= LARGEST_C_MINUS_NC:
+        return None
+    return (
+        f"C - NC is {MEV_PER_EV * rms_c_minus_nc:.0f} meV/Å (RMS per component), expected 25 or less and at most "
+        f"{MEV_PER_EV * LARGEST_C_MINUS_NC:.0f} for r-RESPA: the inner force is no good approximation, and simulations "
+        "with it may heat up; use conservative forces alone, or train the head longer with the term match"
+    )
 
 
 def format_errors(errors: ModelErrors) -> str:

@@ -107,6 +107,15 @@ def test_doubtful_labels_are_evaluated_with_a_warning(model_files, tmp_path, cap
     assert "mlip-eval: warning: " in output.err and "hartree/bohr" in output.err
 
 
+@pytest.mark.parametrize(("limit", "is_said"), [(1e-3, True), (10.0, False)])
+def test_forces_too_far_apart_for_respa_are_said(
+    limit, is_said, model_files, data_file, capsys, monkeypatch
+):
+    monkeypatch.setattr("mlip_engines.properties.errors.LARGEST_C_MINUS_NC", limit)
+    assert main([str(model_files["float64"]), str(data_file)]) == 0
+    assert ("warning: C - NC is" in capsys.readouterr().err) is is_said
+
+
 def test_command_selects_structures(model_files, data_file, capsys):
     assert main([str(model_files["float64"]), str(data_file), "--index", "-1", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)

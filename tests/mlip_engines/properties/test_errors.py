@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlip_engines.model.load import load_model
-from mlip_engines.properties.errors import evaluate_model, format_errors
+from mlip_engines.properties.errors import c_minus_nc_warning, evaluate_model, format_errors
 from pair_oracle import pair_sums
 from tests.known_errors import NAMES, labelled
 from tests.mlip_engines.conftest import CURL, PARAMETERS
@@ -70,3 +70,8 @@ def test_one_energy_label_is_not_rounded_to_float32(model_files):
         atoms.calc.results["energy"] = float(atoms.calc.results["energy"])
     errors = evaluate_model(load_model(model_files["float64"]), frames[-1:], batch_size=1)
     assert errors.energy_mae == pytest.approx(0.0, abs=1e-9)
+
+
+def test_forces_too_far_apart_for_respa_are_said():
+    assert c_minus_nc_warning(None) is None and c_minus_nc_warning(0.025) is None
+    assert "C - NC is 780 meV/Å" in c_minus_nc_warning(0.78)
