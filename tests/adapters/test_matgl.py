@@ -4,7 +4,7 @@ import matgl
 import pytest
 import torch
 from matgl.apps.pes import Potential
-from matgl.models import M3GNet, TensorNet
+from matgl.models import CHGNet, M3GNet, TensorNet
 
 from mlip_engines import check_conformance, read_metadata
 from mlip_engines.adapters.matgl import open as open_matgl
@@ -41,6 +41,13 @@ KINDS = {
     },
     "bessel": {"units": 16, "nblocks": 1, "rbf_type": "SphericalBessel"},
 }
+THREE_BODY = {
+    "m3gnet_smooth": {"use_smooth": True, "nblocks": 3},
+    "m3gnet": {"units": 16, "nblocks": 2, "max_n": 4, "max_l": 2},
+    "m3gnet_phi": {"units": 16, "nblocks": 1, "use_phi": True},
+}
+LAYERS = {k: arguments["nblocks"] + 1 for k, arguments in KINDS.items()}
+LAYERS.update({k: arguments["nblocks"] for k, arguments in THREE_BODY.items()})
 
 
 def save(path, model, **more):
@@ -53,29 +60,29 @@ def folders(tmp_path_factory):
     """Untrained models, whose forces the factor makes as large as those of trained ones."""
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp("matgl")
-    return {
-        kind: save(
-            folder / kind,
-            TensorNet(element_types=ELEMENTS, is_intensive=False, cutoff=5.0, **arguments),
-            data_std=100.0,
+    models = {
+        kind: (TensorNet if kind in KINDS else M3GNet)(
+            element_types=ELEMENTS, is_intensive=False, cutoff=5.0, **arguments
         )
-        for kind, arguments in KINDS.items()
+        for kind, arguments in {**KINDS, **THREE_BODY}.items()
     }
+    return {kind: save(folder / kind, model, data_std=100.0) for kind, model in models.items()}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYERS)
 def test_energies_forces_and_stress_are_those_of_matgl(kind, dtype, folders):
     opened = open_matgl(folders[kind], None, dtype)
-    assert opened.network.message_passing_layers == KINDS[kind]["nblocks"] + 1
+    assert opened.network.message_passing_layers == LAYERS[kind]
     names = [*NAMES, "slab", "self_images", "no_neighbours"]
     for atoms in [*(STRUCTURES[name]() for name in names), salt(), crowd()]:
         check_numbers(opened, atoms, dtype)
     assert matgl.float_th == torch.get_default_dtype() == torch.float32
 
 
-def test_the_contract_holds(folders):
-    opened = open_matgl(folders["gaussian"], ["H", "O"], "float64")
+@pytest.mark.parametrize("kind", ["gaussian", "m3gnet_smooth"])
+def test_the_contract_holds(kind, folders):
+    opened = open_matgl(folders[kind], ["H", "O"], "float64")
     check_conformance(opened.network, opened.species, rotation=True)
 
 
@@ -103,6 +110,13 @@ def test_lammps_gives_the_numbers_of_matgl_on_any_number_of_processes(
     check_lammps(*exported, processes, tmp_path)
 
 
+def test_lammps_gives_the_numbers_of_m3gnet(folders, plugin, tmp_path):
+    source, path = folders["m3gnet_smooth"], tmp_path / "m3gnet.pt"
+    command = ["--from", "matgl", source, "-o", str(path), "--dtype", "float64"]
+    assert main([*command, "--short-range", "none", "--species", "O", "H"]) == 0
+    check_lammps(path, open_matgl(source, None, "float64").reference, 2, tmp_path)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_openmm_gives_the_numbers_of_matgl(name, exported):
     check_openmm(*exported, name)
@@ -128,8 +142,8 @@ def test_what_cannot_be_opened_is_named(folders, tmp_path, capsys):
 
     assert "expected a folder that matgl has saved a potential in" in refused(str(tmp_path))
     assert "got Xe; leave out" in refused(folders["bessel"], "--species", "Xe", "O")
-    three_body = save(tmp_path / "m3gnet", M3GNet(element_types=ELEMENTS, is_intensive=False))
-    assert "with a TensorNet, got Potential of M3GNet" in refused(three_body)
+    magnetic = save(tmp_path / "chgnet", CHGNet(element_types=ELEMENTS))
+    assert "with TensorNet or M3GNet, got Potential of CHGNet" in refused(magnetic)
     average = save(tmp_path / "average", small())
     assert "no energy that is a sum over atoms" in refused(average)
     shifted = save(tmp_path / "shifted", small(is_intensive=False), data_mean=0.3)

@@ -86,6 +86,20 @@ class Gate(nn.Module):
         return self.core(core) * self.gate(gate)
 
 
+def pairs_of_edges(centre: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return all ordered pairs (A,), (A,) of different edges that have the same of n centres (S,), sorted."""
+    counts = torch.bincount(centre, minlength=n)  # (n,)
+    start = (torch.cumsum(counts, 0) - counts).index_select(0, centre)  # (S,)
+    others = counts.index_select(0, centre)  # (S,), itself among them
+    edges = torch.arange(centre.size(0), device=centre.device)
+    first = torch.repeat_interleave(edges, others)
+    before = (torch.cumsum(others, 0) - others).index_select(0, first)
+    rank = torch.arange(first.size(0), device=centre.device) - before
+    second = rank + start.index_select(0, first)
+    kept = torch.nonzero(first != second).flatten()
+    return first.index_select(0, kept), second.index_select(0, kept)
+
+
 class Bonds(NamedTuple):
     """Edges, short edges and angles, and the weights with which what they say fades."""
 
@@ -296,7 +310,7 @@ class BondAngleNetwork(nn.Module):
         units = graph.edge_vectors / lengths[:, None]  # (E, 3)
         basis = self.edge_basis(lengths)  # (E, R)
         short, reverse = keep_edges(graph.reverse_edge, lengths < self.bond_cutoff)
-        first, second = self._angles(graph.edge_index[0].index_select(0, short), n)
+        first, second = pairs_of_edges(graph.edge_index[0].index_select(0, short), n)
         bonds = Bonds(
             graph.edge_index[0],
             graph.edge_index[1],
@@ -330,16 +344,3 @@ class BondAngleNetwork(nn.Module):
         """There is no such head."""
         zero = torch.zeros_like(graph.edge_vectors[:1]).expand(graph.atomic_numbers.size(0), 3)
         return {"non_conservative_forces": zero}
-
-    def _angles(self, centre: Tensor, n: int) -> tuple[Tensor, Tensor]:
-        """Return all pairs (A,), (A,) of different short edges that have the same of n centres (S,)."""
-        counts = torch.bincount(centre, minlength=n)  # (n,)
-        start = (torch.cumsum(counts, 0) - counts).index_select(0, centre)  # (S,)
-        others = counts.index_select(0, centre)  # (S,), itself among them
-        edges = torch.arange(centre.size(0), device=centre.device)
-        first = torch.repeat_interleave(edges, others)
-        before = (torch.cumsum(others, 0) - others).index_select(0, first)
-        rank = torch.arange(first.size(0), device=centre.device) - before
-        second = rank + start.index_select(0, first)
-        kept = torch.nonzero(first != second).flatten()
-        return first.index_select(0, kept), second.index_select(0, kept)

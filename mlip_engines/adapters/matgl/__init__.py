@@ -1,11 +1,11 @@
 """Models of matgl: ``mlip-export --from matgl FOLDER -o model.pt``.
 
 ``FOLDER`` is what ``potential.save`` has written (``model.json``, ``model.pt``, ``state.pt``), or a name such as
-``TensorNet-PES-MatPES-PBE-2025.2``, which matgl downloads. The potential has to be one of TensorNet; matgl's M3GNet,
-CHGNet, SO3Net and QET are refused.
+``TensorNet-PES-MatPES-PBE-2025.2``, which matgl downloads. The potential has to be one of TensorNet or M3GNet;
+matgl's CHGNet, SO3Net and QET are refused.
 
-The weights are taken over into a network of our own (``tensornet.py``), so the model file does not need matgl, and on
-several MPI processes each atom is evaluated once. Its energies of elements become reference energies.
+The weights are taken over into a network of our own (``tensornet.py``, ``m3gnet.py``), so the model file does not need
+matgl, and on several MPI processes each atom is evaluated once. Its energies of elements become reference energies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from typing import Any
 
 from mlip_engines.checkpoints import Exportable
 
-_CITATION = "Simeon, De Fabritiis, NeurIPS 2023 (arXiv:2306.06482); Ko et al., npj Comput. Mater. 11, 253 (2025)"
+_PACKAGE = "Ko et al., npj Comput. Mater. 11, 253 (2025)"
+_CITATIONS = {
+    "TensorNet": f"Simeon, De Fabritiis, NeurIPS 2023 (arXiv:2306.06482); {_PACKAGE}",
+    "M3GNet": f"Chen, Ong, Nature Comput. Sci. 2, 718 (2022); {_PACKAGE}",
+}
 
 
 def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
@@ -38,7 +42,7 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
     ImportError
         If matgl is not installed.
     ValueError
-        If it is no potential of TensorNet, has a part that is not known here, or lacks an element.
+        If it is no potential of TensorNet or M3GNet, has a part that is not known here, or lacks an element.
     """
     import torch
     from ase.data import atomic_numbers
@@ -54,7 +58,10 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
         )
     kept = [k for k, symbol in enumerate(known) if species is None or symbol in species]
     symbols = [known[k] for k in kept]
-    from mlip_engines.adapters.matgl.conversion import convert
+    if type(model).__name__ == "M3GNet":
+        from mlip_engines.adapters.matgl.m3gnet_conversion import convert
+    else:
+        from mlip_engines.adapters.matgl.conversion import convert
     from mlip_engines.adapters.matgl.reference import InACell
 
     potential = potential.to(getattr(torch, dtype)).eval()
@@ -73,7 +80,7 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
         scale=float(potential.data_std),
         reference_energies=energies,
         licence="of the model's authors",
-        citation=_CITATION,
+        citation=_CITATIONS[type(model).__name__],
         reference=InACell(copy.deepcopy(potential)),
     )
 
@@ -107,12 +114,12 @@ def _potential(file: str) -> Any:
 
 
 def _refuse(file: str, potential: Any) -> None:
-    """Raise ValueError for what a sum of atomic energies of TensorNet cannot be."""
+    """Raise ValueError for what a sum of atomic energies cannot be."""
     kind = type(getattr(potential, "model", potential)).__name__
-    if not hasattr(potential, "element_refs") or kind != "TensorNet":
+    if not hasattr(potential, "element_refs") or kind not in _CITATIONS:
         raise ValueError(
-            f"{file}: expected a Potential of matgl with a TensorNet, got {type(potential).__name__} of {kind}; "
-            "for CHGNet, export a model of the package chgnet"
+            f"{file}: expected a Potential of matgl with TensorNet or M3GNet, got {type(potential).__name__} of "
+            f"{kind}; for CHGNet, export a model of the package chgnet"
         )
     refs = potential.element_refs
     for is_there, what in (

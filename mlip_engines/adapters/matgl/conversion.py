@@ -93,12 +93,12 @@ def convert(model: Any, kept: list[int], numbers: list[int]) -> TensorNetwork:
         copy.deepcopy(model.linear),
         GatedReadout(copy.deepcopy(gated.layers), copy.deepcopy(gated.gates)),
     )
-    edges = Edges(_traced(model.bond_expansion, elements.dtype), float(model.cutoff))
+    edges = Edges(traced(model.bond_expansion, elements.dtype), float(model.cutoff))
     network = TensorNetwork(numbers, edges, embedding, layers, readout)
     return network.to(elements.dtype).requires_grad_(False).eval()
 
 
-def _traced(expansion: nn.Module, dtype: torch.dtype) -> torch.jit.ScriptModule:
+def traced(expansion: nn.Module, dtype: torch.dtype) -> torch.jit.ScriptModule:
     """Return radial functions as TorchScript; matgl makes some of them from formulas, which cannot be scripted."""
     expansion = copy.deepcopy(expansion).requires_grad_(False).eval()
     with warnings.catch_warnings():  # of constants in the trace, which is what they are

@@ -1,4 +1,4 @@
-"""The network that TensorNets of matgl become, of a stand-in; tests/adapters has the tests with the package."""
+"""The networks that TensorNet and M3GNet become, of stand-ins; tests/adapters has the tests with matgl."""
 
 import sys
 
@@ -7,11 +7,13 @@ import torch
 
 from mlip_engines import check_conformance
 from mlip_engines.adapters.matgl.conversion import convert
+from mlip_engines.adapters.matgl.m3gnet_conversion import convert as convert_m3gnet
 from mlip_engines.adapters.matgl.tensornet import basis_of_matrices
 from mlip_engines.commands.export import main
 from mlip_engines.conformance.cells import in_a_cell
 from mlip_engines.model.neighbors import neighbor_graph
 from structures import STRUCTURES
+from tests.mlip_engines.adapters import m3gnet_stand_in
 from tests.mlip_engines.adapters.tensornet_stand_in import CUTOFF, LAYERS, TensorNet
 from tolerances import EXACT
 
@@ -54,6 +56,36 @@ def test_the_contract_holds_and_orientation_does_not_matter(model):
     assert network.feature_exchange
     assert network.message_passing_layers == LAYERS + 1
     check_conformance(network, ["H", "O"], rotation=True)
+
+
+@pytest.fixture
+def m3gnet(double):
+    torch.manual_seed(4)
+    return m3gnet_stand_in.M3GNet(["He", "H", "O"]).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("name", ["molecules", "cell_smaller_than_cutoff", "self_images"])
+def test_energies_of_m3gnet_are_those_of_pairs_of_edges_one_by_one(name, m3gnet):
+    atoms = STRUCTURES[name]()
+    network = convert_m3gnet(m3gnet, [1, 2], [1, 8])
+    output = network(neighbor_graph(atoms, m3gnet_stand_in.CUTOFF), False)["atomic_energies"]
+    assert output.numpy() == pytest.approx(m3gnet.energies(atoms).numpy(), abs=EXACT)
+
+
+def test_the_contract_holds_for_m3gnet(m3gnet):
+    network = convert_m3gnet(m3gnet, [1, 2], [1, 8])
+    assert network.feature_exchange
+    assert network.message_passing_layers == m3gnet_stand_in.LAYERS
+    check_conformance(network, ["H", "O"], rotation=True)
+
+
+def test_m3gnet_with_a_state_of_the_structure_is_refused(m3gnet):
+    m3gnet.include_state = True
+    with pytest.raises(ValueError, match="state of the structure as a whole"):
+        convert_m3gnet(m3gnet, [1, 2], [1, 8])
+    m3gnet.is_intensive = True
+    with pytest.raises(ValueError, match="no energy that is a sum over atoms"):
+        convert_m3gnet(m3gnet, [1, 2], [1, 8])
 
 
 def test_properties_of_structures_and_layers_for_gpus_are_refused(model):
