@@ -44,7 +44,6 @@ KINDS = {
 THREE_BODY = {
     "m3gnet_smooth": {"use_smooth": True, "nblocks": 3},
     "m3gnet": {"units": 16, "nblocks": 2, "max_n": 4, "max_l": 2},
-    "m3gnet_phi": {"units": 16, "nblocks": 1, "use_phi": True},
 }
 LAYERS = {k: arguments["nblocks"] + 1 for k, arguments in KINDS.items()}
 LAYERS.update({k: arguments["nblocks"] for k, arguments in THREE_BODY.items()})
@@ -144,6 +143,8 @@ def test_what_cannot_be_opened_is_named(folders, tmp_path, capsys):
     assert "got Xe; leave out" in refused(folders["bessel"], "--species", "Xe", "O")
     magnetic = save(tmp_path / "chgnet", CHGNet(element_types=ELEMENTS))
     assert "with TensorNet or M3GNet, got Potential of CHGNet" in refused(magnetic)
+    azimuthal = M3GNet(element_types=ELEMENTS, is_intensive=False, use_phi=True)
+    assert "complex numbers" in refused(save(tmp_path / "azimuthal", azimuthal))
     average = save(tmp_path / "average", small())
     assert "no energy that is a sum over atoms" in refused(average)
     shifted = save(tmp_path / "shifted", small(is_intensive=False), data_mean=0.3)

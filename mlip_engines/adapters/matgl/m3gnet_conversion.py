@@ -32,6 +32,11 @@ def convert(model: Any, kept: list[int], numbers: list[int]) -> PairwiseNetwork:
             "the model has a state of the structure as a whole (include_state=True), which is a mean over atoms; "
             "expected one without"
         )
+    if model.basis_expansion.use_phi:
+        raise ValueError(
+            "the model has a second angle (use_phi=True), for which matgl makes complex numbers that it cannot use "
+            "itself; expected one without"
+        )
     elements = model.embedding.layer_node_embedding.weight.detach()[torch.tensor(kept)].clone()
     layers = [
         Block(

@@ -18,6 +18,8 @@ class Radial(nn.Module):
 
 
 class Angular(nn.Module):
+    use_phi = False
+
     def forward(self, lengths: Tensor, cosines: Tensor, zeros: Tensor) -> Tensor:
         return torch.stack((torch.sin(lengths), lengths * cosines**2 + zeros), dim=1)
 

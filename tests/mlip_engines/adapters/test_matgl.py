@@ -79,7 +79,10 @@ def test_the_contract_holds_for_m3gnet(m3gnet):
     check_conformance(network, ["H", "O"], rotation=True)
 
 
-def test_m3gnet_with_a_state_of_the_structure_is_refused(m3gnet):
+def test_m3gnet_with_a_second_angle_or_a_state_of_the_structure_is_refused(m3gnet):
+    m3gnet.basis_expansion.use_phi = True
+    with pytest.raises(ValueError, match="complex numbers"):
+        convert_m3gnet(m3gnet, [1, 2], [1, 8])
     m3gnet.include_state = True
     with pytest.raises(ValueError, match="state of the structure as a whole"):
         convert_m3gnet(m3gnet, [1, 2], [1, 8])
