@@ -105,7 +105,8 @@ def limited_by(summary: Summary) -> str:
             )
         else:
             words.append(
-                f"at the next longer outer step ({p.label}) the energy drifts by {p.drift.value:+.3f} meV/atom/ps"
+                f"at the next longer outer step ({p.label}) the energy drifts by "
+                f"{with_error(*p.drift, 3, sign=True)} meV/atom/ps"
             )
     else:
         words.append("the longest outer step that was tried is still within the limits")
@@ -153,6 +154,11 @@ def words(summary: Summary) -> list[str]:
 def warnings_of(summary: Summary) -> list[str]:
     """Return what a user should know before relying on the model."""
     found, limits = [], summary.request.limits
+    if summary.gain < 1.0:
+        found.append(
+            "C alone, at its best step within the limits, is faster than r-RESPA with this inner force. Give more "
+            "--minutes: a longer training brings the inner force closer to that of the energy."
+        )
     unequal = summary.best.disagreement.unequal_starts
     if unequal is not None:
         worst, best = unequal
