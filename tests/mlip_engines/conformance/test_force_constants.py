@@ -129,8 +129,9 @@ def test_a_second_derivative_that_jumps_near_a_site_is_a_doubt():
     assert "forces are the negative energy gradient" in passed
 
 
-def test_copper_passes():
-    assert {ONE_CONSTANT, PROPORTIONAL} <= set(check_conformance(find_model("copper")))
+@pytest.mark.parametrize("name", ["copper", "water"])
+def test_shipped_models_pass(name):
+    assert {ONE_CONSTANT, PROPORTIONAL} <= set(check_conformance(find_model(name)))
 
 
 @pytest.mark.parametrize("cutoff", [3.0, 4.5, 6.0, 8.0])
