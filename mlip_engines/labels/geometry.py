@@ -27,15 +27,21 @@ def check_geometry(atoms: Atoms, where: str) -> None:
     Raises
     ------
     ValueError
-        If it has no atoms, an unknown element, a coordinate or lattice vector that is not finite, linearly dependent
-        lattice vectors, less than :data:`SMALLEST_VOLUME` per atom, or two atoms (also periodic images) closer than
-        :data:`CLOSEST_ATOMS`.
+        If it has no atoms, an unknown element, a periodic direction without a lattice vector, a coordinate or lattice
+        vector that is not finite, linearly dependent lattice vectors, less than :data:`SMALLEST_VOLUME` per atom, or
+        two atoms (also periodic images) closer than :data:`CLOSEST_ATOMS`.
     """
     if len(atoms) == 0:
         raise ValueError(f"{where}: expected at least one atom, got none; remove the frame")
     if (atoms.numbers < 1).any():
         raise ValueError(f"{where}: expected elements, got atomic number {atoms.numbers.min()}")
-    if atoms.pbc.all() and 0.0 < atoms.get_volume() < SMALLEST_VOLUME * len(atoms):
+    missing = [axis for axis in range(3) if atoms.pbc[axis] and not atoms.cell.array[axis].any()]
+    if missing:
+        raise ValueError(
+            f"{where}: expected a lattice vector along each periodic direction, got pbc {atoms.pbc.tolist()} and none "
+            f'along {missing}; add the cell, or say that there is no periodicity (pbc="F F F" in extended XYZ)'
+        )
+    if atoms.pbc.all() and 0.0 < atoms.cell.volume < SMALLEST_VOLUME * len(atoms):
         raise ValueError(
             f"{where}: expected at least {SMALLEST_VOLUME} Å^3 per atom, got a cell of "
             f"{atoms.get_volume():.3g} Å^3 for {len(atoms)} atoms; is the lattice in Å?"

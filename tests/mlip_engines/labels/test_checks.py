@@ -133,6 +133,13 @@ def test_atoms_of_no_element_and_frames_without_atoms_are_named():
         list(checked([Atoms("X")], "a.xyz", labels=False))
 
 
+@pytest.mark.parametrize("pbc", [True, [True, False, False]])
+def test_periodicity_without_a_cell_is_named(pbc):
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], pbc=pbc)
+    with pytest.raises(ValueError, match=r"a\.xyz: structure 0: expected a lattice vector"):
+        list(checked([atoms], "a.xyz", labels=False))
+
+
 def one_warning(structures) -> str:
     (warning,) = check_labels(structures, "cu.xyz")
     assert warning.startswith("cu.xyz: ")
