@@ -83,7 +83,12 @@ def accelerate(request: Request, folder: Path, say: Callable[[str], None] = prin
         price = next_size(prices, price.size, hoped)
     best = _best(outcomes, request)
     others = _elsewhere(request, journal, best)
-    summary = Summary(request, prices, known.paces, outcomes, best, others, journal.minutes_used)
+    # A step of C as measured in turns with this inner force, and not at another time: only the ratio counts.
+    conservative = [
+        dataclasses.replace(pace, ms_per_outer_step=best.price.conservative_ms)
+        for pace in known.paces
+    ]
+    summary = Summary(request, prices, conservative, outcomes, best, others, journal.minutes_used)
     _write_model(summary, folder)
     write_report(summary, folder)
     return summary
