@@ -10,7 +10,7 @@ MODEL ?= water
 JOBS ?= $(shell n=$$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations 15
 ARGS ?=
-ADAPTERS ?= chgnet e3nn-0.4 e3nn-0.5 matgl metatrain nequip schnetpack torchmdnet
+ADAPTERS ?= chgnet e3nn-0.4 e3nn-0.5 matgl metatrain nequip orb schnetpack torchmdnet
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: env demo bench quick test adapters wheel lint format clean check-tools

@@ -215,6 +215,11 @@ def export_network(
         raise ValueError(
             f"short_range must be one of {', '.join(SHORT_RANGE)}, got {short_range!r}"
         )
+    if "energy" not in getattr(exportable.network, "heads", ["energy"]):
+        raise ValueError(
+            f"{exportable.name}: the network gives forces and no energy that is a sum over atoms, so it cannot be a "
+            "model by itself; take it as the inner force of another one: --inner FILE --inner-from NAME"
+        )
     network = exportable.network.to(getattr(torch, dtype))
     exportable = replace(exportable, network=network)
     if inner is not None:

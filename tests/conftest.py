@@ -37,6 +37,7 @@ ADAPTED = {
     "mace": "mace",
     "matgl": "matgl",
     "nequip": "nequip",
+    "orb": "orb_models",
     "pet": "metatrain",
     "schnetpack": "schnetpack",
     "sevennet": "sevenn",

@@ -25,6 +25,7 @@ ADAPTED = {
     "metatomic",
     "metatrain",
     "nequip",
+    "orb_models",
     "schnetpack",
     "sevenn",
     "torchmdnet",

@@ -16,6 +16,7 @@ PURPOSES = {
     "mpi": "LAMMPS on several processes of Python",
     "mace": "opening models of MACE (mlip-export --from mace); not beside sevennet",
     "schnetpack": "opening models of SchNetPack (mlip-export --from schnetpack)",
+    "orb": "direct forces of ORB as an inner force (mlip-export --inner-from orb)",
     "torchmdnet": "opening models of TorchMD-Net (mlip-export --from torchmdnet)",
     "sevennet": "opening models of SevenNet (mlip-export --from sevennet); not beside mace",
     "nequip": "opening models of NequIP and Allegro (mlip-export --from nequip); not beside mace",

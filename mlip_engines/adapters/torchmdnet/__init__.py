@@ -283,7 +283,14 @@ def _calculator(model: Any, factor: float, *, charged: bool) -> Any:
     whole = copy.deepcopy(model)
     whole.mean.zero_()
     whole.derivative = True
-    return TorchmdNetCalculator(whole, _cutoff(model), factor, charged=charged)
+    free: dict[int, float] = {}
+    if next(whole.parameters()).dtype == torch.float32:
+        # in which a sum with hundreds of eV for each atom loses the digits of the bonds
+        free, _ = _free_atoms(whole)
+        for prior in _priors(whole):
+            if type(prior).__name__ != "ZBL":
+                prior.enable = False
+    return TorchmdNetCalculator(whole, _cutoff(model), factor, free, charged=charged)
 
 
 def _cutoff(model: Any) -> float:

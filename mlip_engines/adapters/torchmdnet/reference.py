@@ -33,14 +33,25 @@ class TorchmdNetCalculator(Calculator):
         The longest of them.
     factor : float
         From the model's unit of energy to eV.
+    free_atoms : dict of int to float
+        Energies to add by atomic number, in the unit of the model: those that it does not add itself.
     charged : bool
         Whether to pass on the ``total_charge`` that stands in ``atoms.info``.
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]
 
-    def __init__(self, model: nn.Module, cutoff: float, factor: float, *, charged: bool):
+    def __init__(
+        self,
+        model: nn.Module,
+        cutoff: float,
+        factor: float,
+        free_atoms: dict[int, float],
+        *,
+        charged: bool,
+    ):
         super().__init__()
+        self.free_atoms = free_atoms
         self.model, self.cutoff, self.factor, self.charged = model.eval(), cutoff, factor, charged
         self.charge: float | None = None  # of the last evaluation
         self.searches = []
@@ -80,7 +91,8 @@ class TorchmdNetCalculator(Calculator):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of isolated atoms
             energy, slopes = self.model(torch.tensor(large.numbers), positions, q=charge)
-        value = self.factor * float(energy.detach()) / number
+        free = sum(self.free_atoms.get(int(z), 0.0) for z in atoms.numbers)
+        value = self.factor * (float(energy.detach()) / number + free)
         slopes = self.factor * slopes.detach().numpy().astype(float)  # minus the derivatives
         self.results = {"energy": value, "free_energy": value, "forces": slopes[: len(atoms)]}
         if atoms.pbc.all():
