@@ -73,9 +73,9 @@ def test_heavier_hydrogens_begin_at_the_same_temperature_and_move_more_slowly(ru
 def test_examples_give_the_same_on_two_processes(run_example, name, options):
     one, two = (read_thermo(run_example(name, processes=n, **options).stdout) for n in (1, 2))
     for column in {"PotEng", "Press", "c_mlip[2]", "c_dev[1]"} & one.keys():
-        np.testing.assert_allclose(
-            two[column], one[column], rtol=1e-5, err_msg=column
-        )  # as printed
+        # As printed. What is a difference of forces, of 1 eV/Å, has their digits and not its own.
+        atol = 1e-5 if column.startswith("c_") else 0.0
+        np.testing.assert_allclose(two[column], one[column], rtol=1e-5, atol=atol, err_msg=column)
 
 
 def test_water_respa_refuses_another_mode(run_example):
