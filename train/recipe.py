@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mlip_train.data.references import check_references
 from mlip_train.data.sampling import BatchLimits
 from mlip_train.loss_weights import TERMS, LossWeights
 from mlip_train.machine.precision import PRECISIONS
@@ -43,6 +44,7 @@ class Recipe:
     network: dict[str, Any] = field(default_factory=dict)  # of the run to start from if empty
     n_validation: int = 50  # structures
     n_test: int = 100
+    split_by: str = ""  # key of the data; structures with the same value of it stay together
     split_seed: int = 1
     seed: int = 1
     batch_size: int = 1  # structures per process and step, if neither of the next two is set
@@ -51,6 +53,8 @@ class Recipe:
     augment: bool = False  # turn each structure at random in each step, as PET needs it
     precision: str = "float32"  # float64, float32, tf32, bfloat16 (of matrix products)
     optimizer: str = "muon"  # muon (with adamw for what is not a matrix), adamw
+    reference_energies: str | dict[str, float] = "fit"  # or isolated_atoms, or eV by element
+    config_type_weights: dict[str, float] = field(default_factory=dict)  # factors on the loss
     refit_composition: bool = False  # with a run to start from: reference energies of these data
     warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
@@ -104,7 +108,10 @@ def read_recipe(path: str | Path) -> Recipe:
         raise ValueError(f"{path}: expected at least one stage, got none")
     recipe = _build(Recipe, {**values, "stages": stages}, str(path))
     _check(recipe, path)
-    return recipe
+    try:
+        return replace(recipe, reference_energies=check_references(recipe.reference_energies))
+    except ValueError as e:
+        raise ValueError(f"{path}: {e}") from e
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:
@@ -151,6 +158,19 @@ def _check(recipe: Recipe, path: Path) -> None:
                 )
     if recipe.batch_size < 1:
         raise ValueError(f"{path}: batch_size must be positive, got {recipe.batch_size}")
+    for kind, weight in dict(recipe.config_type_weights).items():
+        if (
+            isinstance(weight, bool)
+            or not isinstance(weight, int | float)
+            or not 0.0 <= weight < 1e9
+        ):
+            raise ValueError(
+                f"{path}: config_type_weights: expected factors of at least 0, got {kind}: {weight!r}"
+            )
+    if min(recipe.n_validation, recipe.n_test) < 0:
+        raise ValueError(
+            f"{path}: n_validation and n_test must not be negative, got {recipe.n_validation} and {recipe.n_test}"
+        )
     if recipe.optimizer not in OPTIMIZERS:
         raise ValueError(
             f"{path}: optimizer must be one of {list(OPTIMIZERS)}, got {recipe.optimizer!r}"

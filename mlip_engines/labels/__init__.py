@@ -7,6 +7,8 @@ module              what it is about
 ``checks``          what cannot be right is refused, what may be wrong is a warning
 ``geometry``        atoms on top of each other, cells that cannot be, lengths in another unit
 ``presence``        labels that are missing or not finite
+``isolated``        single atoms whose energies are those of free elements
+``weights``         how much a structure counts in a loss, as its file says it
 ``energies``        outliers, energies that do not grow with the number of atoms
 ``forces``          outliers, forces in another unit than the energies
 ``stresses``        sign and unit of a stress

@@ -80,7 +80,7 @@ def agreement_warnings(
     with_energies : bool
         Whether the unit of the energies is asked for.
     """
-    prediction = predict_from_forces(structures)
+    prediction = predict_from_forces(structures) if structures else None
     if prediction is None or len(prediction.indices) < LEAST_STRUCTURES:
         return [], False
     chosen = [structures[k] for k in prediction.indices]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,8 +22,21 @@ class Labels:
     forces: Tensor  # (N, 3) eV/Å
     virials: Tensor  # (S, 3, 3) eV, -V times the stress, float64
     volumes: Tensor  # (S,) Å^3, float64; 0 without periodicity in all three directions
-    labelled: Tensor  # (S,) bool, whether there are energy and forces
+    has_energy: Tensor  # (S,) bool
+    has_forces: Tensor  # (S,) bool
     has_stress: Tensor  # (S,) bool
+    weights: Tensor  # (S, 3) float64, of energy, forces and stress in a loss; errors do without
+
+    @cached_property
+    def structure_index(self) -> Tensor:
+        """The structure (N,) of each atom."""
+        of_each = torch.arange(self.n_atoms.numel(), device=self.n_atoms.device)
+        return torch.repeat_interleave(of_each, self.n_atoms)
+
+    @property
+    def forces_known(self) -> Tensor:
+        """Whether each atom (N,) has a label of its force."""
+        return self.has_forces[self.structure_index]
 
     def to(self, device: torch.device | str) -> Labels:
         """Return the labels with all tensors on a device."""
@@ -31,11 +45,11 @@ class Labels:
 
 
 def labels_of(structures: Sequence[Atoms]) -> Labels:
-    """Return the labels of structures that all have an energy and forces.
+    """Return the labels of structures, each with any of energy, forces and stress, all with weight 1.
 
     A stress counts where the structure is periodic in all three directions.
     """
-    results = [atoms.calc.results for atoms in structures]
+    results = [{} if atoms.calc is None else atoms.calc.results for atoms in structures]
     is_periodic = [bool(atoms.pbc.all()) for atoms in structures]
     volumes = [
         atoms.get_volume() if full else 0.0
@@ -51,10 +65,21 @@ def labels_of(structures: Sequence[Atoms]) -> Labels:
     volumes = torch.tensor(volumes, dtype=torch.float64)
     return Labels(
         n_atoms=torch.tensor([len(atoms) for atoms in structures]),
-        energies=torch.tensor([float(labels["energy"]) for labels in results], dtype=torch.float64),
-        forces=torch.from_numpy(np.concatenate([labels["forces"] for labels in results])),
+        energies=torch.tensor(
+            [float(labels.get("energy", 0.0)) for labels in results], dtype=torch.float64
+        ),
+        forces=torch.from_numpy(
+            np.concatenate(
+                [
+                    labels.get("forces", np.zeros((len(atoms), 3)))
+                    for atoms, labels in zip(structures, results, strict=True)
+                ]
+            )
+        ),
         virials=-volumes[:, None, None] * torch.from_numpy(np.stack(stresses)),
         volumes=volumes,
-        labelled=torch.ones(len(structures), dtype=torch.bool),
+        has_energy=torch.tensor(["energy" in labels for labels in results]),
+        has_forces=torch.tensor(["forces" in labels for labels in results]),
         has_stress=torch.tensor(has_stress),
+        weights=torch.ones((len(structures), 3), dtype=torch.float64),
     )

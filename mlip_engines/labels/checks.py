@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
+from os import SEEK_END
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from mlip_engines.labels.energies import energy_warnings
 from mlip_engines.labels.forces import consistency_warnings, force_warnings
 from mlip_engines.labels.geometry import check_geometry, implausible_lengths
 from mlip_engines.labels.places import place
-from mlip_engines.labels.presence import check_presence
+from mlip_engines.labels.presence import check_presence, presence_warnings
 from mlip_engines.labels.stresses import stress_warnings
+from mlip_engines.labels.weights import config_weights
 from mlip_engines.readers import has_own_units
 
 
@@ -39,7 +41,7 @@ def checked(
     indices : iterable of int, optional
         What to call the structures; by default they are counted.
     labels : bool
-        Whether each must have an energy and forces.
+        Whether each must have an energy or forces.
 
     Raises
     ------
@@ -51,6 +53,10 @@ def checked(
         check_geometry(atoms, where)
         if labels:
             check_presence(atoms, where)
+            try:
+                config_weights(atoms)
+            except ValueError as e:
+                raise ValueError(f"{where}: {e}") from e
         yield atoms
 
 
@@ -86,7 +92,21 @@ def doubts(
     if doubt is not None and units is None and not has_own_units(source):
         raise ValueError(f"{source}: {doubt}; say what they are with --units metal or atomic")
     warnings = [] if doubt is None else [f"{source}: {doubt}"]
+    if _ends_within_a_line(Path(source)):
+        warnings.append(
+            f"{source}: the last line has no end; if the file is cut off there, the last number of the last structure "
+            "is wrong"
+        )
     return [*warnings, *check_labels(structures, source, indices)] if labels else warnings
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    """Return whether a text file of structures does not end as its writers end it."""
+    if path.suffix.lower() not in (".xyz", ".extxyz") or not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        file.seek(-1, SEEK_END)
+        return file.read(1) not in b"\r\n"
 
 
 def check_labels(
@@ -106,26 +126,34 @@ def check_labels(
     Returns
     -------
     list of str
-        One sentence each, on: some structures with stress and some without, stress of an unlikely sign or size,
-        outliers of forces and energy, energies that are not extensive, forces that do not look like eV/Å, energies,
-        forces and stresses that do not belong together.
+        One sentence each, on: labels that some structures lack, stress of an unlikely sign or size, outliers of forces
+        and energy, energies that are not extensive, forces that do not look like eV/Å, energies, forces and stresses
+        that do not belong together.
 
     Raises
     ------
     ValueError
-        If a structure has no energy or no forces, or a label is not finite.
+        If a structure has neither energy nor forces, or a label is not finite.
     """
     names = np.arange(len(structures)) if indices is None else np.asarray(indices)
     for k, atoms in zip(names.tolist(), structures, strict=True):
         check_presence(atoms, place(atoms, k, source))
-    of_neighbours = consistency_warnings(structures)
-    together, is_stress_settled = agreement_warnings(
-        structures, names, with_energies=not of_neighbours
+    with_energy, with_forces = (
+        np.array([name in atoms.calc.results for atoms in structures])
+        for name in ("energy", "forces")
     )
+
+    def chosen(mask: np.ndarray) -> tuple[list[Atoms], np.ndarray]:
+        return [structures[k] for k in np.flatnonzero(mask)], names[mask]
+
+    both = chosen(with_energy & with_forces)
+    of_neighbours = consistency_warnings(both[0])
+    together, is_stress_settled = agreement_warnings(*both, with_energies=not of_neighbours)
     warnings = [
+        *presence_warnings(structures, names),
         *stress_warnings(structures, names, with_trend=not is_stress_settled),
-        *force_warnings(structures, names),
-        *energy_warnings(structures, names),
+        *(force_warnings(*chosen(with_forces)) if with_forces.any() else []),
+        *(energy_warnings(*chosen(with_energy)) if with_energy.any() else []),
         *of_neighbours,
         *together,
     ]

@@ -90,7 +90,7 @@ def force_scale(structures: Iterable[Atoms]) -> float:
     Raises
     ------
     ValueError
-        If no structure has forces.
+        If no structure has a force other than zero.
     """
     squares = np.array(
         [
@@ -99,7 +99,25 @@ def force_scale(structures: Iterable[Atoms]) -> float:
             if atoms.calc is not None and "forces" in atoms.calc.results
         ]
     )
-    if len(squares) == 0:
-        raise ValueError("expected at least one structure with forces, got none")
+    if len(squares) == 0 or not squares.any():
+        raise ValueError("expected at least one structure with forces other than zero, got none")
     limit = _LARGEST_FRAME**2 * float(np.quantile(squares, 0.75))
     return float(np.sqrt(np.mean(np.minimum(squares, limit) if limit > 0.0 else squares)))
+
+
+def energy_scale(structures: Iterable[Atoms], references: dict[str, float]) -> float:
+    """Return the spread of the energy per atom above reference energies, eV: the scale of a set without forces.
+
+    It is the robust standard deviation (1.4826 times the median of the deviations from the median), and 1 where there
+    is no energy or no spread.
+    """
+    above = [
+        (atoms.calc.results["energy"] - sum(references[s] for s in atoms.get_chemical_symbols()))
+        / len(atoms)
+        for atoms in structures
+        if atoms.calc is not None and "energy" in atoms.calc.results
+    ]
+    if not above:
+        return 1.0
+    deviation = 1.4826 * float(np.median(np.abs(np.array(above) - np.median(above))))
+    return deviation if deviation > 0.0 else 1.0

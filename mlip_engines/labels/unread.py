@@ -1,4 +1,4 @@
-"""What a file says and nothing reads: another energy beside the one that is taken, a charge, a weight."""
+"""What a file says and nothing reads: another energy beside the one that is taken, a charge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ OTHER_THINGS = (
     "weight", "std", "err", "var", "uncert", "per_atom", "kinetic", "formation", "atomization", "interaction",
     "cohesive", "binding", "adsorption", "surface", "max",
 )  # fmt: skip
-WEIGHTS = ("config_weight", "config_energy_weight", "config_forces_weight", "config_stress_weight")
 
 
 class Unread:
@@ -28,7 +27,6 @@ class Unread:
     def __init__(self) -> None:
         self._differences: dict[tuple[str, str], float] = {}  # label, key: largest difference
         self._values: dict[str, dict[int, float]] = {}  # of charges and spins: by index
-        self._weights: set[str] = set()
 
     def see(self, index: int, atoms: Atoms) -> None:
         """Take note of a structure."""
@@ -39,10 +37,6 @@ class Unread:
                 number = _number(value)
                 if number is not None:
                     self._values.setdefault(key, {})[index] = number
-            elif name in WEIGHTS:
-                number = _number(value)
-                if number is not None and number != 1.0:
-                    self._weights.add(key)
             elif _is_other(name, "energy") and "energy" in labels:
                 number = _number(value)
                 if number is not None:
@@ -75,8 +69,6 @@ class Unread:
                     f"{listed(others)} have a {kind} other than {key}={usual:g} of the rest; a network that does not "
                     f"depend on it takes them for the same system, so train on structures of one {kind}"
                 )
-        for key in sorted(self._weights):
-            yield f"{key} is not read: all structures count alike"
 
 
 def _is_other(name: str, label: str) -> bool:

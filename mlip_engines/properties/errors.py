@@ -32,13 +32,15 @@ class ModelErrors:
 
     n_structures: int
     n_atoms: int
-    energy_mae: float  # eV/atom
-    energy_rmse: float  # eV/atom
-    conservative_mae: float  # eV/Å
-    conservative_rmse: float  # eV/Å
+    energy_mae: float | None = None  # eV/atom
+    energy_rmse: float | None = None  # eV/atom
+    conservative_mae: float | None = None  # eV/Å
+    conservative_rmse: float | None = None  # eV/Å
     non_conservative_mae: float | None = None  # eV/Å
     non_conservative_rmse: float | None = None  # eV/Å
     rms_c_minus_nc: float | None = None  # eV/Å, on which the stability of r-RESPA depends
+    n_energies: int = 0  # structures with a label of energy
+    n_forces: int = 0  # structures with labels of forces
     n_stresses: int = 0  # structures with a label of stress
     stress_mae: float | None = None  # eV/Å^3, conservative
     stress_rmse: float | None = None  # eV/Å^3
@@ -55,8 +57,8 @@ def evaluate_model(
     ----------
     model : LoadedModel
     structures : sequence of ase.Atoms
-        With energy (eV) and forces (eV/Å) in their calculators. Stress (eV/Å^3, ASE's sign) is compared where it is
-        there and the structure is periodic in all three directions.
+        With energy (eV), forces (eV/Å) or both in their calculators. Stress (eV/Å^3, ASE's sign) is compared where it
+        is there and the structure is periodic in all three directions.
     batch_size : int
         Structures evaluated at once; any value gives the same errors.
     progress : bool
@@ -93,26 +95,41 @@ def evaluate_model(
                 bar.update(len(batch))
 
         errors = named_as_metadata(mean_errors(batches()))
-    n_stresses = sum(atoms.pbc.all() and "stress" in atoms.calc.results for atoms in structures)
     n_atoms = sum(len(atoms) for atoms in structures)
-    return ModelErrors(len(structures), n_atoms, n_stresses=int(n_stresses), **errors)
+    n_energies, n_forces = (
+        sum(name in atoms.calc.results for atoms in structures) for name in ("energy", "forces")
+    )
+    n_stresses = sum(atoms.pbc.all() and "stress" in atoms.calc.results for atoms in structures)
+    return ModelErrors(
+        len(structures),
+        n_atoms,
+        n_energies=n_energies,
+        n_forces=n_forces,
+        n_stresses=int(n_stresses),
+        **errors,
+    )
 
 
 def compare(labels: Labels, prediction: Prediction) -> Comparison:
     """Return reference and prediction, (n,) each on the CPU in float64, by quantity.
 
     Quantities are ``energy`` (eV per atom), ``conservative`` and ``non_conservative`` forces (eV/Å), ``stress`` and
-    ``non_conservative_stress`` (eV/Å^3) of structures with this label, and ``c_minus_nc``, with the conservative
-    forces as the reference of the head. What was not predicted is left out.
+    ``non_conservative_stress`` (eV/Å^3), each of structures with this label, and ``c_minus_nc`` of all, with the
+    conservative forces as the reference of the head. What was not predicted is left out.
     """
-    n_atoms, known = labels.n_atoms, labels.has_stress
+    known, has_energy, forces_known = labels.has_stress, labels.has_energy, labels.forces_known
+    n_atoms = labels.n_atoms[has_energy]
     c, nc = prediction.conservative, prediction.non_conservative
     pairs = {
-        "energy": (labels.energies / n_atoms, prediction.energies / n_atoms),
-        "conservative": (labels.forces, c),
-        "non_conservative": (labels.forces, nc),
-        "c_minus_nc": (c, nc),
+        "energy": (
+            labels.energies[has_energy] / n_atoms,
+            prediction.energies[has_energy] / n_atoms,
+        ),
     }
+    for name, forces in (("conservative", c), ("non_conservative", nc)):
+        if forces is not None:
+            pairs[name] = labels.forces[forces_known], forces[forces_known]
+    pairs["c_minus_nc"] = c, nc
     virials = {
         "stress": prediction.virials,
         "non_conservative_stress": prediction.non_conservative_virials,
@@ -191,27 +208,25 @@ def c_minus_nc_warning(rms_c_minus_nc: float | None) -> str | None:
 
 def format_errors(errors: ModelErrors) -> str:
     """Return the errors as a table for people, in meV."""
-    rows = [
-        ("energy, meV/atom", errors.energy_mae, errors.energy_rmse),
-        ("conservative forces, meV/Å", errors.conservative_mae, errors.conservative_rmse),
-    ]
-    if errors.non_conservative_mae is not None:
-        rows.append(
-            (
-                "non-conservative forces, meV/Å",
-                errors.non_conservative_mae,
-                errors.non_conservative_rmse,
-            )
-        )
+    rows = []
     for name, title in (
-        ("stress", "stress"),
-        ("non_conservative_stress", "non-conservative stress"),
+        ("energy", "energy, meV/atom"),
+        ("conservative", "conservative forces, meV/Å"),
+        ("non_conservative", "non-conservative forces, meV/Å"),
+        ("stress", "stress, meV/Å^3"),
+        ("non_conservative_stress", "non-conservative stress, meV/Å^3"),
     ):
         mae, rmse = getattr(errors, f"{name}_mae"), getattr(errors, f"{name}_rmse")
         if mae is not None:
-            rows.append((f"{title}, meV/Å^3", mae, rmse))
+            rows.append((title, mae, rmse))
+    n = errors.n_structures
+    partly = [
+        f"{count} of them with {label}"
+        for label, count in (("energy", errors.n_energies), ("forces", errors.n_forces))
+        if count < n
+    ]
     lines = [
-        f"{errors.n_structures} structures, {errors.n_atoms} atoms",
+        ", ".join([f"{n} structures, {errors.n_atoms} atoms", *partly]),
         f"{'':32}{'MAE':>10}{'RMSE':>10}",
     ]
     lines += [f"{n:32}{MEV_PER_EV * a:10.3f} {MEV_PER_EV * b:9.3f}" for n, a, b in rows]

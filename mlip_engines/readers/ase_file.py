@@ -8,6 +8,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.io.extxyz import XYZError
 from ase.io.formats import UnknownFileTypeError
 
 from mlip_engines.readers.labelled import with_labels
@@ -39,7 +40,11 @@ def read_ase_file(path: Path) -> Iterator[Atoms]:
             if labels["stress"] is None and atoms.pbc.all():
                 labels["stress"] = _stress_of_virial(atoms)
             yield with_labels(atoms, **labels)
+    except XYZError as e:
+        raise ValueError(f"{e}; is the file cut off, or is the number of atoms wrong?") from e
     except UnknownFileTypeError as e:
+        if path.stat().st_size == 0:
+            raise ValueError("the file is empty") from e
         raise ValueError(
             "the format is not recognised; expected extended XYZ (.xyz, .extxyz) or another format of ASE, an ASE "
             "database (.db), input.data of n2p2 or RuNNer, a folder with type.raw of DeePMD, or trajectories in LMDB "

@@ -57,7 +57,7 @@ def collate(
     if displacements is not None:
         moves, structures = [*moves, *displacements], structures * 2
     edges, vectors, reverse, offset, edge_offset = [], [], [], 0, 0
-    energies, forces, labelled = [], [], []
+    energies, forces, has_energy, has_forces = [], [], [], []
     virials, volumes, has_stress = [], [], []
     for item, moved in zip(structures, moves, strict=True):
         positions = item.positions
@@ -74,14 +74,14 @@ def collate(
         reverse.append(renumbered[item.reverse_edge.long()[inside]] + edge_offset)
         offset += len(positions)
         edge_offset += int(inside.sum())
-        has_labels = moved is None and item.energy is not None and item.forces is not None
-        labelled.append(has_labels)
+        has_energy.append(moved is None and item.energy is not None)
+        has_forces.append(moved is None and item.forces is not None)
         energies.append(
-            item.energy - float(baseline[item.atomic_numbers].sum()) if has_labels else 0.0
+            item.energy - float(baseline[item.atomic_numbers].sum()) if has_energy[-1] else 0.0
         )
-        forces.append(item.forces if has_labels else torch.zeros(positions.shape))
+        forces.append(item.forces if has_forces[-1] else torch.zeros(positions.shape))
         volumes.append(item.volume)
-        has_stress.append(has_labels and item.stress is not None)
+        has_stress.append(moved is None and item.stress is not None)
         zero = torch.zeros((3, 3), dtype=torch.float64)
         virials.append(-volumes[-1] * item.stress.double() if has_stress[-1] else zero)
     n_atoms = torch.tensor([len(item.positions) for item in structures])
@@ -99,7 +99,9 @@ def collate(
         forces=torch.cat(forces).to(dtype),
         virials=torch.stack(virials),
         volumes=torch.tensor(volumes, dtype=torch.float64),
-        labelled=torch.tensor(labelled),
+        has_energy=torch.tensor(has_energy),
+        has_forces=torch.tensor(has_forces),
         has_stress=torch.tensor(has_stress),
+        weights=torch.tensor([item.weights for item in structures], dtype=torch.float64),
     )
     return Batch(graph, labels, perturbation if displacements is not None else 0.0).to(device)

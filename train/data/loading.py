@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 import torch
@@ -44,12 +44,21 @@ class PreparedStructures(Sequence[TrainingStructure]):
         A neighbour list takes some 20 bytes an edge: for 100,000 structures of 200 atoms with 50 neighbours, 20 GB.
     workers : int
         Processes that make neighbour lists beside this one.
+    type_weights : mapping of str to float, optional
+        Factors on terms of the loss by ``config_type``.
     """
 
     def __init__(
-        self, frames: Sequence[Atoms], cutoff: float, *, is_kept: bool = True, workers: int = 0
+        self,
+        frames: Sequence[Atoms],
+        cutoff: float,
+        *,
+        is_kept: bool = True,
+        workers: int = 0,
+        type_weights: Mapping[str, float] | None = None,
     ):
         self.frames, self.cutoff, self.workers = frames, cutoff, workers
+        self.type_weights = type_weights
         self.kept: list[TrainingStructure] | None = None
         if is_kept:
             batches = [[k] for k in range(len(frames))]
@@ -61,7 +70,9 @@ class PreparedStructures(Sequence[TrainingStructure]):
         return len(self.frames)
 
     def __getitem__(self, k: int) -> TrainingStructure:
-        return self.kept[k] if self.kept is not None else prepare(self.frames[k], self.cutoff)
+        if self.kept is not None:
+            return self.kept[k]
+        return prepare(self.frames[k], self.cutoff, self.type_weights)
 
     def load(self, batches: list[list[int]]) -> Iterator[list[TrainingStructure]]:
         """Yield batches of structures by their indices, in this order, whatever the number of workers."""

@@ -71,3 +71,6 @@ def split_indices(
         "validation": sorted(held_out[n_test:]),
         "train": sorted(set(kept) - set(held_out)),
     }
+
+
+GROUP = "group"

@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from mlip_engines.labels.weights import OF_LABELS, config_weights
 from mlip_engines.readers.labelled import with_labels
+from mlip_train.data.split import GROUP
+
+# Texts and numbers of a file that decide something besides labels; another may be asked for by its name.
+WORDS = ("config_type", "split", GROUP)
 
 # Per structure and per atom: name, type, values. A label that is missing is NaN.
 _OF_STRUCTURE = {
@@ -20,6 +25,8 @@ _OF_STRUCTURE = {
     "pbc": (np.uint8, 3),
     "energy": (np.float64, 1),
     "stress": (np.float64, 6),
+    "weights": (np.float64, 3),
+    "word": (np.int32, len(WORDS)),  # index of each word in the list of its values; -1 without
 }
 _OF_ATOM = {"numbers": (np.uint8, 1), "positions": (np.float64, 3), "forces": (np.float64, 3)}
 _ARRAYS = {**_OF_STRUCTURE, **_OF_ATOM}
@@ -84,6 +91,10 @@ class StructureStore(Sequence[Atoms]):
         known = {
             name: np.array(value) for name, value in labels.items() if not np.isnan(value).all()
         }
+        atoms.info.update(zip(OF_LABELS, self._weights[k].tolist(), strict=True))
+        for name, index in zip(WORDS, self._word[k].tolist(), strict=True):
+            if index >= 0:
+                atoms.info[name] = self.description["words"][name][index]
         return with_labels(atoms, **known)
 
     @classmethod
@@ -103,6 +114,7 @@ class StructureStore(Sequence[Atoms]):
         draft.mkdir(parents=True)
         files = {name: open(draft / f"{name}.bin", "wb") for name in _ARRAYS}  # noqa: SIM115
         n_structures = n_atoms = 0
+        words: dict[str, dict[str, int]] = {name: {} for name in WORDS}
         try:
             for atoms in structures:
                 n_structures, n_atoms = n_structures + 1, n_atoms + len(atoms)
@@ -113,6 +125,13 @@ class StructureStore(Sequence[Atoms]):
                     "pbc": atoms.pbc,
                     "energy": labels.get("energy", np.nan),
                     "stress": labels.get("stress", np.full(6, np.nan)),
+                    "weights": config_weights(atoms),
+                    "word": [
+                        words[name].setdefault(str(atoms.info[name]), len(words[name]))
+                        if name in atoms.info
+                        else -1
+                        for name in WORDS
+                    ],
                     "numbers": atoms.numbers,
                     "positions": atoms.positions,
                     "forces": labels.get("forces", np.full((len(atoms), 3), np.nan)),
@@ -122,7 +141,12 @@ class StructureStore(Sequence[Atoms]):
         finally:
             for file in files.values():
                 file.close()
-        description = {"n_structures": n_structures, "n_atoms": n_atoms, "source": source}
+        description = {
+            "n_structures": n_structures,
+            "n_atoms": n_atoms,
+            "source": source,
+            "words": {name: list(values) for name, values in words.items()},
+        }
         (draft / "index.json").write_text(json.dumps(description))
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(draft, folder)

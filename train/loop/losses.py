@@ -17,7 +17,8 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     """Return the weighted terms by name, and their sum as ``total``.
 
     The terms ``match`` and ``match_slope`` have no gradient into the conservative forces. Perturbed structures have
-    no labels and enter only there. ``match_slope`` is a stochastic estimate of the Jacobian of C - NC: what heats
+    no labels and enter only there. A structure that lacks a label does without its term, and counts by its weights.
+    ``match_slope`` is a stochastic estimate of the Jacobian of C - NC: what heats
     r-RESPA is not C - NC itself, which the outer step adds back, but how fast it changes while the atoms vibrate
     between two outer steps.
 
@@ -28,39 +29,57 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     labels = batch.labels
     n_atoms = labels.n_atoms.to(labels.virials.dtype)[:, None, None]  # (S, 1, 1)
 
-    def add(name: str, threshold: float, difference: Callable[[], Tensor]) -> None:
+    def add(
+        name: str,
+        threshold: float,
+        difference: Callable[[], Tensor],
+        importance: Tensor | None = None,
+    ) -> None:
         weight = getattr(weights, name)
         if weight > 0.0:
             function = weights.functions.get(name, "huber")
-            terms[name] = weight * _mean(function, difference(), threshold)
+            terms[name] = weight * _mean(function, difference(), threshold, importance)
 
-    if labels.labelled.any():
-        labelled = labels.labelled
-        atoms = labelled[batch.graph.structure_index]  # (N,)
+    def counted(known: Tensor, column: int) -> Tensor | None:
+        """Return the weights of labels that are there; None where all are 1, which is the usual case."""
+        chosen = labels.weights[known, column]
+        return None if bool((chosen == 1.0).all()) else chosen
+
+    if labels.has_energy.any():
+        known = labels.has_energy
         add(
             "energy",
             weights.huber_energy,
-            lambda: ((prediction.energies.double() - labels.energies) / labels.n_atoms)[labelled],
+            lambda: ((prediction.energies.double() - labels.energies) / labels.n_atoms)[known],
+            counted(known, 0),
         )
-        forces = labels.forces
-        add("conservative", weights.huber, lambda: (prediction.conservative - forces)[atoms])
-        add(
-            "non_conservative",
-            weights.huber,
-            lambda: (prediction.non_conservative - forces)[atoms],
-        )
+    if labels.has_forces.any():
+        atoms, forces = labels.forces_known, labels.forces
+        of_structures = counted(labels.has_forces, 1)
+        importance = None
+        if of_structures is not None:
+            importance = labels.weights[labels.structure_index, 1][atoms, None]  # (A, 1)
+        for name in ("conservative", "non_conservative"):
+            add(
+                name,
+                weights.huber,
+                lambda name=name: (getattr(prediction, name) - forces)[atoms],
+                importance,
+            )
     if labels.has_stress.any():
-        known, virials = labels.has_stress, labels.virials
-        add(
-            "stress",
-            weights.huber_virial,
-            lambda: ((prediction.virials.double() - virials) / n_atoms)[known],
-        )
-        add(
-            "non_conservative_stress",
-            weights.huber_virial,
-            lambda: ((prediction.non_conservative_virials.double() - virials) / n_atoms)[known],
-        )
+        with_stress, virials = labels.has_stress, labels.virials
+        importance = counted(with_stress, 2)
+        importance = importance if importance is None else importance[:, None, None]
+        for name, predicted in (
+            ("stress", prediction.virials),
+            ("non_conservative_stress", prediction.non_conservative_virials),
+        ):
+            add(
+                name,
+                weights.huber_virial,
+                lambda predicted=predicted: ((predicted.double() - virials) / n_atoms)[with_stress],
+                importance,
+            )
     if weights.match > 0.0:
         difference = prediction.non_conservative - prediction.conservative.detach()
         add("match", weights.huber, lambda: difference)
@@ -75,10 +94,20 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     return terms
 
 
-def _mean(function: str, difference: Tensor, threshold: float) -> Tensor:
+def _mean(
+    function: str, difference: Tensor, threshold: float, importance: Tensor | None = None
+) -> Tensor:
+    """Return the mean of a loss function; ``importance`` is a factor on each error, of a shape that broadcasts."""
     if function == "mse":
-        return (difference * difference).mean()
-    if function == "mae":
-        return difference.abs().mean()
-    zero = torch.zeros_like(difference)
-    return functional.huber_loss(difference, zero, delta=threshold) / threshold
+        each = difference * difference
+    elif function == "mae":
+        each = difference.abs()
+    elif importance is None:
+        zero = torch.zeros_like(difference)
+        return functional.huber_loss(difference, zero, delta=threshold) / threshold
+    else:
+        zero = torch.zeros_like(difference)
+        each = (
+            functional.huber_loss(difference, zero, delta=threshold, reduction="none") / threshold
+        )
+    return each.mean() if importance is None else (importance.to(each.dtype) * each).mean()

@@ -59,6 +59,8 @@ def lowest_energies(frames: Sequence[Atoms], baseline: Tensor) -> dict[Compositi
     """Return the lowest energy per atom of each composition, without the reference energies, eV."""
     lowest: dict[Composition, float] = {}
     for atoms in frames:
+        if atoms.calc is None or "energy" not in atoms.calc.results:
+            continue
         numbers = torch.tensor(atoms.numbers, dtype=torch.int64)
         energy = (atoms.get_potential_energy() - float(baseline[numbers].sum())) / len(atoms)
         key = composition_of(atoms.numbers)
@@ -103,6 +105,7 @@ class Negatives:
         seed: int,
     ):
         self.frames, self.baseline, self.scale = frames, baseline, scale
+        # a composition without a label of energy has no lowest one, and nothing is false there
         self.lowest = lowest_energies(frames, baseline)
         within = {pair: s for pair, s in shortest.items() if s < network.cutoff}
         first = next(network.parameters())
@@ -187,7 +190,9 @@ class Negatives:
         else:
             atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
             atoms.positions += self.rng.uniform(0.1, 0.6) * self.rng.normal(size=(len(frame), 3))
-        return _Walker(atoms, self.lowest[composition], int(self.rng.integers(*_AGES)))
+        return _Walker(
+            atoms, self.lowest.get(composition, -math.inf), int(self.rng.integers(*_AGES))
+        )
 
 
 def _packed(frame: Atoms, composition: Composition, rng: np.random.Generator) -> Atoms:

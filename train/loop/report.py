@@ -27,6 +27,10 @@ QUANTITIES = {
     "non_conservative_stress": ("non-conservative stress", "eV/Å³", "labels"),
 }
 LARGEST_PLOT = 20_000  # points
+NO_TEST = (
+    "No structure was kept for a test (n_test is 0, and there is no test file): the errors on the validation split, in "
+    "metrics.csv, are the only ones, and they have chosen nothing but the end of the run."
+)
 
 
 def write_report(
@@ -56,8 +60,7 @@ def write_report(
     environment = json.loads((directory / "environment.json").read_text())
     body = [
         elements.heading(recipe.name, level=1),
-        elements.heading(f"Errors on {len(structures)} test structures"),
-        elements.table(*_errors(errors)),
+        *errors_section(errors, len(structures)),
         elements.heading("Learning curves"),
         elements.paragraph("Errors on the validation split, of the averaged weights."),
         elements.figure(png(learning_curves(history)), "Errors against time."),
@@ -136,6 +139,28 @@ def _parity(
     return figure
 
 
+def errors_section(errors: dict[str, float], n_structures: int) -> list[str]:
+    """Return a table, or a sentence where no structure was kept for a test."""
+    if not n_structures:
+        return [elements.heading("Errors"), elements.paragraph(NO_TEST)]
+    return [
+        elements.heading(f"Errors on {n_structures} test structures"),
+        elements.table(*_errors(errors)),
+    ]
+
+
+def format_test_errors(errors: dict[str, float], n_structures: int) -> str:
+    """Return the errors on the test split as a table for a terminal, with units; a sentence without such structures."""
+    if not n_structures:
+        return NO_TEST
+    header, rows = _errors(errors)
+    lines = [
+        f"errors on {n_structures} test structures",
+        f"{header[0]:36}{header[1]:>10}{header[2]:>10}",
+    ]
+    return "\n".join([*lines, *(f"{name:36}{mae:>10}{rmse:>10}" for name, mae, rmse in rows)])
+
+
 def _errors(errors: dict[str, float]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a table."""
     rows = [
@@ -143,4 +168,4 @@ def _errors(errors: dict[str, float]) -> tuple[list[str], list[list[str]]]:
         for name, (title, unit, _) in QUANTITIES.items()
         if f"{name}_mae" in errors
     ]
-    return ["per component", "MAE", "RMSE"], rows
+    return ["energy per atom, others per component", "MAE", "RMSE"], rows

@@ -21,8 +21,9 @@ from mlip_train.data.loading import PreparedStructures, Selection
 from mlip_train.data.split import elements_in, split_indices
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
+from mlip_train.loop.presence import check_labels_for
 from mlip_train.loop.record import errors_in_ev, named_in_record, range_in_record, record_of
-from mlip_train.loop.report import write_report
+from mlip_train.loop.report import format_test_errors, write_report
 from mlip_train.loop.sources import Sources
 from mlip_train.loop.start import Start, baseline_by_number, find_origin
 from mlip_train.loop.trainer import Trainer
@@ -111,6 +112,7 @@ def _trainer(
             network.cutoff,
             is_kept=not (machine.is_lazy and name == "train"),  # the others are small
             workers=machine.workers,
+            type_weights=recipe.config_type_weights,
         )
         for name, indices in split.items()
     }
@@ -122,7 +124,7 @@ def _trainer(
         structures["unlabelled"] = PreparedStructures(
             pool, network.cutoff, is_kept=not machine.is_lazy, workers=machine.workers
         )
-    _check_stress(recipe, structures["train"], sources.data)
+    check_labels_for(recipe, structures["train"].frames, sources.data)
     counts = {name: len(items) for name, items in structures.items()}
     # those of the run before are in its record
     shortest = {}
@@ -157,7 +159,7 @@ def _finish(trainer: Trainer) -> None:
     trainer.save()
     (trainer.directory / "test.json").write_text(json.dumps(errors, indent=2))
     write_report(trainer.directory, trainer.recipe, trainer.progress.history, errors, *arguments)
-    print(json.dumps(errors, indent=2))
+    print(format_test_errors(errors, len(trainer.structures["test"])))
 
 
 def _network(
@@ -176,15 +178,3 @@ def _network(
             f"{where}: expected the network of the recipe, {settings}; got {origin.network}"
         )
     return build_network(settings), settings
-
-
-def _check_stress(recipe: Recipe, training: PreparedStructures, data: str | Path) -> None:
-    """Refuse a recipe that learns stress from data that have none."""
-    stages = [stage.name for stage in recipe.stages if stage.weights.uses_stress]
-    if stages and not any(
-        atoms.pbc.all() and "stress" in atoms.calc.results for atoms in training.frames
-    ):
-        raise ValueError(
-            f"{data}: stages {stages} use stress; expected at least one periodic structure with stress=... in eV/Å^3 "
-            "among those to train on, got none"
-        )

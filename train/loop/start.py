@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from ase import Atoms
 from ase.data import atomic_numbers as number_of
 from torch import Tensor
 
-from mlip_engines.labels.composition import fit_composition, force_scale
+from mlip_engines.labels.composition import energy_scale, force_scale
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.data_range import DataRange
 from mlip_engines.model.load import load_model, read_metadata
 from mlip_train.data.loading import Selection
+from mlip_train.data.references import elements_of, references_of
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.record import range_in_record
 from mlip_train.networks import stored_settings
@@ -96,21 +99,35 @@ def find_origin(
     where: str | Path | None,
 ) -> tuple[Start | None, dict[str, float], float]:
     """Return what to start from, reference energies and scale: of the run before if there is one, else of the data."""
-    fitted = fit_composition(training)
     if before is not None:
-        if before["recipe"] != recipe.as_dict():
+        if not is_same_recipe(before["recipe"], recipe):
             raise ValueError(f"{where}: expected the recipe of the run to resume, got another")
         references = before["reference_energies"]
-        merged_references(references, fitted, refit=False, where=where)
+        found = dict.fromkeys(elements_of(training), 0.0)
+        merged_references(references, found, refit=False, where=where)
         origin = Start(before["network"], references, before["scale"], before["average"])
         return origin, references, before["scale"]
+    fitted = references_of(training, recipe.reference_energies)
     if start is None:
-        return None, fitted, force_scale(training)
+        has_forces = any(_has_forces(atoms) for atoms in training)
+        scale = force_scale(training) if has_forces else energy_scale(training, fitted)
+        return None, fitted, scale
     origin = read_start(start)
     references = merged_references(
         origin.reference_energies, fitted, refit=recipe.refit_composition, where=where
     )
     return origin, references, origin.scale
+
+
+def is_same_recipe(before: dict[str, Any], recipe: Recipe) -> bool:
+    """Return whether a run was begun with this recipe; settings that came later count as their defaults."""
+    default = Recipe(recipe.name, recipe.stages, network=recipe.network).as_dict()
+    return {**default, **before} == recipe.as_dict()
+
+
+def _has_forces(atoms: Atoms) -> bool:
+    """Return whether there is a label of a force other than zero, as of crystals at rest and single atoms."""
+    return atoms.calc is not None and bool(np.any(atoms.calc.results.get("forces", 0.0)))
 
 
 def merged_references(

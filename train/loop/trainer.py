@@ -263,7 +263,7 @@ class Trainer:
     ) -> tuple[dict[str, Tensor], float]:
         """Leave the gradient of the loss, averaged over processes, in the parameters; return terms and fraction."""
         weights = self.stage.weights
-        if displacements is not None or chosen[0].energy is None:
+        if displacements is not None or not any(c.is_labelled for c in chosen):
             weights = weights.without_labels()
         batch = collate(
             chosen,

@@ -122,6 +122,31 @@ def test_command_selects_structures(model_files, data_file, capsys):
     assert (values["n_structures"], values["n_atoms"]) == (1, len(STRUCTURES["slab"]()))
 
 
+def test_partly_labelled_structures_count_where_they_have_labels(model_files, tmp_path, capsys):
+    """Energies of all, forces of two: the first as without the change, the second as of these two alone."""
+    frames, expected = labelled()
+    two = evaluate_model(load_model(model_files["float64"]), frames[:2])
+    for atoms in frames[2:]:
+        del atoms.calc.results["forces"]
+    path = tmp_path / "partly.extxyz"
+    ase.io.write(path, frames, format="extxyz")
+    assert main([str(model_files["float64"]), str(path), "--json", "--batch", "3"]) == 0
+    output = capsys.readouterr()
+    values = json.loads(output.out)
+    assert (values["n_energies"], values["n_forces"]) == (4, 2)
+    for name in ("energy_mae", "energy_rmse", "rms_c_minus_nc"):
+        assert values[name] == pytest.approx(expected[name], abs=1e-6), name
+    for name in ("conservative_mae", "conservative_rmse", "non_conservative_rmse"):
+        assert values[name] == pytest.approx(getattr(two, name), abs=1e-6), name
+    assert "structures 2, 3 of 4 have no label of forces" in output.err
+    for atoms in frames[:2]:
+        del atoms.calc.results["forces"]
+    ase.io.write(path, frames, format="extxyz")
+    assert main([str(model_files["float64"]), str(path)]) == 0
+    table = capsys.readouterr().out
+    assert "0 of them with forces" in table and "conservative forces" not in table
+
+
 def write(path, text):
     path.write_text(text)
     return path
@@ -134,8 +159,8 @@ def write(path, text):
         ("no structures at all", "structure 0: "),
         ("1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n", "expected a label 'energy' in eV"),
         (
-            "2\nProperties=species:S:1:pos:R:3 energy=1\nO 0 0 0\nH 0 0 1\n",
-            "expected a label 'forces'",
+            "2\nProperties=species:S:1:pos:R:3 dft_energy=1\nO 0 0 0\nH 0 0 1\n",
+            "got ['dft_energy']",
         ),
         (
             "1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=nan\nO 0 0 0 0 0 0\n",

@@ -2,6 +2,7 @@
 
 import copy
 
+import ase.io
 import ase.units
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlip_engines.labels.checks import check_labels, checked
 from mlip_engines.labels.geometry import implausible_lengths
+from mlip_engines.labels.reading import read_checked
 from mlip_engines.units import EV_TO_KCAL_PER_MOL
 
 SIZES = [(2, 2, 2), (2, 2, 3), (2, 3, 3), (3, 3, 3)]
@@ -69,14 +71,45 @@ def test_correct_labels_pass_in_silence(crystals, trajectory):
         assert implausible_lengths(structures) is None
 
 
-@pytest.mark.parametrize("name", ["energy", "forces"])
-def test_a_missing_label_is_named_with_file_frame_and_what_is_there(name, crystals):
-    del crystals[7].calc.results[name]
+def test_a_structure_without_labels_is_named_with_file_frame_and_what_is_there(crystals):
+    crystals[7].calc.results = {"stress": np.zeros(6)}
     crystals[7].info["dft_energy"] = -1.0
     crystals[7].info["origin"] = "row 8"
     with pytest.raises(ValueError, match=r"cu\.xyz: structure 7 \(row 8\): ") as raised:
         check_labels(crystals, "cu.xyz")
-    assert repr(name) in str(raised.value) and "dft_energy" in str(raised.value)
+    for word in ("'energy'", "'forces'", "dft_energy", "--energy-key"):
+        assert word in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["energy", "forces"])
+def test_labels_that_some_structures_lack_are_a_warning(name, crystals):
+    for k in (7, 9):
+        del crystals[k].calc.results[name]
+        crystals[k].info["dft_" + name] = -1.0
+    warning = one_warning(crystals)
+    assert f"structures 7, 9 of 24 have no label of {name}" in warning
+    assert f"dft_{name}" in warning and f"--{name}-key" in warning
+    for atoms in crystals:
+        atoms.calc.results.pop(name, None)
+    assert any(
+        f"none of 24 structures has a label of {name}" in w for w in check_labels(crystals, "cu")
+    )
+
+
+def test_a_weight_that_cannot_be_meant_is_named(crystals):
+    crystals[4].info["config_weight"] = -1.0
+    with pytest.raises(
+        ValueError, match=r"structure 4: expected config_weight of at least 0, got -1"
+    ):
+        list(checked(crystals, "cu.xyz"))
+
+
+@pytest.mark.parametrize(("end", "is_said"), [("", True), ("\n", False)])
+def test_a_file_that_ends_within_a_line_may_be_cut_off(end, is_said, crystals, tmp_path):
+    path = tmp_path / "cu.xyz"
+    ase.io.write(path, crystals, format="extxyz")
+    path.write_text(path.read_text().rstrip("\n") + end)
+    assert ["cut off" in w for w in read_checked(path)[1]] == [True] * is_said
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -197,7 +230,7 @@ def test_structures_of_a_sample_have_the_names_they_have_in_the_file(crystals):
     warnings = check_labels(crystals, "cu.xyz", [10 * k for k in range(24)])
     assert len(warnings) == 2 and "structures 70 of 24" in warnings[0]
     assert "structures 50 have a force" in warnings[1]
-    del crystals[7].calc.results["energy"]
+    del crystals[7].calc.results["energy"], crystals[7].calc.results["forces"]
     with pytest.raises(ValueError, match="structure 70: "):
         check_labels(crystals, "cu.xyz", [10 * k for k in range(24)])
 

@@ -62,15 +62,6 @@ def test_structures_of_another_charge_than_the_rest_are_named(key, usual, frames
     assert f"structures 2, 5 have a {'spin' if key == 'spin' else 'charge'}" in warning
 
 
-def test_weights_that_count_for_nothing_are_named(frames, tmp_path):
-    for atoms in frames:
-        atoms.info["config_weight"] = 1.0
-    assert warnings_of(frames, tmp_path / "a.xyz") == []
-    frames[3].info["config_weight"] = 10.0
-    (warning,) = warnings_of(frames, tmp_path / "a.xyz")
-    assert "config_weight is not read" in warning
-
-
 def test_equal_geometries_with_different_energies_are_named(frames, tmp_path):
     repeated = [*frames, *argon_frames(3)]
     assert warnings_of(repeated, tmp_path / "a.xyz") == []

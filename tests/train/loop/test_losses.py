@@ -111,10 +111,61 @@ def test_match_slope_is_the_directional_derivative_of_c_minus_nc():
 
 def test_perturbed_copies_have_no_labels():
     network, batch = network_and_batch([0.05 * torch.ones(8, 3).double()] * 2)
-    assert batch.labels.labelled.tolist() == [True, True, False, False]
+    assert batch.labels.has_energy.tolist() == [True, True, False, False]
+    assert batch.labels.has_forces.tolist() == [True, True, False, False]
     weights = LossWeights(energy=1.0, conservative=1.0)
     _, before = run(network, batch, weights)
     batch.labels.forces[16:] += 100.0
     batch.labels.energies[2:] += 100.0
     _, after = run(network, batch, weights)
     assert torch.equal(before["total"], after["total"])
+
+
+ALL_TERMS = {"energy": 1.0, "conservative": 1.0, "non_conservative": 1.0, "stress": 1.0}
+
+
+def terms_of(frames, **options):
+    """Return the terms of a loss of these frames in one batch, by a network that is always the same."""
+    torch.manual_seed(2)
+    network = PaiNN([18], CUTOFF, n_features=8, n_basis=5, n_layers=2, non_conservative_layer=1)
+    network = network.double().train()
+    items = [prepare(atoms, CUTOFF, options.get("type_weights")) for atoms in frames]
+    batch = collate(items, torch.zeros(119), CUTOFF, torch.float64)
+    wanted = {"differentiate": True, "with_non_conservative": True, "create_graph": True}
+    prediction = predict(network, batch, 1.0, with_stress=True, **wanted)
+    functions = dict.fromkeys(ALL_TERMS, options.get("function", "huber"))
+    return loss(prediction, batch, LossWeights(**ALL_TERMS, functions=functions))
+
+
+@pytest.mark.parametrize("missing", ["energy", "forces", "stress"])
+def test_a_structure_without_a_label_does_without_its_term(missing):
+    """The terms are those of the structures that have the label, in a batch of their own."""
+    whole = terms_of(argon_frames(3))
+    known = terms_of([argon_frames(3)[0], argon_frames(3)[2]])
+    frames = argon_frames(3)
+    del frames[1].calc.results[missing]
+    partly = terms_of(frames)
+    uses = {"forces": ["conservative", "non_conservative"]}.get(missing, [missing])
+    for name in ALL_TERMS:
+        expected = known if name in uses else whole
+        torch.testing.assert_close(partly[name], expected[name], rtol=1e-12, atol=0)
+    for atoms in frames:
+        atoms.calc.results.pop(missing, None)
+    assert not set(uses) & set(terms_of(frames))
+
+
+@pytest.mark.parametrize("function", ["huber", "mse", "mae"])
+def test_weights_of_structures_are_factors_on_their_terms(function):
+    """Structures are of one size: the mean with weights is that of each alone, times its weight."""
+    frames = argon_frames(2)
+    alone = [terms_of([atoms], function=function) for atoms in frames]
+    frames[0].info["config_type"] = "hot"
+    frames[0].info["config_energy_weight"] = 0.5
+    frames[1].info["config_weight"] = 3.0
+    frames[1].info["config_forces_weight"] = 0.0
+    terms = terms_of(frames, function=function, type_weights={"hot": 4.0, "cold": 9.0})
+    weights = {"energy": (2.0, 3.0), "stress": (4.0, 3.0)}
+    for name in ALL_TERMS:
+        first, second = weights.get(name, (4.0, 0.0))
+        expected = 0.5 * (first * alone[0][name] + second * alone[1][name])
+        torch.testing.assert_close(terms[name], expected, rtol=1e-10, atol=0)

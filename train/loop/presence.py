@@ -1,0 +1,62 @@
+"""Whether the structures to train on have the labels that a recipe learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ase import Atoms
+
+from mlip_train.loss_weights import LossWeights
+from mlip_train.recipe import Recipe
+
+_EXPECTED = {
+    "energy": "energy=... in eV",
+    "forces": "a column forces:R:3 in eV/Å",
+    "stress": "stress=... in eV/Å^3 and periodicity in all three directions",
+}
+
+
+def check_labels_for(recipe: Recipe, training: Iterable[Atoms], source: object) -> None:
+    """Refuse a recipe that learns from labels which no structure has.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    training : iterable of ase.Atoms
+    source : object
+        The file or files, for the message.
+
+    Raises
+    ------
+    ValueError
+        Naming the label, the stages that use it and how to do without.
+    """
+    missing = set(_EXPECTED)
+    for atoms in training:
+        labels = {} if atoms.calc is None else atoms.calc.results
+        missing -= {name for name in labels if name != "stress" or atoms.pbc.all()}
+        if not missing:
+            return
+    for name in sorted(missing):
+        stages = {s.name: _terms(s.weights, name) for s in recipe.stages}
+        stages = {stage: terms for stage, terms in stages.items() if terms}
+        if stages:
+            terms = sorted({term for used in stages.values() for term in used})
+            raise ValueError(
+                f"{source}: stages {list(stages)} use {name}; expected at least one structure with {_EXPECTED[name]} "
+                f"among those to train on, got none; set the weights {terms} to 0, or name the label with --{name}-key"
+            )
+        if name == "energy" and any(stage.negative_steps > 0.0 for stage in recipe.stages):
+            raise ValueError(
+                f"{source}: negative_steps compare with energies; no structure to train on has one; set them to 0"
+            )
+
+
+def _terms(weights: LossWeights, label: str) -> list[str]:
+    """Return the terms of a loss that compare with a label."""
+    terms = {
+        "energy": ["energy"],
+        "forces": ["conservative", "non_conservative"],
+        "stress": ["stress", "non_conservative_stress"],
+    }[label]
+    return [term for term in terms if getattr(weights, term) > 0.0]
