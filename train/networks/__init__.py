@@ -10,10 +10,12 @@ from typing import Any
 
 from torch import nn
 
+from mlip_train.networks.cgcnn import CGCNN
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
+from mlip_train.networks.schnet import SchNet
 
-NETWORKS = {"painn": PaiNN, "pet": PET}
+NETWORKS = {"cgcnn": CGCNN, "painn": PaiNN, "pet": PET, "schnet": SchNet}
 GROUP = "mlip_train.networks"
 
 # What files say nothing about that were written before a setting existed.
