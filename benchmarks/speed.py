@@ -6,7 +6,9 @@ Conservative forces (C), non-conservative forces (NC) and r-RESPA with several s
 (which has no r-RESPA), and the bare module on the same graph. For each engine and size, all modes take turns with the
 bare module, so that whatever else the machine does slows all of them alike; medians are compared. For the smallest size
 the energy is followed as well (--drift-ps), because a speed says nothing without its drift; drifts and their errors are
-those of mlip_engines.simulations.drift. Memory is that of the largest process of the engine, without the bare module.
+those of mlip_engines.simulations.drift. Beside the ratio at one inner step stands the fair comparison (--fair-ps): C at
+its own best step and r-RESPA at its best (inner step, M), within the same limits of drift and fluctuation, in seconds
+per picosecond and nanoseconds per day. Memory is that of the largest process of the engine, without the bare module.
 
 Writes ``speed.json`` (everything), ``table.md`` and ``speed.png``. Parts that are finished are not measured again.
 """
@@ -36,7 +38,10 @@ def measure(engine: str, copies: int, with_drift: bool, options: argparse.Namesp
         command += ["--model", options.model, "--repeats", str(options.repeats)]
         command += ["--strides", *map(str, options.strides), "--output", str(path)]
         if with_drift:
-            command += ["--drift-ps", str(options.drift_ps)]
+            command += ["--drift-ps", str(options.drift_ps), "--fair-ps", str(options.fair_ps)]
+            command += ["--fair-step", str(options.fair_step)]
+            command += ["--drift-limit", str(options.drift_limit)]
+            command += ["--fluctuation-limit", str(options.fluctuation_limit)]
         if options.hydrogen_mass is not None:
             command += ["--hydrogen-mass", str(options.hydrogen_mass)]
         log = path.with_suffix(".log")
@@ -69,7 +74,30 @@ def table_of(parts: list[dict]) -> str:
             cells += ["-" if rms is None else f"{rms:.0f}", f"{p['peak_memory_MB']:.0f}"]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *fits(parts), "", *phases(parts)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*fair_tables(parts), *lines]) + "\n"
+
+
+def fair_tables(parts: list[dict]) -> list[str]:
+    """Return what each engine's C and r-RESPA reach at the same limits of drift and fluctuation."""
+    lines = []
+    for p in parts:
+        if "fair" not in p:
+            continue
+        lines += [f"{p['engine']}, {p['n_atoms']} atoms. {p['fair']['words']}", ""]
+        lines += [
+            "| steps | outer step, fs | s/ps | ns/day | drift, meV/atom/ps | fluctuation, meV/atom | |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for pace in p["fair"]["paces"]:
+            drift = f"{pace['drift']:+.3f} ± {pace['drift_error']:.3f}"
+            cells = [pace["label"], f"{pace['outer_step_fs']:g}", f"{pace['seconds_per_ps']:.2f}"]
+            cells += [f"{pace['ns_per_day']:.2f}", "blew up" if pace["stopped"] else drift]
+            cells += [f"{pace['fluctuation']:.3f}", pace["verdict"]]
+            if pace["label"] in p["fair"]["best"]:
+                cells = [f"**{cell}**" for cell in cells]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return lines
 
 
 def fits(parts: list[dict]) -> list[str]:
@@ -161,6 +189,12 @@ def main() -> None:
     parser.add_argument("--strides", nargs="+", type=int, default=[1, 2, 4, 8, 16])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--drift-ps", type=float, default=1.0, help="0 for no drift")
+    parser.add_argument(
+        "--fair-ps", type=float, default=2.0, help="of runs for the fair comparison; 0 for none"
+    )
+    parser.add_argument("--fair-step", type=float, default=0.5, help="its shortest step, fs")
+    parser.add_argument("--drift-limit", type=float, default=0.1, help="meV/atom/ps")
+    parser.add_argument("--fluctuation-limit", type=float, default=0.1, help="meV/atom")
     parser.add_argument("--hydrogen-mass", type=float, help="g/mol; what it gains, oxygen loses")
     options = parser.parse_args()
     sizes = []
@@ -185,7 +219,7 @@ def main() -> None:
     record.write_text(json.dumps(settings, indent=1))
     parts = []
     for copies in tqdm(sizes, unit="size"):
-        with_drift = copies == sizes[0] and options.drift_ps > 0
+        with_drift = copies == sizes[0]
         for engine in options.engines:
             parts.append(measure(engine, copies, with_drift and engine != "ase", options))
     (options.output / "speed.json").write_text(

@@ -30,6 +30,9 @@ from mlip_engines.simulations import (
     conservation,
     make_engine,
 )
+from mlip_engines.simulations.constant_energy import ConstantEnergy
+from mlip_engines.simulations.engine import initial_state
+from mlip_engines.simulations.pace import Limits, fair
 from mlip_engines.units import MEV_PER_EV
 
 START = Path(__file__).parents[1] / "examples" / "water_64.extxyz"
@@ -164,6 +167,52 @@ def rms_difference(
     return MEV_PER_EV * float(np.sqrt(np.mean(squares)))
 
 
+def fair_of(
+    engine: str,
+    milliseconds: dict[str, float],
+    options: argparse.Namespace,
+    atoms: Atoms,
+    model: LoadedModel,
+) -> dict:
+    """Find C's best step and r-RESPA's best steps within the same limits of drift and fluctuation."""
+    limits = Limits(options.drift_limit, options.fluctuation_limit)
+    start = initial_state(atoms, Simulation(CONSERVATIVE, 1.0))
+    runs = ConstantEnergy(
+        model.path,
+        start,
+        engine,
+        milliseconds["C"],
+        milliseconds.get("NC", milliseconds["C"]),
+        limits,
+        options.fair_ps,
+        options.output.with_suffix("") / "fair",
+        lambda text: print(text, flush=True),
+    )
+    paces = runs.conservative(options.fair_step)
+    if model.metadata.has_non_conservative_forces:
+        paces += runs.respa(options.fair_step, paces)
+    found = fair(paces, limits)
+    return {
+        "words": found.words(),
+        "gain": found.gain,
+        "best": [p.label for p in (found.conservative, found.respa) if p is not None],
+        "paces": [
+            {
+                "label": p.label,
+                "outer_step_fs": p.outer_step_fs,
+                "seconds_per_ps": p.seconds_per_ps,
+                "ns_per_day": p.ns_per_day,
+                "drift": p.drift.value,
+                "drift_error": p.drift.error,
+                "fluctuation": p.fluctuation_meV_per_atom,
+                "stopped": p.stopped,
+                "verdict": p.verdict(limits),
+            }
+            for p in paces
+        ],
+    }
+
+
 def main() -> None:
     """Measure, and write one JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -173,6 +222,10 @@ def main() -> None:
     parser.add_argument("--strides", type=int, nargs="+", required=True)
     parser.add_argument("--repeats", type=int, required=True)
     parser.add_argument("--drift-ps", type=float, default=0.0)
+    parser.add_argument("--fair-ps", type=float, default=0.0)
+    parser.add_argument("--fair-step", type=float, default=INNER_STEP_FS)
+    parser.add_argument("--drift-limit", type=float, default=0.1)
+    parser.add_argument("--fluctuation-limit", type=float, default=0.1)
     parser.add_argument("--hydrogen-mass", type=float)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
@@ -230,6 +283,8 @@ def main() -> None:
             forces.label: drift_of(engine, forces, options.drift_ps, atoms, model)
             for forces in tqdm(choices, desc="drift")
         }
+    if options.fair_ps > 0 and options.engine != "ase":
+        result["fair"] = fair_of(options.engine, result["ms_per_inner_step"], options, atoms, model)
     draft = options.output.with_suffix(".partial")
     draft.write_text(json.dumps(result))
     os.replace(draft, options.output)

@@ -85,6 +85,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         "temperature_K": options.temperature,
         "inner_step_fs": options.inner_step,
         "drift_limit_meV_per_atom_per_ps": options.drift_limit,
+        "fluctuation_limit_meV_per_atom": options.fluctuation_limit,
         "seed": options.seed,
         "runs": options.runs,
     }
@@ -100,7 +101,15 @@ def _settings(options: argparse.Namespace) -> Settings:
         changes["equilibrate_ps"] = options.equilibrate
     if options.strides:
         changes["strides"] = tuple(sorted(set(options.strides)))
-    for name in ("temperature", "inner_step", "drift_limit", "picoseconds", "runs", "seed"):
+    for name in (
+        "temperature",
+        "inner_step",
+        "drift_limit",
+        "fluctuation_limit",
+        "picoseconds",
+        "runs",
+        "seed",
+    ):
         value = getattr(options, name)
         values = value if isinstance(value, list) else [value]
         if not all(v is None or v > 0 for v in values):
@@ -171,6 +180,14 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="D",
         help="recommend only strides that drift by less than this, in meV/atom/ps (default: 0.3, about one kelvin "
         "per picosecond)",
+    )
+    parser.add_argument(
+        "--fluctuation-limit",
+        type=float,
+        default=0.1,
+        metavar="F",
+        help="compare the speeds of C and r-RESPA at steps whose total energy fluctuates by less than this, in "
+        "meV/atom (default: 0.1); it falls as one over the square root of the number of atoms",
     )
     parser.add_argument(
         "--strides",

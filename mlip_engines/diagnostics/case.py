@@ -27,12 +27,15 @@ class Settings:
     temperature_K: float = 300.0
     inner_step_fs: float = 0.5
     drift_limit_meV_per_atom_per_ps: float = 0.3
+    fluctuation_limit_meV_per_atom: float = 0.1
     nve_ps: float = 10.0
     nvt_ps: float = 10.0
     npt_ps: float = 10.0
     equilibrate_ps: float = 2.0
     runs: int = 1  # independent trajectories of each kind, from different velocities
     strides: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
+    conservative_steps: tuple[float, ...] = (1.5, 2.0, 2.5, 3.0)  # of C, times the inner step
+    longer_strides: tuple[int, ...] = (2, 3, 4, 5, 6)  # over an inner step 1.5 times as long
     probes: int = 32  # random vectors of stochastic traces
     exact_atoms: int = 200  # up to which the Jacobian is exact
     linear_atoms: int = 60  # whose harmonic wells linear theory looks at
@@ -54,6 +57,8 @@ def quick(**changes: object) -> Settings:
         "npt_ps": 0.2,
         "equilibrate_ps": 0.0,
         "strides": (2, 3, 4, 6, 8, 16),
+        "conservative_steps": (2.0, 3.0),
+        "longer_strides": (4,),
         "probes": 8,
         "exact_atoms": 24,
         "linear_atoms": 15,

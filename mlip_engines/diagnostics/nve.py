@@ -154,13 +154,20 @@ def summary(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") -> dict
     return result
 
 
-def nve_simulation(case: Case, forces: Forces, run: int = 0) -> Simulation:
+def nve_simulation(
+    case: Case, forces: Forces, run: int = 0, inner_step_fs: float | None = None
+) -> Simulation:
     """Return the trajectory at constant energy that several diagnostics share."""
     seed = case.settings.seed + run
     every = 16.0 if forces == NON_CONSERVATIVE else 8.0  # its rows cost a full evaluation each
     chunks = max(4, round(case.settings.nve_ps))  # also for the scatter of timings
     return case.simulation(
-        forces, case.settings.nve_ps, seed=seed, row_every_fs=every, chunks=chunks
+        forces,
+        case.settings.nve_ps,
+        seed=seed,
+        row_every_fs=every,
+        chunks=chunks,
+        inner_step_fs=inner_step_fs or case.settings.inner_step_fs,
     )
 
 

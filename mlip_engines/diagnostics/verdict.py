@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlip_engines.diagnostics.diagnostic import Diagnostic, Results
+from mlip_engines.diagnostics.fair_speed import fair_of
 from mlip_engines.diagnostics.nve import DRIFT
 from mlip_engines.diagnostics.result import Result
 from mlip_engines.diagnostics.stride import recommended, speed_up
+from mlip_engines.simulations.pace import Fair
 
 _TITLES = {"lammps": "LAMMPS", "openmm": "OpenMM"}
 
@@ -32,7 +34,8 @@ def verdict(parts: Results, diagnostics: Mapping[str, Diagnostic]) -> dict[str, 
     -------
     dict
         ``words`` (list of str, what each diagnostic says), and for each engine with a stride
-        ``largest_inner_steps``, ``outer_step_fs``, the drift and ``speed_up_over_C``.
+        ``largest_inner_steps``, ``outer_step_fs``, the drift, ``speed_up_over_C`` (at the inner step) and ``fair``
+        (the fastest steps of C and of r-RESPA within the same limits, their s/ps and ns/day).
     """
     words, engines = [], {}
     for key, result in parts.items():
@@ -52,8 +55,26 @@ def verdict(parts: Results, diagnostics: Mapping[str, Diagnostic]) -> dict[str, 
                 DRIFT: drift.get(DRIFT),
                 f"{DRIFT}_error": drift.get(f"{DRIFT}_error"),
                 "speed_up_over_C": speed_up(result, beside),
+                "fair": _fair(fair_of(result.values.get("fair"), beside)),
             }
     return {"words": words, "engines": engines}
+
+
+def _fair(found: Fair | None) -> dict[str, Any] | None:
+    """Return the fastest steps of C and of r-RESPA within the same limits, in plain values."""
+    if found is None:
+        return None
+    values: dict[str, Any] = {
+        kind: pace
+        and {
+            "inner_step_fs": pace.inner_step_fs,
+            "inner_steps": pace.forces.inner_steps,
+            "seconds_per_ps": pace.seconds_per_ps,
+            "ns_per_day": pace.ns_per_day,
+        }
+        for kind, pace in (("C", found.conservative), ("respa", found.respa))
+    }
+    return values | {"gain": found.gain}
 
 
 def _sentence(diagnostic: Diagnostic, result: Result, beside: Results) -> str:

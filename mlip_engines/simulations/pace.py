@@ -162,13 +162,49 @@ def fastest(paces: Iterable[Pace], limits: Limits, kind: str) -> Pace | None:
     return min(passing, key=lambda pace: pace.seconds_per_ps, default=None)
 
 
+@dataclass(frozen=True)
+class Fair:
+    """C's best and r-RESPA's best under the same limits.
+
+    Parameters
+    ----------
+    conservative, respa : Pace or None
+        None if none stays within the limits.
+    """
+
+    conservative: Pace | None
+    respa: Pace | None
+
+    @property
+    def gain(self) -> float:
+        """How many times faster r-RESPA's best is; NaN if either has nothing within the limits."""
+        if self.conservative is None or self.respa is None:
+            return float("nan")
+        return self.conservative.seconds_per_ps / self.respa.seconds_per_ps
+
+    def words(self) -> str:
+        """Say it in a sentence, with seconds per picosecond and nanoseconds per day of both."""
+        if self.conservative is None:
+            return "No step of C that was tried stays within the limits."
+        c = f"C is fastest at {self.conservative.inner_step_fs:g} fs ({_speed(self.conservative)})"
+        if self.respa is None:
+            return f"{c}, and no r-RESPA that was tried stays within the same limits."
+        return f"{c}, r-RESPA at {self.respa.label} ({_speed(self.respa)}): {self.gain:.2f} times as fast."
+
+
+def _speed(pace: Pace) -> str:
+    return f"{pace.seconds_per_ps:.3g} s/ps, {pace.ns_per_day:.3g} ns/day"
+
+
+def fair(paces: Iterable[Pace], limits: Limits) -> Fair:
+    """Return the fastest of C and of r-RESPA within the same limits: the comparison that every table should have."""
+    paces = list(paces)
+    return Fair(fastest(paces, limits, "conservative"), fastest(paces, limits, "respa"))
+
+
 def fair_gain(paces: Iterable[Pace], limits: Limits) -> float:
     """Return how many times faster r-RESPA's best is than C's best under the same limits.
 
     NaN if either has nothing within the limits.
     """
-    paces = list(paces)
-    c, respa = (fastest(paces, limits, kind) for kind in ("conservative", "respa"))
-    if c is None or respa is None:
-        return float("nan")
-    return c.seconds_per_ps / respa.seconds_per_ps
+    return fair(paces, limits).gain

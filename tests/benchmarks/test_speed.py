@@ -23,6 +23,7 @@ def test_speeds_stand_beside_drifts_and_are_not_measured_twice(models, tmp_path)
             str(models["curl"]),
         ]
         command += ["--engines", "lammps", "--strides", "4", "--repeats", "2", "--drift-ps", "0.02"]
+        command += ["--fair-ps", "0.01", "--fair-step", "1.5"]
         return subprocess.run([*command, *more], capture_output=True, text=True)
 
     done = run("--molecules", "64")
@@ -41,6 +42,10 @@ def test_speeds_stand_beside_drifts_and_are_not_measured_twice(models, tmp_path)
     assert part["drift"]["M = 4"]["time_ps"][-1] == pytest.approx(0.02)
     assert part["drift"]["M = 4"]["rms_c_minus_nc_meV_per_A"] > 0.0
     assert part["drift"]["C"]["rms_c_minus_nc_meV_per_A"] is None
+    fair = part["fair"]
+    labels = [pace["label"] for pace in fair["paces"]]
+    assert labels[0] == "C, 1.5 fs" and any(" x " in label for label in labels)
+    assert f"{part['ms_per_inner_step']['C'] / 1.5:.2f}" in (tmp_path / "table.md").read_text()
     for name in ("table.md", "speed.png"):
         assert (tmp_path / name).stat().st_size > 0
 

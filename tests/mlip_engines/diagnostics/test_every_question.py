@@ -107,7 +107,21 @@ def test_the_stride_is_the_largest_below_the_limit(answered):
     assert data["verdict"]["words"][0].startswith(
         "toy: use r-RESPA with M = 3 (inner step 1 fs, outer step 3 fs). The energy drifts by +0.180"
     )
-    assert "1.80 times as fast as conservative forces" in data["verdict"]["words"][0]
+    assert "1.80 times as fast as C at the inner step" in data["verdict"]["words"][0]
+
+
+def test_the_fair_gain_is_over_c_at_its_own_best_step(answered):
+    """C takes 30 ms whatever its step, so 3 fs is its best; r-RESPA's is M = 3 over 1.5 fs, in 50 ms."""
+    data, folder = answered
+    found = data["verdict"]["engines"]["toy"]["fair"]
+    assert found["C"]["inner_step_fs"] == 3.0
+    assert found["C"]["seconds_per_ps"] == pytest.approx(10.0)
+    assert (found["respa"]["inner_steps"], found["respa"]["inner_step_fs"]) == (3, 1.5)
+    assert found["respa"]["ns_per_day"] == pytest.approx(86.4 * 4.5 / 50.0)
+    assert found["gain"] == pytest.approx(0.9)
+    assert "0.90 times as fast" in data["verdict"]["words"][0]
+    assert "C may hold at longer steps" in data["verdict"]["words"][0]
+    assert "1.5 fs x 3" in (folder / "report.html").read_text()
 
 
 def test_drifts_and_costs_are_those_that_were_put_in(answered):

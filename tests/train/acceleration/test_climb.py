@@ -5,8 +5,8 @@ from ase import Atoms
 
 from mlip_engines.simulations import Estimate, Forces
 from mlip_engines.simulations.pace import Limits, Pace, fastest, respa_ms
-from mlip_train.acceleration import climb
-from mlip_train.acceleration.climb import INNER_STEPS, Climb, pace_as_dict, pace_from_dict
+from mlip_engines.simulations.pace_search import FIRST_INNER_STEPS, INNER_STEPS
+from mlip_train.acceleration.climb import Climb, pace_as_dict, pace_from_dict
 from mlip_train.acceleration.sizes import Price
 
 LIMITS = Limits(0.1, 0.1)
@@ -56,4 +56,4 @@ def test_a_longer_inner_step_is_tried_where_inner_steps_are_dear_and_c_can_do_wi
 def test_a_pace_is_kept_whole_in_plain_values():
     pace = Pace(Forces("respa", 4), 2.0, 9.0, Estimate(-0.1, 0.02), 0.3, "lost atoms")
     assert pace_from_dict(pace_as_dict(pace)) == pace
-    assert climb.FIRST_INNER_STEPS in INNER_STEPS
+    assert FIRST_INNER_STEPS in INNER_STEPS

@@ -8,8 +8,9 @@ import pytest
 from ase.build import bulk
 
 from mlip_engines import MlipCalculator, read_metadata
-from mlip_train.acceleration import climb, sizes
+from mlip_engines.simulations import pace_search
 from mlip_train.acceleration import round as rounds
+from mlip_train.acceleration import sizes
 from mlip_train.acceleration.command import main
 from tests.exact_models import argon_model  # noqa: F401
 
@@ -20,8 +21,8 @@ pytestmark = [pytest.mark.lammps, pytest.mark.training, pytest.mark.slow]
 def arguments(argon_model, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(sizes, "SIZES", sizes.SIZES[:1])
     monkeypatch.setattr(sizes, "TURN_MS", 100.0)
-    monkeypatch.setattr(climb, "CONSERVATIVE_STEPS", (1.0, 2.0))
-    monkeypatch.setattr(climb, "INNER_STEPS", (2, 4))
+    monkeypatch.setattr(pace_search, "CONSERVATIVE_STEPS", (1.0, 2.0))
+    monkeypatch.setattr(pace_search, "INNER_STEPS", (2, 4))
     bulk("Ar", a=5.3, cubic=True).repeat((2, 1, 1)).write(tmp_path / "argon.extxyz")
     words = [str(argon_model), "--structures", str(tmp_path / "argon.extxyz")]
     words += ["--temperature", "40", "--minutes", "0.3", "--step", "4"]
