@@ -88,7 +88,8 @@ def argument_parser() -> argparse.ArgumentParser:
         dest="start",
         metavar="CHECKPOINT",
         action=Once,
-        help="start with the weights of another run: its checkpoint.pt, or a model file exported from it. A model file "
+        help="start with the weights of another run: its checkpoint.pt, or a model file exported from it; the data may "
+        "have further elements. A model file "
         "is a program: use only files you trust",
     )
     parser.add_argument(

@@ -36,6 +36,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """Old data that a run from another one goes on training on, so that it does not forget them."""
+
+    data: str  # a file of labelled structures
+    fraction: float = 0.2  # of the steps
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides a run, besides the data."""
 
@@ -56,6 +64,7 @@ class Recipe:
     reference_energies: str | dict[str, float] = "fit"  # or isolated_atoms, or eV by element
     config_type_weights: dict[str, float] = field(default_factory=dict)  # factors on the loss
     refit_composition: bool = False  # with a run to start from: reference energies of these data
+    replay: Replay | None = None
     warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
     weight_decay: float = 1e-4
@@ -106,7 +115,14 @@ def read_recipe(path: str | Path) -> Recipe:
         stages.append(_build(Stage, entry, where))
     if not stages:
         raise ValueError(f"{path}: expected at least one stage, got none")
-    recipe = _build(Recipe, {**values, "stages": stages}, str(path))
+    values = {**values, "stages": stages}
+    if values.get("replay") is not None:
+        if not isinstance(values["replay"], dict):
+            raise ValueError(
+                f"{path}: replay: expected {{data: FILE, fraction: 0.2}}, got {values['replay']!r}"
+            )
+        values["replay"] = _build(Replay, values["replay"], f"{path}: replay")
+    recipe = _build(Recipe, values, str(path))
     _check(recipe, path)
     try:
         return replace(recipe, reference_energies=check_references(recipe.reference_energies))
@@ -156,6 +172,10 @@ def _check(recipe: Recipe, path: Path) -> None:
                     f"{path}: stage {stage.name}: {name} have no labels, only the term 'match' "
                     f"learns from them; give it a weight or set {name} to 0"
                 )
+    if recipe.replay is not None and not 0.0 < recipe.replay.fraction < 1.0:
+        raise ValueError(
+            f"{path}: replay: fraction is one of the steps, between 0 and 1, got {recipe.replay.fraction}"
+        )
     if recipe.batch_size < 1:
         raise ValueError(f"{path}: batch_size must be positive, got {recipe.batch_size}")
     for kind, weight in dict(recipe.config_type_weights).items():

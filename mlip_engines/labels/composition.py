@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 
 _STEPS = 50  # of reweighting; it has converged long before
 _TUNING = 2.385  # of Cauchy's weights: 95 % as good as least squares where errors are normal
 _LARGEST_FRAME = 5.0  # RMS force of a structure, in units of that of the upper quartile
 
 
-def fit_composition(structures: Iterable[Atoms]) -> dict[str, float]:
+def fit_composition(
+    structures: Iterable[Atoms], known: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Fit one energy per element to energies per atom.
 
     A structure counts less the further it is off (iteratively reweighted least squares with the weights of Cauchy;
@@ -25,18 +27,23 @@ def fit_composition(structures: Iterable[Atoms]) -> dict[str, float]:
     ----------
     structures : iterable of ase.Atoms
         With labels of energy; others are passed over.
+    known : mapping of str to float, eV, optional
+        Energies of elements that are given. Only the others are fitted, to the structures that have them.
 
     Returns
     -------
     dict of str to float, eV
-        Exact where the energies are sums over elements. Minimum-norm solution if there are elements that the structures
-        do not tell apart, as those of one compound.
+        Of the elements that are not known. Exact where the energies are sums over elements. Minimum-norm solution
+        if there are elements that the structures do not tell apart, as those of one compound.
 
     Raises
     ------
     ValueError
         If no structure has an energy.
     """
+    given = np.zeros(len(chemical_symbols))
+    for symbol, energy in (known or {}).items():
+        given[atomic_numbers[symbol]] = energy
     rows, energies = [], []
     for atoms in structures:
         if atoms.calc is None or "energy" not in atoms.calc.results:
@@ -47,8 +54,14 @@ def fit_composition(structures: Iterable[Atoms]) -> dict[str, float]:
         raise ValueError("expected at least one structure with an energy, got none")
     counts = np.array(rows, dtype=float)  # (S, 119)
     sizes = counts.sum(axis=1)
-    numbers = np.flatnonzero(counts.any(axis=0))
-    solution = _robust_fit(counts[:, numbers] / sizes[:, None], np.array(energies) / sizes)
+    fitted = counts.any(axis=0)
+    fitted[[atomic_numbers[symbol] for symbol in known or {}]] = False
+    numbers = np.flatnonzero(fitted)
+    if len(numbers) == 0:
+        return {}
+    values = (np.array(energies) - counts @ given) / sizes
+    tells = counts[:, numbers].any(axis=1)
+    solution = _robust_fit((counts[:, numbers] / sizes[:, None])[tells], values[tells])
     return {chemical_symbols[z]: float(e) for z, e in zip(numbers, solution, strict=True)}
 
 

@@ -31,7 +31,7 @@ def open_folder(output: Path, processes: Processes, *, resume: bool) -> dict[str
 
 def check_same_data(now: dict[str, Any], before: dict[str, Any], output: Path) -> None:
     """Refuse to resume with other data: the split would mean other structures."""
-    for name in ("data_sha256", "unlabelled_sha256"):
+    for name in ("data_sha256", "unlabelled_sha256", "replay_sha256"):
         if now.get(name) != before.get(name):
             raise ValueError(
                 f"{output}: expected the data of the run to resume, got another or changed file ({name}); give the "

@@ -36,7 +36,8 @@ def record_of(
     scale : float, eV/Å
     sources : Sources
     counts : dict of str to int
-        Structures in each set: ``train``, ``validation``, ``test`` and, if there are any, ``unlabelled``.
+        Structures in each set: ``train``, ``validation``, ``test`` and, if there are any, ``unlabelled`` and
+        ``replay``.
     shortest : dict of str to float, Å
         Shortest distance of each pair of elements among the structures to train on.
     data_range : DataRange

@@ -18,6 +18,7 @@ from mlip_engines.labels.shortest import shortest_distances
 from mlip_engines.model.data_range import DataRange, observed_range
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
+from mlip_train.data.replay import replayed
 from mlip_train.data.split import elements_in, split_indices
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
@@ -31,6 +32,7 @@ from mlip_train.machine.environment import add_environment
 from mlip_train.machine.processes import Processes
 from mlip_train.machine.settings import Machine
 from mlip_train.networks import build_network, complete_settings
+from mlip_train.networks.growth import grown_weights
 from mlip_train.recipe import Recipe
 
 
@@ -62,7 +64,8 @@ def train(
         from of another network.
     """
     machine = machine or Machine()
-    sources = Sources(data, start, unlabelled, units)
+    replay = None if recipe.replay is None else recipe.replay.data
+    sources = Sources(data, start, unlabelled, units, replay)
     sources.check(recipe)
     processes = Processes(machine.device)
     try:
@@ -124,6 +127,12 @@ def _trainer(
         structures["unlabelled"] = PreparedStructures(
             pool, network.cutoff, is_kept=not machine.is_lazy, workers=machine.workers
         )
+    if sources.replay is not None:
+        old = open_structures(sources.replay, sources.units, processes)
+        known = references if origin is None else origin.reference_energies
+        structures["replay"] = PreparedStructures(
+            replayed(old, known, references, sources.replay), network.cutoff
+        )
     check_labels_for(recipe, structures["train"].frames, sources.data)
     counts = {name: len(items) for name, items in structures.items()}
     # those of the run before are in its record
@@ -135,6 +144,8 @@ def _trainer(
         shortest = {pair: min(known.get(pair, d), d) for pair, d in {**known, **found}.items()}
     before_this = origin.data_range if before is None and origin is not None else DataRange()
     record = record_of(recipe, settings, references, scale, sources, counts, shortest, before_this)
+    # On resuming it is still the zero of energy of what is replayed.
+    record["references_of_start"] = references if origin is None else origin.reference_energies
     if before is not None:
         check_same_data(record["metadata"]["training"], before["metadata"]["training"], output)
         record["metadata"] = before["metadata"]
@@ -143,7 +154,9 @@ def _trainer(
     if before is not None:
         trainer.resume(before)
     elif origin is not None:
-        trainer.start_from(origin.weights)
+        trainer.start_from(
+            grown_weights(origin.weights, origin.network["species"], network, settings["species"])
+        )
     return trainer
 
 
@@ -169,11 +182,11 @@ def _network(
     where: str | Path | None,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network and its settings: those of the recipe, or of the origin where the recipe has none."""
-    species = sorted(number_of[symbol] for symbol in references)
-    settings = origin.network if origin is not None else {}
-    if recipe.network:
-        settings = complete_settings({**recipe.network, "species": species})
-    if origin is not None and origin.network != settings:
+    # Those of the origin keep their rows; new ones come after them.
+    species = [] if origin is None else list(origin.network["species"])
+    species += sorted({number_of[symbol] for symbol in references} - set(species))
+    settings = complete_settings({**(recipe.network or origin.network), "species": species})
+    if origin is not None and {**origin.network, "species": species} != settings:
         raise ValueError(
             f"{where}: expected the network of the recipe, {settings}; got {origin.network}"
         )

@@ -18,6 +18,7 @@ class Sources:
     start: str | Path | None = None  # a checkpoint or a model file
     unlabelled: str | Path | None = None
     units: str | None = None  # of formats that do not state theirs: metal, atomic
+    replay: str | None = None  # labelled structures of the run to start from, named in the recipe
 
     def check(self, recipe: Recipe) -> None:
         """Refuse files that do not fit a recipe.
@@ -38,7 +39,9 @@ class Sources:
                 f"no stage of this recipe uses structures without labels, got --unlabelled {self.unlabelled}; give a "
                 "stage unlabelled_steps, or leave it out"
             )
-        check_units(self.units, self.data, *([self.unlabelled] if stages else []))
+        others = [self.unlabelled] if stages else []
+        others += [self.replay] if self.replay is not None else []
+        check_units(self.units, self.data, *others)
         if not recipe.network and self.start is None:
             raise ValueError(
                 f"the recipe {recipe.name} has no network of its own; name a run to start from with --from"
@@ -46,7 +49,12 @@ class Sources:
 
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of each file, for the record."""
-        files = {"data": self.data, "start": self.start, "unlabelled": self.unlabelled}
+        files = {
+            "data": self.data,
+            "start": self.start,
+            "unlabelled": self.unlabelled,
+            "replay": self.replay,
+        }
         return {
             f"{name}_sha256": file_hash(file) for name, file in files.items() if file is not None
         }

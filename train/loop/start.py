@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ase import Atoms
 from ase.data import atomic_numbers as number_of
 from torch import Tensor
 
-from mlip_engines.labels.composition import energy_scale, force_scale
+from mlip_engines.labels.composition import energy_scale, fit_composition, force_scale
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.data_range import DataRange
 from mlip_engines.model.load import load_model, read_metadata
@@ -103,19 +104,16 @@ def find_origin(
         if not is_same_recipe(before["recipe"], recipe):
             raise ValueError(f"{where}: expected the recipe of the run to resume, got another")
         references = before["reference_energies"]
-        found = dict.fromkeys(elements_of(training), 0.0)
-        merged_references(references, found, refit=False, where=where)
-        origin = Start(before["network"], references, before["scale"], before["average"])
+        known = before.get("references_of_start", references)
+        origin = Start(before["network"], known, before["scale"], before["average"])
         return origin, references, before["scale"]
-    fitted = references_of(training, recipe.reference_energies)
     if start is None:
+        fitted = references_of(training, recipe.reference_energies)
         has_forces = any(_has_forces(atoms) for atoms in training)
         scale = force_scale(training) if has_forces else energy_scale(training, fitted)
         return None, fitted, scale
     origin = read_start(start)
-    references = merged_references(
-        origin.reference_energies, fitted, refit=recipe.refit_composition, where=where
-    )
+    references = merged_references(origin.reference_energies, training, recipe)
     return origin, references, origin.scale
 
 
@@ -131,32 +129,32 @@ def _has_forces(atoms: Atoms) -> bool:
 
 
 def merged_references(
-    before: dict[str, float], fitted: dict[str, float], *, refit: bool, where: str | Path
+    before: dict[str, float], training: Sequence[Atoms], recipe: Recipe
 ) -> dict[str, float]:
     """Return the reference energies of a run that starts from another.
 
+    Elements that are not in the new data keep theirs. With ``refit_composition``, as labels of another method need
+    it, those of all others are those of the new data. Without, only elements that the run before did not have are
+    fitted, with the energies of the others as they are.
+
     Parameters
     ----------
-    before, fitted : dict of str to float, eV
-        Of the run to start from, and fitted to the new data.
-    refit : bool
-        Whether the new ones count, as labels of another method need it. Elements that are not in the new data keep
-        theirs.
-    where : str or Path
-        The run to start from, for messages.
-
-    Raises
-    ------
-    ValueError
-        If the new data have an element that the network does not know.
+    before : dict of str to float, eV
+        Of the run to start from.
+    training : sequence of ase.Atoms
+        The new data.
+    recipe : Recipe
+        Says where reference energies come from.
     """
-    unknown = sorted(set(fitted) - set(before), key=number_of.__getitem__)
-    if unknown:
-        raise ValueError(
-            f"{where}: expected a run that knows all elements of the data; it knows {sorted(before)}, got {unknown} "
-            "beside; train from scratch"
-        )
-    return {**before, **fitted} if refit else before
+    if recipe.reference_energies == "fit" and not recipe.refit_composition:
+        if set(elements_of(training)) <= set(before):
+            return before
+        found = references_of(training, recipe.reference_energies)
+        if any("energy" in atoms.calc.results for atoms in training if atoms.calc is not None):
+            found |= fit_composition(training, before)
+        return {**found, **before}
+    found = references_of(training, recipe.reference_energies)
+    return {**before, **found} if recipe.refit_composition else {**found, **before}
 
 
 def baseline_by_number(reference_energies: dict[str, float]) -> Tensor:

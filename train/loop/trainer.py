@@ -42,7 +42,7 @@ class Trainer:
     network : nn.Module
         Moved to the device of the process, and to the precision of the recipe.
     structures : dict of str to PreparedStructures
-        ``train`` and ``validation``; ``unlabelled`` if a stage asks for it.
+        ``train`` and ``validation``; ``unlabelled`` and ``replay`` if the recipe asks for them.
     baseline : (119,) tensor, eV
         Reference energy by atomic number.
     scale : float, eV/Å
@@ -223,6 +223,7 @@ class Trainer:
         chosen, displacements = vary(
             chosen,
             self.structures.get("unlabelled", []),
+            self.structures.get("replay", []),
             self.recipe,
             self.stage,
             self.network,

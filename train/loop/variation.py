@@ -17,6 +17,7 @@ from mlip_train.recipe import Recipe, Stage
 def vary(
     chosen: list[TrainingStructure],
     unlabelled: Sequence[TrainingStructure],
+    replay: Sequence[TrainingStructure],
     recipe: Recipe,
     stage: Stage,
     network: nn.Module,
@@ -37,14 +38,16 @@ def vary(
         None unless this is a step on perturbed copies.
     """
     generator = torch.Generator().manual_seed(seed)
-    is_perturbed, is_unlabelled = (
+    replayed_steps = 0.0 if recipe.replay is None else recipe.replay.fraction
+    is_perturbed, is_unlabelled, is_replayed = (
         float(torch.rand((), generator=generator)) < fraction
-        for fraction in (stage.perturbed_steps, stage.unlabelled_steps)
+        for fraction in (stage.perturbed_steps, stage.unlabelled_steps, replayed_steps)
     )
     generator.manual_seed(seed + 104729 * rank)
-    if is_unlabelled:
-        picks = torch.randint(len(unlabelled), (len(chosen),), generator=generator)
-        chosen = _within(recipe.batch_limits, [unlabelled[int(k)] for k in picks])
+    pool = unlabelled if is_unlabelled else replay if is_replayed else None
+    if pool is not None:
+        picks = torch.randint(len(pool), (len(chosen),), generator=generator)
+        chosen = _within(recipe.batch_limits, [pool[int(k)] for k in picks])
     if recipe.augment:
         chosen = [turned(item, random_orthogonal(generator)) for item in chosen]
     if not is_perturbed:

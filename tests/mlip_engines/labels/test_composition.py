@@ -93,3 +93,12 @@ def test_structures_without_labels_are_passed_over():
         fit_composition([Atoms("H")])
     with pytest.raises(ValueError, match="with forces"):
         force_scale([Atoms("H")])
+
+
+def test_known_energies_are_kept_and_only_the_others_are_fitted():
+    frames = [Atoms(name) for name in ("H2O", "OH", "H2")]
+    for atoms, energy in zip(frames, (-9.0, -8.0, 99.0), strict=True):
+        atoms.calc = SinglePointCalculator(atoms, energy=energy)
+    found = fit_composition(frames, {"H": -1.0})
+    assert found == pytest.approx({"O": -7.0})
+    assert fit_composition(frames, {"H": -1.0, "O": 3.0}) == {}

@@ -102,9 +102,7 @@ def two_elements(path, n_frames):
 
 
 @pytest.mark.training
-def test_data_of_fewer_elements_keep_the_network_and_others_are_refused(
-    argon_run, tmp_path, fine_tune, capsys
-):
+def test_data_of_fewer_elements_keep_the_network(argon_run, tmp_path, fine_tune):
     mixed, argon = two_elements(tmp_path / "mixed.xyz", 25), write_argon(tmp_path / "argon.xyz", 25)
     recipe = str(argon_run / "recipe.yaml")
     assert train([recipe, "--data", str(mixed), "-o", str(tmp_path / "mixed")]) == 0
@@ -116,7 +114,49 @@ def test_data_of_fewer_elements_keep_the_network_and_others_are_refused(
     assert after["reference_energies"]["Ar"] != before["reference_energies"]["Ar"]
     assert export([str(tmp_path / "fewer/checkpoint.pt"), "-o", str(tmp_path / "model.pt")]) == 0
     assert read_metadata(tmp_path / "model.pt").species == ["Ar", "Kr"]
+
+
+@pytest.mark.training
+def test_a_new_element_gets_rows_of_its_own_and_old_ones_keep_theirs(
+    argon_run, tmp_path, fine_tune
+):
+    """The new kind of atom is argon under another name with another zero of energy: both must be learned."""
+    mixed, zero = tmp_path / "mixed.xyz", -50.0
+    frames = ase.io.read(two_elements(mixed, 25), ":")
+    for atoms in frames:
+        atoms.calc.results["energy"] += zero * np.count_nonzero(atoms.numbers == 36)
+    ase.io.write(mixed, frames, format="extxyz")
+    recipe = Path(fine_tune)
+    recipe.write_text(recipe.read_text().replace("refit_composition: true\n", ""))
+    checkpoint = argon_run / "run/checkpoint.pt"
+    arguments = [fine_tune, "--data", str(mixed), "--from", str(checkpoint)]
+    assert train([*arguments, "-o", str(tmp_path / "more")]) == 0
+    before, after = read_checkpoint(checkpoint), read_checkpoint(tmp_path / "more/checkpoint.pt")
+    assert after["network"] == {**before["network"], "species": [18, 36]}
+    energies = after["reference_energies"]
+    assert energies["Ar"] == before["reference_energies"]["Ar"]
+    assert energies["Kr"] - energies["Ar"] == pytest.approx(zero, abs=0.2)  # eV, of an atom
+    assert json.loads((tmp_path / "more/test.json").read_text())["energy_mae"] < 20.0  # meV/atom
+    assert export([str(tmp_path / "more/checkpoint.pt"), "-o", str(tmp_path / "model.pt")]) == 0
+    assert read_metadata(tmp_path / "model.pt").species == ["Ar", "Kr"]
+
+
+@pytest.mark.training
+def test_replayed_structures_are_trained_on_and_belong_to_the_run(
+    argon_run, tmp_path, fine_tune, capsys
+):
+    few, old = str(write_argon(tmp_path / "few.xyz", 22)), str(argon_run / "argon.xyz")
+    start = ["--data", few, "--from", str(argon_run / "run/checkpoint.pt"), "-o"]
+    recipe = Path(fine_tune)
+    states = []
+    for name, words in (("without", ""), ("with", f"replay: {{data: {old}, fraction: 0.9}}\n")):
+        recipe.write_text(recipe.read_text().replace("epochs: 2", "epochs: 1") + words)
+        assert train([fine_tune, *start, str(tmp_path / name)]) == 0
+        states.append(read_checkpoint(tmp_path / name / "checkpoint.pt"))
+    assert states[1]["metadata"]["training"]["n_replay"] == 12
+    name = "energy_head.0.weight"
+    assert not torch.equal(states[0]["weights"][name], states[1]["weights"][name])
     capsys.readouterr()
-    arguments = [fine_tune, "--data", str(mixed), "--from", str(argon_run / "run/checkpoint.pt")]
-    assert train([*arguments, "-o", str(tmp_path / "more")]) == 1
-    assert "['Kr']" in capsys.readouterr().err
+    write_argon(Path(old), 11)  # another file
+    assert train([fine_tune, *start, str(tmp_path / "with"), "--resume"]) == 1
+    assert "replay_sha256" in capsys.readouterr().err
