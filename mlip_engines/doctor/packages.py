@@ -12,6 +12,7 @@ from mlip_engines.doctor.finding import Finding, trial, version_of
 PURPOSES = {
     "train": "training a network (mlip-train)",
     "validate": "the physics report (mlip-validate)",
+    "phonons": "phonons (mlip-phonons) and space groups (mlip-relax)",
     "lmdb": "reading structures from LMDB files",
     "mpi": "LAMMPS on several processes of Python",
     "mace": "opening models of MACE (mlip-export --from mace); not beside sevennet",

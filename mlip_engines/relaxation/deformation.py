@@ -1,12 +1,12 @@
 r"""Deformation of a cell as coordinates of an optimiser: F = exp(L), L symmetric.
 
-A structure with the cell h_0 has the coordinates z and L: its atoms are at x = z F and its cell is h = h_0 F, rows being
-vectors. With the virial W = -dE/d(strain) and the forces f on the atoms, the forces on the coordinates are
+A structure with the cell h_0 has the coordinates z and L: its atoms are at x = z F and its cell is h = h_0 F, vectors
+being rows. With the virial W = -dE/d(strain) and the forces f on the atoms, the forces on the coordinates are
 
     on z:  f F,       on L:  D[F^{-1} W],
 
-where D is the derivative of the matrix exponential, which a symmetric matrix has in closed form (Daleckii and Krein; see
-Higham, Functions of Matrices, SIAM 2008, theorem 3.11): in the eigenvectors of L, element ij is multiplied by
+where D is the derivative of the matrix exponential, which a symmetric matrix has in closed form (Daleckii and Krein,
+see Higham, Functions of Matrices, SIAM 2008, theorem 3.11): in the eigenvectors of L, element ij is multiplied by
 (e^{l_i} - e^{l_j})/(l_i - l_j). ASE's ``FrechetCellFilter`` has the same coordinates, without the symmetry of L, which
 leaves rotations out. As there, an optimiser sees N L and forces divided by N, the number of atoms.
 """

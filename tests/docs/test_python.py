@@ -1,4 +1,4 @@
-"""The Python in docs/python.md and docs/validation.md runs as it stands, from the folder of the checkout."""
+"""The Python in docs/python.md, docs/validation.md and docs/relaxation.md runs, from the folder of the checkout."""
 
 import re
 
@@ -34,6 +34,11 @@ def test_code_of_the_page_on_validation_runs(tmp_path, monkeypatch):
     data = names_after("validation.md", tmp_path, monkeypatch)["data"]
     assert data["parts"]["symmetry"]["force_C_spread_meV_per_angstrom"] < 0.5
     assert (tmp_path / "look" / "report.html").exists()
+
+
+def test_code_of_the_page_on_relaxation_runs(tmp_path, monkeypatch):
+    (each,) = names_after("relaxation.md", tmp_path, monkeypatch)["relaxed"]
+    assert each.converged and len(each.path) == each.steps + 1
 
 
 def test_the_page_on_validation_explains_every_diagnostic():
