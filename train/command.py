@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.output,
             start=options.start,
             unlabelled=options.unlabelled,
+            empirical=options.empirical,
             units=options.units,
             resume=options.resume,
             machine=Machine(options.device, options.workers, options.lazy),
@@ -98,6 +99,13 @@ def argument_parser() -> argparse.ArgumentParser:
         action=Once,
         help="structures without labels, on which the two kinds of forces are matched to each other; same formats as "
         "--data",
+    )
+    parser.add_argument(
+        "--empirical",
+        metavar="CHECKPOINT",
+        action=Once,
+        help="checkpoint of an empirical potential (mlip-train eam), with which that of a network with empirical: true "
+        "begins",
     )
     add_units(parser)
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder")

@@ -63,6 +63,7 @@ class Recipe:
     optimizer: str = "muon"  # muon (with adamw for what is not a matrix), adamw
     reference_energies: str | dict[str, float] = "fit"  # or isolated_atoms, or eV by element
     config_type_weights: dict[str, float] = field(default_factory=dict)  # factors on the loss
+    stress_where_labelled: bool = False  # do without terms of stress if no structure has one
     refit_composition: bool = False  # with a run to start from: reference energies of these data
     replay: Replay | None = None
     warm_up: float = 0.1  # fraction of a stage

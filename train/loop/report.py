@@ -15,6 +15,8 @@ from mlip_engines.report.figures import png
 from mlip_engines.report.page import page
 from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.metrics import compared
+from mlip_train.potentials.curves import draw_curves
+from mlip_train.potentials.eam import EmbeddedAtom
 from mlip_train.recipe import Recipe
 
 # Quantity: title, unit (errors are in thousandths of it), what predictions are plotted against.
@@ -38,6 +40,7 @@ def write_report(
     recipe: Recipe,
     history: list[dict[str, str]],
     errors: dict[str, float],
+    constant: dict[str, float],
     network: nn.Module,
     structures: Sequence[TrainingStructure],
     baseline: Tensor,
@@ -54,13 +57,15 @@ def write_report(
         Rows of ``metrics.csv``.
     errors : dict of str to float
         On the test split, as of :func:`mlip_train.loop.metrics.evaluate`.
+    constant : dict of str to float
+        Of the reference energies alone, as of :func:`mlip_train.loop.constant.constant_errors`.
     network, structures, baseline, scale
         What the parity plots are made of, as of :func:`mlip_train.loop.metrics.compared`.
     """
     environment = json.loads((directory / "environment.json").read_text())
     body = [
         elements.heading(recipe.name, level=1),
-        *errors_section(errors, len(structures)),
+        *errors_section(errors, constant, len(structures)),
         elements.heading("Learning curves"),
         elements.paragraph("Errors on the validation split, of the averaged weights."),
         elements.figure(png(learning_curves(history)), "Errors against time."),
@@ -73,6 +78,16 @@ def write_report(
                 "Predictions for the test split against what they are compared with."
             ),
             elements.figure(png(figure), "Predictions against references."),
+        ]
+    potential = getattr(network, "empirical", network)
+    if isinstance(potential, EmbeddedAtom):
+        body += [
+            elements.heading("Curves of the empirical potential"),
+            elements.paragraph(
+                "Two atoms alone, relative to the two far apart. In the grey region they are bound to repel each "
+                "other, whatever the potential is fitted to."
+            ),
+            elements.figure(png(draw_curves(potential)), "Energy of a pair against its distance."),
         ]
     body += [elements.heading("Recipe"), elements.listing(recipe.as_dict())]
     body += [elements.heading("Environment"), elements.paragraph("One entry for each start.")]
@@ -139,13 +154,21 @@ def _parity(
     return figure
 
 
-def errors_section(errors: dict[str, float], n_structures: int) -> list[str]:
+def errors_section(
+    errors: dict[str, float], constant: dict[str, float], n_structures: int
+) -> list[str]:
     """Return a table, or a sentence where no structure was kept for a test."""
     if not n_structures:
         return [elements.heading("Errors"), elements.paragraph(NO_TEST)]
+    header, rows = _errors(errors)
+    names = [name for name in QUANTITIES if f"{name}_mae" in errors]
+    of_constant = [
+        f"{constant[f'{name}_mae']:.3f}" if f"{name}_mae" in constant else "" for name in names
+    ]
+    rows = [[*row, value] for row, value in zip(rows, of_constant, strict=True)]
     return [
         elements.heading(f"Errors on {n_structures} test structures"),
-        elements.table(*_errors(errors)),
+        elements.table([*header, "MAE of a constant"], rows),
     ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
 from mlip_train.data.replay import replayed
 from mlip_train.data.split import elements_in, split_indices
+from mlip_train.loop.constant import constant_errors, little_learned
+from mlip_train.loop.empirical import read_empirical, settings_of, start_with
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
 from mlip_train.loop.presence import check_labels_for
@@ -33,6 +37,7 @@ from mlip_train.machine.processes import Processes
 from mlip_train.machine.settings import Machine
 from mlip_train.networks import build_network, complete_settings
 from mlip_train.networks.growth import grown_weights
+from mlip_train.potentials.hybrid import WithEmpirical
 from mlip_train.recipe import Recipe
 
 
@@ -43,6 +48,7 @@ def train(
     *,
     start: str | Path | None = None,
     unlabelled: str | Path | None = None,
+    empirical: str | Path | None = None,
     units: str | None = None,
     resume: bool = False,
     machine: Machine | None = None,
@@ -51,7 +57,8 @@ def train(
 
     The folder receives ``recipe.json``, ``split.json``, ``environment.json``, ``checkpoint.pt``, ``metrics.csv`` and,
     at the end, ``test.json`` and ``report.html``. With ``start``, the averaged weights, reference energies and scale of
-    another run's checkpoint, or of a model exported from one, are taken over. ``units`` are those of files that do not
+    another run's checkpoint, or of a model exported from one, are taken over. ``empirical`` is the checkpoint of a
+    fitted empirical potential, with which that of a hybrid begins. ``units`` are those of files that do not
     state theirs, see :func:`mlip_engines.readers.read_structures`; without, ``metal``, provided that the distances
     agree. Warnings about the labels go to standard error.
 
@@ -65,7 +72,7 @@ def train(
     """
     machine = machine or Machine()
     replay = None if recipe.replay is None else recipe.replay.data
-    sources = Sources(data, start, unlabelled, units, replay)
+    sources = Sources(data, start, unlabelled, units, replay, empirical)
     sources.check(recipe)
     processes = Processes(machine.device)
     try:
@@ -107,8 +114,14 @@ def _trainer(
     """Return a trainer at the point where it goes on: of a new run, of one that starts from another, of one resumed."""
     where = output if before is not None else sources.start
     training = Selection(frames, split["train"])
+    recipe = _without_missing_stress(recipe, training)
     origin, references, scale = find_origin(recipe, training, before, sources.start, where)
-    network, settings = _network(recipe, references, origin, where)
+    potential = read_empirical(sources.empirical) if sources.empirical is not None else None
+    network, settings = _network(recipe, references, origin, where, potential)
+    if isinstance(network, WithEmpirical):
+        network.set_scale(scale)
+        if potential is not None and before is None:
+            start_with(network, potential, references, sources.empirical)
     structures = {
         name: PreparedStructures(
             Selection(frames, indices),
@@ -171,8 +184,13 @@ def _finish(trainer: Trainer) -> None:
     trainer.record["metadata"]["errors"] = errors_in_ev(errors)
     trainer.save()
     (trainer.directory / "test.json").write_text(json.dumps(errors, indent=2))
-    write_report(trainer.directory, trainer.recipe, trainer.progress.history, errors, *arguments)
+    constant = constant_errors(trainer.structures["test"], trainer.baseline)
+    write_report(
+        trainer.directory, trainer.recipe, trainer.progress.history, errors, constant, *arguments
+    )
     print(format_test_errors(errors, len(trainer.structures["test"])))
+    for sentence in little_learned(errors, constant):
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 def _network(
@@ -180,14 +198,36 @@ def _network(
     references: dict[str, float],
     origin: Start | None,
     where: str | Path | None,
+    potential: dict[str, Any] | None = None,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network and its settings: those of the recipe, or of the origin where the recipe has none."""
     # Those of the origin keep their rows; new ones come after them.
     species = [] if origin is None else list(origin.network["species"])
     species += sorted({number_of[symbol] for symbol in references} - set(species))
-    settings = complete_settings({**(recipe.network or origin.network), "species": species})
+    wanted = dict(recipe.network or origin.network)
+    if wanted.get("empirical") is True and potential is not None:
+        wanted["empirical"] = settings_of(potential)
+    if wanted.get("empirical") is True and origin is not None and "empirical" in origin.network:
+        wanted["empirical"] = origin.network["empirical"]  # what it stood for in the run before
+    settings = complete_settings({**wanted, "species": species})
     if origin is not None and {**origin.network, "species": species} != settings:
         raise ValueError(
             f"{where}: expected the network of the recipe, {settings}; got {origin.network}"
         )
     return build_network(settings), settings
+
+
+def _without_missing_stress(recipe: Recipe, training: Selection) -> Recipe:
+    """Return the recipe without terms of stress, if it allows that and no structure has one."""
+    uses = any(stage.weights.uses_stress for stage in recipe.stages)
+    if (
+        not recipe.stress_where_labelled
+        or not uses
+        or any(a.pbc.all() and a.calc is not None and "stress" in a.calc.results for a in training)
+    ):
+        return recipe
+    stages = [
+        replace(stage, weights=replace(stage.weights, stress=0.0, non_conservative_stress=0.0))
+        for stage in recipe.stages
+    ]
+    return replace(recipe, stages=stages)

@@ -19,6 +19,7 @@ class Sources:
     unlabelled: str | Path | None = None
     units: str | None = None  # of formats that do not state theirs: metal, atomic
     replay: str | None = None  # labelled structures of the run to start from, named in the recipe
+    empirical: str | Path | None = None  # checkpoint of an empirical potential
 
     def check(self, recipe: Recipe) -> None:
         """Refuse files that do not fit a recipe.
@@ -42,6 +43,16 @@ class Sources:
         others = [self.unlabelled] if stages else []
         others += [self.replay] if self.replay is not None else []
         check_units(self.units, self.data, *others)
+        if self.empirical is not None and not recipe.network.get("empirical"):
+            raise ValueError(
+                f"the network of this recipe is no hybrid, got --empirical {self.empirical}; add empirical: true to "
+                "its network, or leave it out"
+            )
+        if self.empirical is not None and self.start is not None:
+            raise ValueError(
+                f"expected one of --from and --empirical, got {self.start} and {self.empirical}: the run to start from "
+                "has a potential already"
+            )
         if not recipe.network and self.start is None:
             raise ValueError(
                 f"the recipe {recipe.name} has no network of its own; name a run to start from with --from"
@@ -54,6 +65,7 @@ class Sources:
             "start": self.start,
             "unlabelled": self.unlabelled,
             "replay": self.replay,
+            "empirical": self.empirical,
         }
         return {
             f"{name}_sha256": file_hash(file) for name, file in files.items() if file is not None

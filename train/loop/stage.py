@@ -16,7 +16,7 @@ def check_stage(stage: Stage, network: nn.Module) -> None:
     ValueError
         If a part that is to be trained, or a head that the weights ask for, is missing.
     """
-    parts = {name.split(".")[0] for name, _ in network.named_parameters()}
+    parts = {_part(name) for name, _ in network.named_parameters()}
     unknown = sorted(set(stage.trained) - parts)
     if unknown:
         raise ValueError(
@@ -37,5 +37,10 @@ def check_stage(stage: Stage, network: nn.Module) -> None:
 def begin_stage(recipe: Recipe, stage: Stage, network: nn.Module) -> Optimizers:
     """Freeze what a stage does not train; return a fresh optimiser for the rest."""
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not stage.trained or name.split(".")[0] in stage.trained)
+        parameter.requires_grad_(not stage.trained or _part(name) in stage.trained)
     return build_optimizer(recipe, network)
+
+
+def _part(name: str) -> str:
+    """Return the part of a network that a parameter belongs to; beside an empirical potential one level deeper."""
+    return name.removeprefix("network.").split(".")[0]

@@ -21,7 +21,7 @@ from mlip_train.data.loading import Selection
 from mlip_train.data.references import elements_of, references_of
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.record import range_in_record
-from mlip_train.networks import stored_settings
+from mlip_train.networks import network_class, stored_settings
 from mlip_train.recipe import Recipe
 
 
@@ -109,6 +109,8 @@ def find_origin(
         return origin, references, before["scale"]
     if start is None:
         fitted = references_of(training, recipe.reference_energies)
+        if not getattr(network_class(recipe.network), "is_scaled", True):
+            return None, fitted, 1.0
         has_forces = any(_has_forces(atoms) for atoms in training)
         scale = force_scale(training) if has_forces else energy_scale(training, fitted)
         return None, fitted, scale

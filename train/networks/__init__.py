@@ -14,8 +14,10 @@ from mlip_train.networks.cgcnn import CGCNN
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 from mlip_train.networks.schnet import SchNet
+from mlip_train.potentials.eam import EmbeddedAtom
+from mlip_train.potentials.hybrid import WithEmpirical
 
-NETWORKS = {"cgcnn": CGCNN, "painn": PaiNN, "pet": PET, "schnet": SchNet}
+NETWORKS = {"cgcnn": CGCNN, "eam": EmbeddedAtom, "painn": PaiNN, "pet": PET, "schnet": SchNet}
 GROUP = "mlip_train.networks"
 
 # What files say nothing about that were written before a setting existed.
@@ -43,6 +45,9 @@ def stored_settings(settings: dict[str, Any]) -> dict[str, Any]:
 def build_network(settings: dict[str, Any]) -> nn.Module:
     """Build a network from ``{"name": ..., **arguments}``.
 
+    With ``empirical`` (true, or settings of :class:`~mlip_train.potentials.eam.EmbeddedAtom`) an empirical potential is
+    added to it, with the cutoff of the network unless there is another.
+
     Raises
     ------
     ValueError
@@ -50,9 +55,25 @@ def build_network(settings: dict[str, Any]) -> nn.Module:
     """
     network = _network_called(settings.get("name"))
     try:
-        return network(**{key: value for key, value in settings.items() if key != "name"})
+        built = network(**{k: v for k, v in settings.items() if k not in ("name", "empirical")})
+        empirical = settings.get("empirical", False)
+        if not empirical:
+            return built
+        own = {"cutoff": built.cutoff, **(empirical if isinstance(empirical, dict) else {})}
+        return WithEmpirical(built, EmbeddedAtom(settings["species"], **own))
     except TypeError as e:
         raise ValueError(f"network {settings['name']}: {e}") from e
+
+
+def network_class(settings: dict[str, Any]) -> type[nn.Module]:
+    """Return the class of the network that settings name.
+
+    Raises
+    ------
+    ValueError
+        As :func:`complete_settings`.
+    """
+    return _network_called(settings.get("name"))
 
 
 def network_names() -> list[str]:
