@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from mlip_engines.commands.parser import Once, add_units, command_parser
+from mlip_engines.commands.parser import Once, add_label_keys, add_units, command_parser, label_keys
 from mlip_engines.readers.registry import format_titles
 
 
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    from mlip_train.data.given import given_references
+    from mlip_train.data.sets import DataFiles
     from mlip_train.loop.run import train
     from mlip_train.machine.settings import Machine
     from mlip_train.recipe import read_recipe
@@ -35,14 +38,22 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.workers < 0:
             raise ValueError(f"--workers must not be negative, got {options.workers}")
+        recipe = read_recipe(options.recipe)
+        if options.reference_energies is not None:
+            energies = given_references(options.reference_energies)
+            recipe = replace(recipe, reference_energies=energies)
+        files = DataFiles(
+            *(tuple(paths) for paths in (options.data, options.train, options.valid, options.test)),
+            units=options.units,
+            keys=label_keys(options),
+        )
         train(
-            read_recipe(options.recipe),
-            options.data,
+            recipe,
+            files,
             options.output,
             start=options.start,
             unlabelled=options.unlabelled,
             empirical=options.empirical,
-            units=options.units,
             resume=options.resume,
             machine=Machine(options.device, options.workers, options.lazy),
         )
@@ -68,13 +79,24 @@ def argument_parser() -> argparse.ArgumentParser:
         help="YAML file with the settings of the run, or the name of a recipe that comes with the package, such as "
         "water",
     )
-    parser.add_argument(
-        "--data",
-        metavar="FILE",
-        action=Once,
-        required=True,
-        help=f"structures with energies and forces: {format_titles()}",
-    )
+    for name, purpose in (
+        (
+            "data",
+            f"structures with energies and forces, to be divided at random: {format_titles()}",
+        ),
+        ("train", "structures to train on, whatever the recipe says of the split"),
+        ("valid", "structures for validation, in place of those drawn at random"),
+        ("test", "structures for the test, in place of those drawn at random"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            metavar="FILE",
+            action="extend",
+            nargs="+",
+            type=Path,
+            default=[],
+            help=f"{purpose}; one or more files or folders",
+        )
     parser.add_argument(
         "-o",
         "--output",
@@ -108,6 +130,14 @@ def argument_parser() -> argparse.ArgumentParser:
         "begins",
     )
     add_units(parser)
+    add_label_keys(parser)
+    parser.add_argument(
+        "--reference-energies",
+        metavar="ENERGIES",
+        action=Once,
+        help="reference energies in eV, such as H=-13.6,O=-430.2, a YAML or JSON file of them, isolated_atoms for "
+        "those of the structures with config_type=IsolatedAtom, or fit; in place of the setting of the recipe",
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
     parser.add_argument(
         "--device",

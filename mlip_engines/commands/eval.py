@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from mlip_engines.commands.parser import add_units, command_parser
+from mlip_engines.commands.parser import add_label_keys, add_units, command_parser, label_keys
 from mlip_engines.readers.registry import format_titles
 
 
@@ -27,7 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         model = load_model(options.model, options.device)
         structures, warnings = read_checked(
-            options.file, options.index, units=options.units, progress=True
+            options.file,
+            options.index,
+            units=options.units,
+            keys=label_keys(options),
+            progress=True,
         )
         for warning in warnings:
             print(f"mlip-eval: warning: {warning}", file=sys.stderr)
@@ -58,6 +62,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "file", metavar="FILE", help=f"structures with energies and forces: {format_titles()}"
     )
     add_units(parser)
+    add_label_keys(parser)
     parser.add_argument(
         "--json", action="store_true", help="print the errors as JSON, in eV/atom, eV/Å and eV/Å^3"
     )

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlip_engines.readers.keys import LabelKeys
 
 
 def command_parser(program: str, *, description: str, example: str) -> argparse.ArgumentParser:
@@ -48,6 +52,34 @@ def add_units(parser: argparse.ArgumentParser) -> None:
         help="units of an input.data file, which does not state its own: metal is Å and eV (default), atomic is bohr "
         "and "
         "hartree",
+    )
+
+
+def add_label_keys(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name labels, and the one for the unit of stress."""
+    for label, unit in (("energy", "eV"), ("forces", "eV/Å"), ("stress", "--stress-units")):
+        parser.add_argument(
+            f"--{label}-key",
+            metavar="NAME",
+            action=Once,
+            help=f"name of the {label} ({unit}) in extended XYZ or a database, such as REF_{label} (default: {label})",
+        )
+    parser.add_argument(
+        "--stress-units",
+        metavar="UNIT",
+        choices=["eV/A^3", "GPa", "kbar", "-eV/A^3", "-GPa", "-kbar", "virial"],
+        default="eV/A^3",
+        help="unit of the stress: %(choices)s. Write --stress-units=-kbar, with a minus, for the sign of a pressure, "
+        "as VASP has it; virial is minus the volume times the stress, in eV (default: %(default)s)",
+    )
+
+
+def label_keys(options: argparse.Namespace) -> LabelKeys:
+    """Return what the options of :func:`add_label_keys` say."""
+    from mlip_engines.readers.keys import LabelKeys
+
+    return LabelKeys(
+        options.energy_key, options.forces_key, options.stress_key, options.stress_units
     )
 
 

@@ -13,6 +13,7 @@ from ase.io.formats import string2index
 from mlip_engines.labels.checks import checked, doubts
 from mlip_engines.labels.watch import Watch
 from mlip_engines.readers import check_units, iterate_structures
+from mlip_engines.readers.keys import LabelKeys
 
 
 def read_checked(
@@ -20,6 +21,7 @@ def read_checked(
     index: str = ":",
     *,
     units: str | None = None,
+    keys: LabelKeys | None = None,
     labels: bool = True,
     progress: bool = False,
 ) -> tuple[list[Atoms], list[str]]:
@@ -33,8 +35,10 @@ def read_checked(
         As in ASE: ``":"`` all, ``"-1"`` the last, ``"::10"`` every tenth. Only these are checked.
     units : {"metal", "atomic"}, optional
         Of a format that does not state its own; without, ``metal``, provided that the distances agree.
+    keys : LabelKeys, optional
+        Names of labels that are not the usual ones, and the unit of stress.
     labels : bool
-        Whether each must have an energy and forces. Without, whatever labels there are are dropped.
+        Whether each must have an energy or forces. Without, whatever labels there are are dropped.
     progress : bool
         Show a bar on standard error.
 
@@ -54,7 +58,9 @@ def read_checked(
     """
     check_units(units, path)
     chosen = _as_slice(index)
-    reader = iterate_structures(path, units=units or "metal", labels=labels, progress=progress)
+    reader = iterate_structures(
+        path, units=units or "metal", labels=labels, keys=keys, progress=progress
+    )
     frames: Iterable[Atoms]
     names: Iterable[int]
     structures, indices = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ase import Atoms
 
@@ -15,18 +15,6 @@ def geometry_key(atoms: Atoms) -> bytes:
     """Return what two structures share if elements, order, positions (to 1e-5 Å), cell and periodicity are the same."""
     parts = atoms.numbers, atoms.positions.round(5) + 0.0, atoms.cell.array.round(5) + 0.0
     return hashlib.sha256(b"".join(part.tobytes() for part in (*parts, atoms.pbc))).digest()
-
-
-def duplicate_indices(structures: Iterable[Atoms]) -> set[int]:
-    """Return the indices of structures that repeat an earlier one exactly."""
-    seen: set[bytes] = set()
-    repeated = set()
-    for k, atoms in enumerate(structures):
-        key = geometry_key(atoms)
-        if key in seen:
-            repeated.add(k)
-        seen.add(key)
-    return repeated
 
 
 class Repeats:

@@ -11,13 +11,14 @@ from ase import Atoms
 from ase.io.extxyz import XYZError
 from ase.io.formats import UnknownFileTypeError
 
+from mlip_engines.readers.keys import LabelKeys
 from mlip_engines.readers.labelled import with_labels
 
 VIRIAL_KEYS = ("virial", "virials")  # in the comment line of extended XYZ
 
 
-def read_ase_file(path: Path) -> Iterator[Atoms]:
-    """Read a file with ``ase.io``.
+def read_ase_file(path: Path, keys: LabelKeys) -> Iterator[Atoms]:
+    """Read a file with ``ase.io``; ``keys`` say which of its entries are labels.
 
     Yields
     ------
@@ -36,8 +37,8 @@ def read_ase_file(path: Path) -> Iterator[Atoms]:
             labels = {} if atoms.calc is None else atoms.calc.results
             if "free_energy" in labels:  # no label of ours, but a check looks for it
                 atoms.info["free_energy"] = labels["free_energy"]
-            labels = {name: labels.get(name) for name in ("energy", "forces", "stress")}
-            if labels["stress"] is None and atoms.pbc.all():
+            labels = keys.labels(atoms, labels)
+            if labels["stress"] is None and keys.stress is None and atoms.pbc.all():
                 labels["stress"] = _stress_of_virial(atoms)
             yield with_labels(atoms, **labels)
     except XYZError as e:

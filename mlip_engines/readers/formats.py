@@ -10,6 +10,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from mlip_engines.readers.compression import decompressed
+from mlip_engines.readers.keys import LabelKeys
 from mlip_engines.readers.n2p2 import UNITS
 from mlip_engines.readers.registry import format_of
 
@@ -19,6 +20,7 @@ def read_structures(
     *,
     units: str = "metal",
     labels: bool = True,
+    keys: LabelKeys | None = None,
     progress: bool = True,
 ) -> list[Atoms]:
     """Read structures from a file or folder whose format its name and first line tell.
@@ -36,6 +38,8 @@ def read_structures(
         Formats that do are not touched by it.
     labels : bool
         Without, whatever labels the structures have are dropped.
+    keys : LabelKeys, optional
+        Names of labels that are not the usual ones, and the unit of stress.
     progress : bool
         Show a bar on standard error.
 
@@ -52,9 +56,9 @@ def read_structures(
         If there is no such file or folder.
     ValueError
         If the format is not recognised, the file holds no structure or cannot be read (the message names file and
-        index), or there are no such units.
+        index), there are no such units, or no structure has a key.
     """
-    return list(iterate_structures(path, units=units, labels=labels, progress=progress))
+    return list(iterate_structures(path, units=units, labels=labels, keys=keys, progress=progress))
 
 
 def iterate_structures(
@@ -62,6 +66,7 @@ def iterate_structures(
     *,
     units: str = "metal",
     labels: bool = True,
+    keys: LabelKeys | None = None,
     progress: bool = True,
 ) -> Generator[Atoms, None, None]:
     """Yield structures as :func:`read_structures` returns them, with one in memory at a time.
@@ -74,10 +79,15 @@ def iterate_structures(
         raise ValueError(f"units must be one of {sorted(UNITS)}, got {units!r}")
     if not path.exists():
         raise FileNotFoundError(f"expected a file or folder of structures, found nothing at {path}")
+    keys = keys or LabelKeys()
+    unseen = keys.named if labels else {}
     with decompressed(path) as plain:
-        frames = format_of(plain).read(plain, units)
+        try:
+            frames = format_of(plain).read(plain, units, keys)
+        except ValueError as e:
+            raise ValueError(e if str(e).startswith(str(plain)) else f"{path}: {e}") from e
         bar = tqdm(desc=f"read {path.name}", disable=not progress, unit="structure")
-        n_read = 0
+        n_read, found = 0, []
         with bar:
             while True:
                 try:
@@ -89,11 +99,22 @@ def iterate_structures(
                     break
                 if not labels:
                     atoms.calc = None
+                if unseen:
+                    unseen = {n: k for n, k in unseen.items() if not _has(atoms, n)}
+                    found = found or sorted({*map(str, atoms.info), *atoms.arrays})
                 n_read += 1
                 bar.update()
                 yield atoms
     if n_read == 0:
         raise ValueError(f"{path}: expected at least one structure, got none")
+    for name, key in unseen.items():
+        raise ValueError(
+            f"{path}: expected {key!r}, the {name}, in at least one structure, got none; the first has {found}"
+        )
+
+
+def _has(atoms: Atoms, label: str) -> bool:
+    return atoms.calc is not None and label in atoms.calc.results
 
 
 def has_own_units(path: str | Path) -> bool:

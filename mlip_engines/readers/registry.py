@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from mlip_engines.readers.keys import LabelKeys
+
 
 @dataclass(frozen=True)
 class StructureFormat:
@@ -32,6 +34,8 @@ class StructureFormat:
         Whether a file says in which units it is.
     is_compressible : bool
         Whether its files may also be compressed.
+    has_keys : bool
+        Whether labels may have other names than the usual ones; its reader then takes the keys.
     """
 
     title: str
@@ -40,6 +44,7 @@ class StructureFormat:
     test: str = ""
     states_units: bool = True
     is_compressible: bool = True
+    has_keys: bool = False
 
     def recognises(self, path: Path) -> bool:
         """Return whether a path, which exists, is of this format."""
@@ -47,9 +52,21 @@ class StructureFormat:
             return path.suffix.lower() == self.suffix
         return bool(self.test) and bool(_function(self.test)(path))
 
-    def read(self, path: Path, units: str) -> Iterator[Atoms]:
-        """Yield structures; ``units`` is for a format that does not state its own."""
-        return _function(self.reader)(path, *([] if self.states_units else [units]))
+    def read(self, path: Path, units: str, keys: LabelKeys) -> Iterator[Atoms]:
+        """Yield structures; ``units`` are for a format that does not state its own, ``keys`` for one with names.
+
+        Raises
+        ------
+        ValueError
+            If there are keys, and the format has labels under its own names only.
+        """
+        if not keys.is_usual and not self.has_keys:
+            raise ValueError(
+                f"the names and units of labels in {self.title} are fixed; keys of labels are for extended XYZ, other "
+                "formats of ASE and its databases"
+            )
+        options = [] if self.states_units else [units]
+        return _function(self.reader)(path, *options, *([keys] if self.has_keys else []))
 
 
 # Asked in this order; the last takes what is left.
@@ -66,7 +83,9 @@ FORMATS = (
         test="deepmd:is_deepmd",
         is_compressible=False,
     ),
-    StructureFormat("an ASE database", reader="ase_database:read_ase_database", suffix=".db"),
+    StructureFormat(
+        "an ASE database", reader="ase_database:read_ase_database", suffix=".db", has_keys=True
+    ),
     StructureFormat(
         "an input.data of n2p2 or RuNNer",
         reader="n2p2:read_n2p2",
@@ -74,7 +93,9 @@ FORMATS = (
         states_units=False,
     ),
     StructureFormat(
-        "a file in extended XYZ or any other format that ASE reads", reader="ase_file:read_ase_file"
+        "a file in extended XYZ or any other format that ASE reads",
+        reader="ase_file:read_ase_file",
+        has_keys=True,
     ),
 )
 

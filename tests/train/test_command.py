@@ -193,7 +193,7 @@ def test_a_folder_with_a_run_is_not_overwritten(finished, capsys):
     assert "--resume" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--data", "-o", "--from", "--unlabelled"])
+@pytest.mark.parametrize("option", ["-o", "--from", "--unlabelled"])
 def test_an_option_that_takes_one_value_is_refused_when_given_twice(option, capsys):
     with pytest.raises(SystemExit) as stopped:
         train(["water", "--data", "a.xyz", "-o", "run", option, "b", option, "c"])

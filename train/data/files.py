@@ -14,8 +14,10 @@ from mlip_engines.labels.checks import checked, doubts
 from mlip_engines.labels.reading import read_checked
 from mlip_engines.labels.watch import Watch
 from mlip_engines.readers import iterate_structures
+from mlip_engines.readers.keys import LabelKeys
 from mlip_train.data.fingerprint import file_hash
 from mlip_train.data.store import StructureStore
+from mlip_train.data.tags import grouped
 from mlip_train.machine.processes import Processes
 
 # Statistics of labels are taken from so many structures of a set on disk.
@@ -28,6 +30,8 @@ def open_structures(
     processes: Processes,
     *,
     labels: bool = True,
+    keys: LabelKeys | None = None,
+    group_key: str = "",
     store: Path | None = None,
 ) -> Sequence[Atoms]:
     """Read structures; refuse those that cannot be right, warn on standard error of what may be wrong.
@@ -41,6 +45,10 @@ def open_structures(
         The first one writes the store and the warnings.
     labels : bool
         Whether labels are wanted; without, they are dropped.
+    keys : LabelKeys, optional
+        Names of labels that are not the usual ones, and the unit of stress.
+    group_key : str
+        Key whose value becomes the group of a structure.
     store : Path, optional
         Folder to keep the structures in, instead of in memory. If it holds those of the same file it is used as it is.
 
@@ -53,15 +61,20 @@ def open_structures(
     is_first = processes.is_first
     structures: Sequence[Atoms]
     if store is None:
-        structures, warnings = read_checked(path, units=units, labels=labels, progress=is_first)
+        structures, warnings = read_checked(
+            path, units=units, keys=keys, labels=labels, progress=is_first
+        )
+        structures = list(grouped(structures, group_key))
     else:
-        frames = iterate_structures(path, units=units or "metal", labels=labels, progress=is_first)
+        frames = iterate_structures(
+            path, units=units or "metal", labels=labels, keys=keys, progress=is_first
+        )
         watch = Watch(path)  # of a store that is there already it has nothing to say
-        source = f"{file_hash(path)} {units or 'metal'} {labels}"
+        source = f"{file_hash(path)} {units or 'metal'} {labels} {keys} {group_key}"
         with closing(frames):  # and its bar, before an error is printed
             if is_first and not _holds(store, source):
                 frames_seen = watch.through(checked(frames, path, labels=labels))
-                StructureStore.write(store, frames_seen, source)
+                StructureStore.write(store, grouped(frames_seen, group_key), source)
         processes.wait()
         structures = StructureStore(store)
         starts = np.linspace(0, len(structures) - 1, min(len(structures), SAMPLE // 2)).astype(int)

@@ -13,10 +13,7 @@ from ase import Atoms
 
 from mlip_engines.labels.weights import OF_LABELS, config_weights
 from mlip_engines.readers.labelled import with_labels
-from mlip_train.data.split import GROUP
-
-# Texts and numbers of a file that decide something besides labels; another may be asked for by its name.
-WORDS = ("config_type", "split", GROUP)
+from mlip_train.data.tags import WORDS
 
 # Per structure and per atom: name, type, values. A label that is missing is NaN.
 _OF_STRUCTURE = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ase import Atoms
 
+from mlip_engines.labels.isolated import config_type
 from mlip_train.loss_weights import LossWeights
 from mlip_train.recipe import Recipe
 
@@ -60,3 +61,22 @@ def _terms(weights: LossWeights, label: str) -> list[str]:
         "stress": ["stress", "non_conservative_stress"],
     }[label]
     return [term for term in terms if getattr(weights, term) > 0.0]
+
+
+def check_types(recipe: Recipe, structures: Iterable[Atoms], source: object) -> None:
+    """Refuse weights for a ``config_type`` that no structure has: it is spelled in another way.
+
+    Raises
+    ------
+    ValueError
+        Naming those that there are.
+    """
+    if not recipe.config_type_weights:
+        return
+    known = {config_type(atoms) for atoms in structures}
+    unknown = sorted(set(recipe.config_type_weights) - known)
+    if unknown:
+        raise ValueError(
+            f"{source}: config_type_weights: expected kinds of structures in the data, {sorted(known - {''})}; got "
+            f"{unknown}"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ase.data import atomic_numbers as number_of
@@ -45,7 +44,7 @@ def record_of(
     """
     training = {
         "network": network,
-        "data": Path(sources.data).name,
+        "data": ", ".join(path.name for path in sources.data.paths()),
         "source": recipe.metadata.get("source", ""),
         "split_seed": recipe.split_seed,
         **{f"n_{name}": count for name, count in counts.items()},

@@ -15,18 +15,18 @@ from ase.data import atomic_numbers as number_of
 from torch import nn
 from tqdm import tqdm
 
-from mlip_engines.labels.repeats import duplicate_indices
 from mlip_engines.labels.shortest import shortest_distances
 from mlip_engines.model.data_range import DataRange, observed_range
+from mlip_train.data.division import divide
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
 from mlip_train.data.replay import replayed
-from mlip_train.data.split import elements_in, split_indices
+from mlip_train.data.sets import DataFiles, open_sets
 from mlip_train.loop.constant import constant_errors, little_learned
 from mlip_train.loop.empirical import read_empirical, settings_of, start_with
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
-from mlip_train.loop.presence import check_labels_for
+from mlip_train.loop.presence import check_labels_for, check_types
 from mlip_train.loop.record import errors_in_ev, named_in_record, range_in_record, record_of
 from mlip_train.loop.report import format_test_errors, write_report
 from mlip_train.loop.sources import Sources
@@ -43,7 +43,7 @@ from mlip_train.recipe import Recipe
 
 def train(
     recipe: Recipe,
-    data: str | Path,
+    data: str | Path | DataFiles,
     output: Path,
     *,
     start: str | Path | None = None,
@@ -53,14 +53,15 @@ def train(
     resume: bool = False,
     machine: Machine | None = None,
 ) -> None:
-    """Train one recipe on one file, or one folder of DeePMD-kit.
+    """Train one recipe on one file or folder, or on several whose parts the user has chosen.
 
-    The folder receives ``recipe.json``, ``split.json``, ``environment.json``, ``checkpoint.pt``, ``metrics.csv`` and,
-    at the end, ``test.json`` and ``report.html``. With ``start``, the averaged weights, reference energies and scale of
-    another run's checkpoint, or of a model exported from one, are taken over. ``empirical`` is the checkpoint of a
-    fitted empirical potential, with which that of a hybrid begins. ``units`` are those of files that do not
-    state theirs, see :func:`mlip_engines.readers.read_structures`; without, ``metal``, provided that the distances
-    agree. Warnings about the labels go to standard error.
+    The folder receives ``recipe.json``, ``split.json``, ``files.json``, ``environment.json``, ``checkpoint.pt``,
+    ``metrics.csv`` and, at the end, ``test.json`` and ``report.html``. With ``start``, the averaged weights, reference
+    energies and scale of another run's checkpoint, or of a model exported from one, are taken over. ``empirical`` is
+    the checkpoint of a fitted empirical potential, with which that of a hybrid begins. ``units`` are those of files
+    that do not state theirs, see :func:`mlip_engines.readers.read_structures`; without, ``metal``, provided that the
+    distances agree (:class:`~mlip_train.data.sets.DataFiles` have units of their own). Warnings about the labels go to
+    standard error.
 
     Raises
     ------
@@ -71,26 +72,28 @@ def train(
         from of another network.
     """
     machine = machine or Machine()
+    files = DataFiles.of(data, units)
     replay = None if recipe.replay is None else recipe.replay.data
-    sources = Sources(data, start, unlabelled, units, replay, empirical)
+    sources = Sources(files, start, unlabelled, replay, empirical)
     sources.check(recipe)
     processes = Processes(machine.device)
     try:
         before = open_folder(output, processes, resume=resume)
         torch.manual_seed(recipe.seed)
         store = output / "structures" if machine.is_lazy else None
-        frames = open_structures(data, units, processes, store=store)
-        split = split_indices(
-            elements_in(frames),
-            recipe.n_validation,
-            recipe.n_test,
-            recipe.split_seed,
-            duplicate_indices(frames),
-        )
+        frames = open_sets(files, processes, group_key=recipe.split_by, store=store)
+        division = divide(frames, recipe)
+        split = division.parts
+        if before is not None and (output / "split.json").is_file():
+            split = json.loads((output / "split.json").read_text())  # that of the run, in any case
+        counts = ", ".join(f"{name} {len(part)}" for name, part in split.items())
+        for note in [*division.notes, f"structures: {counts}"] if processes.is_first else []:
+            print(f"mlip-train: {note}", file=sys.stderr)
         trainer = _trainer(recipe, sources, frames, split, before, output, machine, processes)
         if processes.is_first:
             if before is None:
                 (output / "split.json").write_text(json.dumps(split))
+                (output / "files.json").write_text(json.dumps(frames.listing(), indent=2))
                 (output / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=2))
             add_environment(output / "environment.json", processes, machine.workers)
         trainer.run()
@@ -135,18 +138,19 @@ def _trainer(
     if sources.unlabelled is not None:
         store = output / "unlabelled" if machine.is_lazy else None
         pool = open_structures(
-            sources.unlabelled, sources.units, processes, labels=False, store=store
+            sources.unlabelled, sources.data.units, processes, labels=False, store=store
         )
         structures["unlabelled"] = PreparedStructures(
             pool, network.cutoff, is_kept=not machine.is_lazy, workers=machine.workers
         )
     if sources.replay is not None:
-        old = open_structures(sources.replay, sources.units, processes)
+        old = open_structures(sources.replay, sources.data.units, processes)
         known = references if origin is None else origin.reference_energies
         structures["replay"] = PreparedStructures(
             replayed(old, known, references, sources.replay), network.cutoff
         )
     check_labels_for(recipe, structures["train"].frames, sources.data)
+    check_types(recipe, frames, sources.data)
     counts = {name: len(items) for name, items in structures.items()}
     # those of the run before are in its record
     shortest = {}

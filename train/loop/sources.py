@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlip_engines.readers import check_units
 from mlip_train.data.fingerprint import file_hash
+from mlip_train.data.sets import DataFiles
 from mlip_train.recipe import Recipe
 
 
@@ -14,10 +15,9 @@ from mlip_train.recipe import Recipe
 class Sources:
     """Labelled structures and, where a recipe asks for them, another run and structures without labels."""
 
-    data: str | Path
+    data: DataFiles
     start: str | Path | None = None  # a checkpoint or a model file
     unlabelled: str | Path | None = None
-    units: str | None = None  # of formats that do not state theirs: metal, atomic
     replay: str | None = None  # labelled structures of the run to start from, named in the recipe
     empirical: str | Path | None = None  # checkpoint of an empirical potential
 
@@ -40,9 +40,10 @@ class Sources:
                 f"no stage of this recipe uses structures without labels, got --unlabelled {self.unlabelled}; give a "
                 "stage unlabelled_steps, or leave it out"
             )
+        self.data.check()
         others = [self.unlabelled] if stages else []
         others += [self.replay] if self.replay is not None else []
-        check_units(self.units, self.data, *others)
+        check_units(self.data.units, *self.data.paths(), *others)
         if self.empirical is not None and not recipe.network.get("empirical"):
             raise ValueError(
                 f"the network of this recipe is no hybrid, got --empirical {self.empirical}; add empirical: true to "
@@ -59,14 +60,18 @@ class Sources:
             )
 
     def hashes(self) -> dict[str, str]:
-        """Return the sha256 of each file, for the record."""
+        """Return the sha256 of the data and of each other file, for the record."""
         files = {
-            "data": self.data,
             "start": self.start,
             "unlabelled": self.unlabelled,
             "replay": self.replay,
             "empirical": self.empirical,
         }
         return {
-            f"{name}_sha256": file_hash(file) for name, file in files.items() if file is not None
+            "data_sha256": self.data.hash(),
+            **{
+                f"{name}_sha256": file_hash(file)
+                for name, file in files.items()
+                if file is not None
+            },
         }

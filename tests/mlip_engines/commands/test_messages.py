@@ -19,10 +19,10 @@ stages: [{name: only, epochs: 1, learning_rate: 0.001, weights: {energy: 1.0}}]
 """
 
 
-def write_without_forces(path):
-    """Write a file whose third structure has no forces: found while the file is read."""
+def write_without_labels(path):
+    """Write a file whose third structure has no labels: found while the file is read."""
     structures = random_structures()
-    del structures[2].calc.results["forces"]
+    structures[2].calc = None
     ase.io.write(path, structures, format="extxyz")
     return path
 
@@ -62,7 +62,7 @@ def calls(model_files, tmp_path):
 @pytest.mark.parametrize(
     ("write", "programs"),
     [
-        (write_without_forces, ["mlip-eval", "mlip-train", "mlip-train --lazy"]),
+        (write_without_labels, ["mlip-eval", "mlip-train", "mlip-train --lazy"]),
         (write_unreadable, ["mlip-eval", "mlip-label", "mlip-train", "mlip-train --lazy"]),
         (write_unknown, ["mlip-eval", "mlip-label"]),
     ],
