@@ -13,7 +13,6 @@ from mlip_engines.labels.repeats import geometry_key
 from mlip_train.data.sets import DIVIDED, OpenedSets
 from mlip_train.data.split import split_indices
 from mlip_train.data.tags import GROUP, SPLIT
-from mlip_train.recipe import Recipe
 
 # What a file may say, in any case.
 WORDS = {
@@ -45,11 +44,13 @@ class _Traits:
     is_isolated: bool
 
 
-def divide(frames: OpenedSets, recipe: Recipe) -> Division:
+def divide(
+    frames: OpenedSets, *, n_validation: int, n_test: int, seed: int, split_by: str = ""
+) -> Division:
     """Return which structures are trained on, which validate and which test.
 
     - A structure of a file for one part is in this part; one of other files with ``split=...`` is where that says.
-    - The rest is divided at random, by the numbers and the seed of the recipe. A part that has structures already gets
+    - The rest is divided at random, by these numbers and this seed. A part that has structures already gets
       no more. Without a file to divide, only the validation is drawn from those to train on, if it has none.
     - Of equal geometries one is used: in the test if one is there, else in the validation.
     - Isolated atoms that are divided are trained on.
@@ -70,10 +71,10 @@ def divide(frames: OpenedSets, recipe: Recipe) -> Division:
         notes.append(
             f"{contradicting} structures say split=... of another part than their file was given for; the file counts"
         )
-    if recipe.split_by and all(t.group is None for t in traits):
+    if split_by and all(t.group is None for t in traits):
         raise ValueError(
-            f"split_by: expected structures with the key {recipe.split_by!r}, got none; in extended XYZ it is "
-            f"{recipe.split_by}=... in the comment line"
+            f"split_by: expected structures with the key {split_by!r}, got none; in extended XYZ it is "
+            f"{split_by}=... in the comment line"
         )
     is_drawn_from_train = not any(
         t.part in (DIVIDED, "validation") for t in traits
@@ -91,17 +92,17 @@ def divide(frames: OpenedSets, recipe: Recipe) -> Division:
         for part in ("test", "validation", "train")
     }
     has_pool = any(t.part == DIVIDED for t in traits)
-    n_validation = recipe.n_validation if has_pool and not chosen["validation"] else 0
+    n_validation = n_validation if has_pool and not chosen["validation"] else 0
     is_test_drawn = has_pool and not chosen["test"] and not is_drawn_from_train
-    n_test = recipe.n_test if is_test_drawn else 0
+    n_test = n_test if is_test_drawn else 0
     divided = split_indices(
         [t.elements for t in traits],
         n_validation,
         n_test,
-        recipe.split_seed,
+        seed,
         repeated.union(chosen["test"], chosen["validation"]),
         trained={*chosen["train"], *(k for k, t in enumerate(traits) if t.is_isolated)},
-        groups=[t.group for t in traits] if recipe.split_by else None,
+        groups=[t.group for t in traits] if split_by else None,
     )
     parts = {
         "test": sorted(divided["test"] + chosen["test"]),

@@ -82,7 +82,13 @@ def train(
         torch.manual_seed(recipe.seed)
         store = output / "structures" if machine.is_lazy else None
         frames = open_sets(files, processes, group_key=recipe.split_by, store=store)
-        division = divide(frames, recipe)
+        division = divide(
+            frames,
+            n_validation=recipe.n_validation,
+            n_test=recipe.n_test,
+            seed=recipe.split_seed,
+            split_by=recipe.split_by,
+        )
         split = division.parts
         if before is not None and (output / "split.json").is_file():
             split = json.loads((output / "split.json").read_text())  # that of the run, in any case

@@ -13,7 +13,6 @@ from mlip_train.data.division import divide
 from mlip_train.data.sets import DataFiles, OpenedSets
 from mlip_train.data.tags import grouped
 from mlip_train.loop.checkpoint import read_checkpoint
-from mlip_train.recipe import Recipe
 from tests.labelled import argon_frames, write_recipe
 
 LABELS = {"energy": "REF_energy", "forces": "REF_forces", "stress": "REF_stress"}
@@ -36,8 +35,8 @@ def divided(sets, split_by="", **numbers):
         frames for part in ("data", "train", "validation", "test") for frames in [sets.get(part)]
     ]
     frames = OpenedSets(files, [list(grouped(f, split_by)) for f in order if f is not None])
-    recipe = Recipe("x", [], split_by=split_by, **{"n_validation": 2, "n_test": 3, **numbers})
-    return divide(frames, recipe)
+    numbers = {"n_validation": 2, "n_test": 3, "seed": 1, **numbers}
+    return divide(frames, split_by=split_by, **numbers)
 
 
 def test_one_file_is_divided_at_random_by_the_numbers_of_the_recipe():
@@ -89,7 +88,7 @@ def test_a_structure_of_the_test_is_not_trained_on_as_well():
 def test_structures_of_one_trajectory_stay_together(seed):
     frames = [a for n in range(6) for a in atoms_of(n + 1, n, trajectory=f"run{n}")]
     frames += atoms_of(2, 9)  # of no trajectory
-    parts = divided({"data": frames}, split_by="trajectory", split_seed=seed).parts
+    parts = divided({"data": frames}, split_by="trajectory", seed=seed).parts
     owner = {}
     for name, indices in parts.items():
         for k in indices:
@@ -106,7 +105,7 @@ def test_isolated_atoms_are_trained_on():
     frames += [Atoms(s, info={"config_type": "IsolatedAtom"}) for s in ("Ar", "Ne", "He", "Kr")]
     frames += [a for n, s in enumerate(["Ne", "He", "Kr"]) for a in atoms_of(3, 5 + n, s)]
     for seed in range(4):
-        assert {8, 9, 10, 11} <= set(divided({"data": frames}, split_seed=seed).parts["train"])
+        assert {8, 9, 10, 11} <= set(divided({"data": frames}, seed=seed).parts["train"])
 
 
 def test_an_element_that_is_only_in_the_test_is_refused_before_the_training():
