@@ -14,10 +14,18 @@ from mlip_train.networks.cgcnn import CGCNN
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 from mlip_train.networks.schnet import SchNet
+from mlip_train.networks.torchmdnet import TorchMDNet
 from mlip_train.potentials.eam import EmbeddedAtom
 from mlip_train.potentials.hybrid import WithEmpirical
 
-NETWORKS = {"cgcnn": CGCNN, "eam": EmbeddedAtom, "painn": PaiNN, "pet": PET, "schnet": SchNet}
+NETWORKS = {
+    "cgcnn": CGCNN,
+    "eam": EmbeddedAtom,
+    "painn": PaiNN,
+    "pet": PET,
+    "schnet": SchNet,
+    "torchmdnet": TorchMDNet,
+}
 GROUP = "mlip_train.networks"
 
 # What files say nothing about that were written before a setting existed.
