@@ -46,8 +46,12 @@ ADAPTED = {
 collect_ignore_glob += [
     f"adapters/test_{name}.py" for name, package in ADAPTED.items() if not is_installed(package)
 ]
-if not is_installed("spglib"):
-    collect_ignore_glob += ["mlip_engines/relaxation/test_space_group.py"]
+if not is_installed("phonopy"):
+    collect_ignore_glob += [
+        "mlip_engines/relaxation/test_space_group.py",
+        "mlip_engines/phonons/*",
+        "mlip_engines/commands/test_phonons.py",
+    ]
 if not is_installed("openmm"):
     collect_ignore_glob += ["docs/test_openmm.py", "physics/test_engines_agree.py"]
 
