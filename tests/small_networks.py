@@ -5,6 +5,12 @@ from tests.labelled import RECIPE
 CUTOFF = 4.0  # Å
 NETWORKS = {
     "cgcnn": {"n_features": 8, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
+    "m3gnet": {
+        "n_features": 12,
+        "three_body_cutoff": 2.9,
+        "n_layers": 2,
+        "non_conservative_layer": 1,
+    },
     "painn": {"n_features": 8, "n_basis": 5, "n_layers": 2, "non_conservative_layer": 1},
     "pet": {"n_edge_features": 8, "n_heads": 2, "n_layers": 2, "non_conservative_layer": 1},
     "schnet": {"n_features": 12, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from mlip_train.networks.cgcnn import CGCNN
+from mlip_train.networks.m3gnet import M3GNet
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 from mlip_train.networks.schnet import SchNet
@@ -21,6 +22,7 @@ from mlip_train.potentials.hybrid import WithEmpirical
 NETWORKS = {
     "cgcnn": CGCNN,
     "eam": EmbeddedAtom,
+    "m3gnet": M3GNet,
     "painn": PaiNN,
     "pet": PET,
     "schnet": SchNet,

@@ -23,6 +23,12 @@ CRYSTALS = {
 }
 SMALL = {
     "cgcnn": {"n_features": 16, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
+    "m3gnet": {
+        "n_features": 16,
+        "three_body_cutoff": 2.9,
+        "n_layers": 2,
+        "non_conservative_layer": 1,
+    },
     "painn": {"n_features": 16, "n_basis": 6, "n_layers": 2, "non_conservative_layer": 1},
     "pet": {"n_edge_features": 16, "n_heads": 2, "n_layers": 2, "non_conservative_layer": 1},
     "schnet": {"n_features": 16, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
