@@ -61,6 +61,7 @@ ROOMS = {
         "__init__",
         "acceleration",
         "command",
+        "robust",
         "recipes",
         "loop",
         "networks",

@@ -34,19 +34,32 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_train.loop.run import train
     from mlip_train.machine.settings import Machine
     from mlip_train.recipe import read_recipe
+    from mlip_train.robust.chain import read_chain, run_chain
 
     try:
         if options.workers < 0:
             raise ValueError(f"--workers must not be negative, got {options.workers}")
-        recipe = read_recipe(options.recipe)
-        if options.reference_energies is not None:
-            energies = given_references(options.reference_energies)
-            recipe = replace(recipe, reference_energies=energies)
+        machine = Machine(options.device, options.workers, options.lazy)
         files = DataFiles(
             *(tuple(paths) for paths in (options.data, options.train, options.valid, options.test)),
             units=options.units,
             keys=label_keys(options),
         )
+        chain = read_chain(options.recipe)
+        if chain is not None:
+            flags = {"from": "start", "unlabelled": "unlabelled", "empirical": "empirical"}
+            flags["reference-energies"] = "reference_energies"
+            for flag, name in flags.items():
+                if getattr(options, name) is not None:
+                    raise ValueError(
+                        f"{options.recipe} is a chain of several runs; leave --{flag} out"
+                    )
+            run_chain(chain, files, options.output, resume=options.resume, machine=machine)
+            return 0
+        recipe = read_recipe(options.recipe)
+        if options.reference_energies is not None:
+            energies = given_references(options.reference_energies)
+            recipe = replace(recipe, reference_energies=energies)
         train(
             recipe,
             files,
@@ -55,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
             unlabelled=options.unlabelled,
             empirical=options.empirical,
             resume=options.resume,
-            machine=Machine(options.device, options.workers, options.lazy),
+            machine=machine,
         )
     except (ValueError, FileNotFoundError, FileExistsError, FloatingPointError) as e:
         print(f"mlip-train: {e}", file=sys.stderr)

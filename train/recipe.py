@@ -108,6 +108,17 @@ def read_recipe(path: str | Path) -> Recipe:
     values = yaml.safe_load(path.read_text())
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
+    return recipe_of(values, path)
+
+
+def recipe_of(values: dict[str, Any], path: str | Path) -> Recipe:
+    """Check the settings of a recipe; ``path`` says in messages where they come from.
+
+    Raises
+    ------
+    ValueError
+        As :func:`read_recipe`.
+    """
     stages = []
     for k, entry in enumerate(values.get("stages") or []):
         where = f"{path}: stage {k + 1}"
@@ -142,7 +153,7 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
         raise ValueError(f"{where}: {e}") from e
 
 
-def _check(recipe: Recipe, path: Path) -> None:
+def _check(recipe: Recipe, path: str | Path) -> None:
     for stage in recipe.stages:
         if stage.epochs < 1 or stage.learning_rate <= 0.0:
             raise ValueError(
