@@ -114,7 +114,8 @@ def run_chain(
     ----------
     chain : Chain
     data : str, Path or DataFiles
-        Structures with labels. All but those for validation and test alone are perturbed; labels of the perturbed ones are those of the potential.
+        Structures with labels. All but those for validation and test alone are perturbed; labels of the perturbed
+        ones are those of the potential.
         Structures of one atom have no pair and are left out there, with a warning.
     output : Path
     resume : bool
