@@ -10,6 +10,7 @@
 #include "error.h"
 #include "library.h"
 #include "update.h"
+#include "utils.h"
 
 #include <cmath>
 
@@ -35,6 +36,31 @@ void Disagreement::set(const Settings &settings)
 {
   action_ = settings.on_disagreement;
   limit_ = settings.max_disagreement;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void Disagreement::use_model(const ModelInfo &info)
+{
+  limit_of_model_ = info.disagreement_limit;
+}
+
+/* ---------------------------------------------------------------------- */
+
+void Disagreement::begin_run()
+{
+  has_warned_ = false;
+  if (!is_watched() || limit_ > 0.0) return;
+  if (limit_of_model_ <= 0.0)
+    error->all(FLERR,
+               "Pair style mlip: the model file does not say how far its conservative and "
+               "non-conservative forces differ, so a limit is needed: disagreement {} F, in "
+               "eV/Angstrom",
+               action_ == OnDisagreement::STOP ? "stop" : "warn");
+  if (comm->me == 0)
+    utils::logmesg(lmp,
+                   "Pair style mlip: disagreement {} {:.4g} eV/Angstrom, from the model file\n",
+                   action_ == OnDisagreement::STOP ? "stop" : "warn", limit_of_model_);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -75,7 +101,7 @@ void Disagreement::measure(const Evaluation &full, const std::vector<int> &owned
   }
   output.show(OutputVector::RMS_DISAGREEMENT, root(sum, count));
   output.show(OutputVector::MAX_DISAGREEMENT, root(chosen.value, count > 0.0 ? 1.0 : 0.0));
-  if (count > 0.0 && is_watched() && std::sqrt(chosen.value) > limit_)
+  if (count > 0.0 && is_watched() && std::sqrt(chosen.value) > limit())
     judge(std::sqrt(chosen.value), chosen.process == comm->me ? worst : -1);
 }
 
@@ -90,7 +116,7 @@ void Disagreement::judge(double difference, int worst)
     message = fmt::format(
         "Pair style mlip: conservative and non-conservative force on atom {} (type {}) differ by "
         "{:.4g} eV/Angstrom in step {}, more than {:.4g}: the model may not know this environment",
-        atom->tag[worst], atom->type[worst], difference, update->ntimestep, limit_);
+        atom->tag[worst], atom->type[worst], difference, update->ntimestep, limit());
   message = processes_.first_problem(message);
   if (action_ == OnDisagreement::STOP) {
     if (unsure_.empty()) unsure_ = message;

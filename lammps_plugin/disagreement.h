@@ -18,6 +18,8 @@ class ElementMap;
 class OutputVector;
 struct Evaluation;
 
+struct ModelInfo;
+
 class Disagreement : protected LAMMPS_NS::Pointers {
  public:
   Disagreement(LAMMPS_NS::LAMMPS *lmp, const Agreement &processes) :
@@ -27,10 +29,12 @@ class Disagreement : protected LAMMPS_NS::Pointers {
 
   /// What to do, and beyond which limit.
   void set(const Settings &settings);
+  /// Where no limit was given, that of the model is taken.
+  void use_model(const ModelInfo &info);
   bool is_watched() const { return action_ != OnDisagreement::IGNORE; }
 
-  /// A run begins: it may warn once.
-  void begin_run() { has_warned_ = false; }
+  /// A run begins: it may warn once. Ends with an error if there is a limit to be watched and nothing says which.
+  void begin_run();
 
   /// Show it for the owned atoms that the evaluation belongs to, in total and for each element, and compare it with the
   /// limit. Called by all processes.
@@ -41,11 +45,13 @@ class Disagreement : protected LAMMPS_NS::Pointers {
   void stop_if_unsure();
 
  private:
+  double limit() const { return limit_ > 0.0 ? limit_ : limit_of_model_; }
   void judge(double difference, int worst);
 
   const Agreement &processes_;
   OnDisagreement action_ = OnDisagreement::IGNORE;
-  double limit_ = 0.0;    // eV/A
+  double limit_ = 0.0;             // eV/A; 0 if none was given
+  double limit_of_model_ = 0.0;    // 0 if the file does not say
   bool has_warned_ = false;
   std::string unsure_;    // why to stop at the end of this step
 };

@@ -42,6 +42,7 @@ void Evaluator::use_model()
 {
   decomposition_.start_over(file_.info());
   centroid_virials_.use_model();
+  disagreement_.use_model(file_.info());
   last_.forget();
 }
 

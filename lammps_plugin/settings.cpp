@@ -130,7 +130,10 @@ Settings parse_settings(const std::vector<std::string> &words)
       settings.max_force = positive_number(keyword, value_of(keyword));
     } else if (keyword == "disagreement") {
       settings.on_disagreement = parse_action(value_of(keyword));
-      if (settings.on_disagreement != OnDisagreement::IGNORE)
+      // without a number, the model file says how far the forces may differ
+      settings.max_disagreement = 0.0;
+      if (settings.on_disagreement != OnDisagreement::IGNORE && next < words.size() &&
+          !std::isnan(number(words[next])))
         settings.max_disagreement = positive_number(keyword, value_of(keyword));
     } else if (keyword == "total_charge") {
       settings.structure_inputs[keyword] = any_number(keyword, value_of(keyword));

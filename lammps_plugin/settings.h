@@ -31,7 +31,7 @@ struct Settings {
   bool check_masses = true;
   double max_force = 1000.0;    // eV/A, on an atom of a running simulation
   OnDisagreement on_disagreement = OnDisagreement::IGNORE;
-  double max_disagreement = 0.0;    // eV/A
+  double max_disagreement = 0.0;    // eV/A; 0 takes that of the model file
   // total charge (elementary charges) and spin multiplicity, as far as they are given
   std::map<std::string, double> structure_inputs;
   std::string text;    // the words as given, one a line, for restart files

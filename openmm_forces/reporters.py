@@ -7,8 +7,10 @@ use the reporters of this file, or :func:`openmm_forces.conservative_energy`.
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from openmm import app, unit
 
 from mlip_engines.committee import Committee
-from mlip_engines.model.load import LoadedModel
+from mlip_engines.model.disagreement_limit import disagreement_limit
+from mlip_engines.model.load import LoadedModel, find_model, read_metadata
 from mlip_engines.properties.deviation import Deviation
 from mlip_engines.units import EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
 from openmm_forces.conserved import conserved_energy
@@ -122,9 +125,14 @@ class HeadDisagreementReporter(_Table):
     append : bool
         Continue an existing file. Its lines from the first new step on are removed, so that a run resumed from
         a checkpoint has every step once.
+    warn : float, str or Path, optional
+        Warn once when |C - NC| of an atom exceeds this, in eV/Å; or a model, whose file says beyond what its training
+        does not explain it (:func:`~mlip_engines.model.disagreement_limit.disagreement_limit`).
 
     Raises
     ------
+    ValueError
+        If the limit is not positive, or the file of the model does not say how far its forces differ.
     openmm.OpenMMException
         From the first report, if the model has no head for non-conservative forces.
     """
@@ -136,10 +144,46 @@ class HeadDisagreementReporter(_Table):
         "full_evaluations",
     )
 
+    def __init__(
+        self,
+        file: str | Path,
+        interval: int,
+        *,
+        append: bool = False,
+        warn: float | str | Path | None = None,
+    ):
+        self.limit = None if warn is None else _limit(warn)  # eV/Å
+        super().__init__(file, interval, append=append)
+
     def _row(self, simulation: app.Simulation) -> tuple:
         found = head_disagreement(simulation.context)
+        if self.limit is not None and found.max > self.limit:
+            warnings.warn(
+                f"conservative and non-conservative force on an atom differ by {found.max:.4g} eV/Å in step "
+                f"{simulation.currentStep}, more than {self.limit:.4g}: the model may not know this environment. This "
+                "is said once",
+                stacklevel=2,
+            )
+            self.limit = None
         counts = evaluation_counts(simulation.context)
         return f"{found.rms:.8f}", f"{found.max:.8f}", counts.non_conservative, counts.full
+
+
+def _limit(warn: float | str | Path) -> float:
+    """Return a limit of |C - NC|, eV/Å: the number itself, or what the file of a model says."""
+    if isinstance(warn, (str, Path)):
+        limit = disagreement_limit(read_metadata(find_model(warn)))
+        if limit is None:
+            raise ValueError(
+                f"{warn} does not say how far its conservative and non-conservative forces differ; give a limit in "
+                "eV/Å: warn=0.3"
+            )
+        return limit
+    if not 0.0 < warn < math.inf:
+        raise ValueError(
+            f"warn is a positive number, in eV/Å, or the model file that says it; got {warn!r}"
+        )
+    return float(warn)
 
 
 class CommitteeReporter(_Table):

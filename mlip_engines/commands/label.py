@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             structures,
             copies=options.copies,
             displacement=options.displacement,
+            stiff=options.stiff,
             seed=options.seed,
         )
         count = len(structures) * (options.copies + 1)
@@ -90,6 +91,12 @@ def argument_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.03,
         help="standard deviation of the displacement of each coordinate, in Å (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stiff",
+        action="store_true",
+        help="displace every second copy along the stiff modes of the model, on which the outer step of r-RESPA "
+        "depends; it costs no further evaluation",
     )
     parser.add_argument(
         "--seed",

@@ -10,6 +10,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mlip_engines.calculator import MlipCalculator
@@ -23,6 +24,7 @@ def label(
     *,
     copies: int = 0,
     displacement: float = 0.03,
+    stiff: bool = False,
     seed: int = 1,
 ) -> Iterator[Atoms]:
     """Yield structures and displaced copies of them with the energy and the conservative forces of a model.
@@ -41,6 +43,9 @@ def label(
         Displaced copies of each, besides the structure itself.
     displacement : float, Å
         Standard deviation of each coordinate of a copy.
+    stiff : bool
+        Every second copy is displaced along the stiff modes instead, see :func:`stiff_displacement`; it takes no
+        further evaluation.
     seed : int
         Of the displacements.
 
@@ -59,24 +64,59 @@ def label(
     calculator = MlipCalculator(model)
     random = np.random.default_rng(seed)
     for k, structure in enumerate(structures):
+        positions, forces, displaced = structure.get_positions(), None, None
         for copy in range(copies + 1):
             atoms = Atoms(
                 structure.get_chemical_symbols(),
-                positions=structure.get_positions(),
+                positions=positions,
                 cell=structure.cell,
                 pbc=structure.pbc,
                 info=structure_inputs_from_info(model.metadata.structure_inputs, structure.info),
             )
-            if copy > 0:
+            if copy > 0 and stiff and copy % 2 == 0:
+                atoms.positions += stiff_displacement(
+                    displaced - forces, structure.get_masses(), displacement
+                )
+            elif copy > 0:
                 atoms.positions += random.normal(scale=displacement, size=(len(atoms), 3))
             wanted = ["energy", "forces", *["stress"] * bool(atoms.pbc.all())]
             try:
                 calculator.calculate(atoms, wanted)
             except ValueError as e:
                 raise ValueError(f"structure {k}, copy {copy}: {e}") from e
+            if copy == 0:
+                forces = calculator.results["forces"].copy()
+            displaced = calculator.results["forces"].copy()
             labels = {name: calculator.results[name] for name in wanted}
             atoms.calc = SinglePointCalculator(atoms, **labels)
             yield atoms
+
+
+def stiff_displacement(
+    change: NDArray[np.float64], masses: NDArray[np.float64], length: float
+) -> NDArray[np.float64]:
+    """Turn a small displacement towards the modes of highest frequency: one step of power iteration.
+
+    What a displacement u changes in the forces is -H u, with H the Hessian of the energy; M^-1 H u has the stiff modes
+    in proportion to their squared frequencies. These modes have the fewest outer steps per period, so what an inner
+    force has learnt along them decides how long the outer step may be.
+
+    Parameters
+    ----------
+    change : (N, 3) array, eV/Å
+        Of the forces over a displacement of normally distributed components.
+    masses : (N,) array, g/mol
+    length : float, Å
+        Root mean square of a component of what is returned.
+
+    Returns
+    -------
+    (N, 3) array, Å
+        Zero if the forces do not change.
+    """
+    turned = change / masses[:, None]
+    size = float(np.sqrt(np.mean(turned**2)))
+    return length * turned / size if size > 0.0 else np.zeros_like(turned)
 
 
 def write_labelled(path: Path, structures: Iterable[Atoms], count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,9 +81,15 @@ class ConstantEnergy:
         """Find how long a step of C may be."""
         return self.search.conservative(inner_step_fs)
 
-    def respa(self, inner_step_fs: float, c_paces: list[Pace]) -> list[Pace]:
-        """Find how large M may be, and whether longer inner steps pay."""
-        return self.search.respa(inner_step_fs, c_paces)
+    def respa(
+        self,
+        inner_step_fs: float,
+        c_paces: list[Pace],
+        allows: Callable[[Forces, float], bool] | None = None,
+    ) -> list[Pace]:
+        """Find how large M may be, and whether longer inner steps pay; only steps that ``allows`` returns true for."""
+        search = self.search if allows is None else replace(self.search, allows=allows)
+        return search.respa(inner_step_fs, c_paces)
 
     def _pace(self, forces: Forces, inner_step_fs: float, picoseconds: float) -> Pace:
         outer = forces.inner_steps * inner_step_fs

@@ -42,12 +42,16 @@ class PaceSearch:
     limits : Limits
     conservative_ms, non_conservative_ms : float
         Of a step of C and of NC: what a longer inner step could gain follows from them.
+    allows : callable
+        Is given forces and an inner step in fs, and says whether r-RESPA with them is worth a simulation. The
+        smallest M is tried in any case.
     """
 
     pace: Callable[[Forces, float], Pace]
     limits: Limits
     conservative_ms: float
     non_conservative_ms: float
+    allows: Callable[[Forces, float], bool] = lambda forces, inner_step_fs: True  # noqa: E731
 
     def conservative(self, inner_step_fs: float) -> list[Pace]:
         """Find how long a step of C may be; return all paces that were tried."""
@@ -57,7 +61,8 @@ class PaceSearch:
     def respa(self, inner_step_fs: float, c_paces: list[Pace]) -> list[Pace]:
         """Find how large M may be; then try longer inner steps that C could do with, where they would pay."""
         choices = [(Forces("respa", m), inner_step_fs) for m in INNER_STEPS]
-        paces = self._search(choices, INNER_STEPS.index(FIRST_INNER_STEPS))
+        choices = [c for k, c in enumerate(choices) if k == 0 or self.allows(*c)]
+        paces = self._search(choices, min(INNER_STEPS.index(FIRST_INNER_STEPS), len(choices) - 1))
         c_best = fastest(c_paces, self.limits, "conservative")
         for factor in LONGER_INNER:
             best = fastest(paces, self.limits, "respa")
@@ -69,6 +74,8 @@ class PaceSearch:
             if best.seconds_per_ps / (ms / (m * step)) < WORTH:
                 continue
             for k in (m, m + 1, m + 2):
+                if not self.allows(Forces("respa", k), step):
+                    break
                 paces.append(self.pace(Forces("respa", k), step))
                 if paces[-1].verdict(self.limits) == "fails":
                     break

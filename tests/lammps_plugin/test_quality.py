@@ -1,12 +1,15 @@
 """What watches over a run: disagreement of the heads, limits, and what is left of a run that fails."""
 
 import re
+from dataclasses import replace
 
 import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
 
+from mlip_engines.model.archive import read_metadata, replace_metadata
+from mlip_engines.model.disagreement_limit import disagreement_limit
 from structures import STRUCTURES
 from tests.lammps_plugin.argon import argon
 from tests.lammps_plugin.closed_form import ClosedForm
@@ -190,6 +193,29 @@ def test_limit_of_the_disagreement_warns_once(models, tmp_path):
     collision(tmp_path)
     output = run_collision(models, tmp_path, "disagreement warn 0.004", respa=True)
     assert output.count("more than 0.004: the model may not know this environment") == 1
+
+
+@pytest.mark.parametrize(
+    "errors, limit, warns",
+    [
+        ({"max_c_minus_nc": 0.002, "rms_c_minus_nc": 1.0}, 0.003, 1),
+        ({"rms_c_minus_nc": 0.0004}, 0.004, 1),
+        ({"max_c_minus_nc": 100.0}, 150.0, 0),
+    ],
+)
+def test_limit_of_the_disagreement_is_that_of_the_model_file(
+    models, tmp_path, errors, limit, warns
+):
+    """What the file says, as the Python side reads it; the energy does not depend on it."""
+    path = tmp_path / "told.pt"
+    path.write_bytes(models["argon"].read_bytes())
+    metadata = replace(read_metadata(path), errors=errors)
+    replace_metadata(path, metadata)
+    assert disagreement_limit(metadata) == pytest.approx(limit, rel=1e-12)
+    collision(tmp_path)
+    output = run_collision({"argon": path}, tmp_path, "disagreement warn", respa=True)
+    assert f"disagreement warn {limit:g} eV/Angstrom, from the model file" in output
+    assert output.count(f"more than {limit:g}: the model may not know") == warns
 
 
 @pytest.mark.parametrize("respa", [False, True], ids=["verlet", "respa"])

@@ -1,6 +1,8 @@
 """Reporters: the numbers in their files against numpy and against what OpenMM says."""
 
 import csv
+import warnings
+from dataclasses import replace
 
 import ase.io
 import ase.units
@@ -10,6 +12,7 @@ import pytest
 from openmm import app, unit
 
 from mlip_engines import MlipCalculator
+from mlip_engines.model.archive import read_metadata, replace_metadata
 from openmm_forces import (
     BussiIntegrator,
     CommitteeReporter,
@@ -69,6 +72,29 @@ def test_disagreement_is_that_of_the_present_positions(models, host, tmp_path):
     assert rows[-1]["max_eV_per_A"] == pytest.approx(norms.max(), abs=1e-7)
     # Nothing more than r-RESPA itself, and the first step's one more.
     assert (rows[-1]["non_conservative_evaluations"], rows[-1]["full_evaluations"]) == (27, 10)
+
+
+def test_a_disagreement_beyond_that_of_the_model_file_is_said_once(models, tmp_path):
+    path = tmp_path / "told.pt"
+    path.write_bytes(models["argon"].read_bytes())
+    with pytest.raises(ValueError, match="does not say how far"):
+        HeadDisagreementReporter(tmp_path / "heads.csv", 1, warn=path)
+    conservative, direct = both_forces(
+        positions_of(simulate(path, RespaIntegrator(0.008, 4)).context)
+    )
+    largest = float(np.linalg.norm(conservative - direct, axis=1).max())
+    for told, warns in ((largest / 2.0, True), (100.0 * largest, False)):
+        replace_metadata(path, replace(read_metadata(path), errors={"max_c_minus_nc": told}))
+        simulation = simulate(path, RespaIntegrator(0.008, 4))
+        reporter = HeadDisagreementReporter(tmp_path / "heads.csv", 1, warn=path)
+        assert reporter.limit == pytest.approx(1.5 * told)
+        simulation.reporters.append(reporter)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            simulation.step(3)
+        assert [f"more than {1.5 * told:.4g}" in str(w.message) for w in said] == [True] * warns
+    with pytest.raises(ValueError, match="positive number"):
+        HeadDisagreementReporter(tmp_path / "heads.csv", 1, warn=-1.0)
 
 
 @pytest.mark.parametrize("forces, counts", [("conservative", (0, 6)), ("non_conservative", (5, 1))])

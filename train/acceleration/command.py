@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
             Limits(options.drift, options.fluctuation),
             options.step or 0.0,
             options.seed,
+            tuple(options.pressure),
         )
         summary = accelerate(request, options.output, lambda line: print(line, flush=True))
     except (ValueError, OSError, EngineError, FloatingPointError) as e:
@@ -98,6 +99,14 @@ def argument_parser() -> argparse.ArgumentParser:
         type=float,
         default=[300.0],
         help="temperatures to sample, in K; drift is measured at the highest (default: 300)",
+    )
+    parser.add_argument(
+        "--pressure",
+        metavar="P",
+        nargs="+",
+        type=float,
+        default=[],
+        help="pressures to sample at each temperature, in bar, with a barostat (default: the volumes that are given)",
     )
     parser.add_argument(
         "--minutes",

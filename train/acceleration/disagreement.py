@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mlip_engines.model.disagreement_limit import OVER_LARGEST
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.units import MEV_PER_EV
 
-# Beyond it, times the largest that labelled structures show, a simulation is somewhere else.
-MARGIN = 1.5
 # Kinds of structures whose |C - NC| differ by this factor need different inner networks.
 UNEQUAL = 3.0
 
@@ -50,7 +49,7 @@ class Disagreement:
     @property
     def warning_limit(self) -> float:
         """What |C - NC| of an atom should not exceed in a simulation, eV/Å."""
-        return MARGIN * self.largest_eV_per_angstrom
+        return OVER_LARGEST * self.largest_eV_per_angstrom
 
     @property
     def unequal_starts(self) -> tuple[str, str] | None:

@@ -7,9 +7,7 @@ from pathlib import Path
 from mlip_engines.simulations.pace import Pace
 
 
-def lammps_lines(
-    model: Path, symbols: list[str], pace: Pace, disagreement_eV_per_angstrom: float
-) -> str:
+def lammps_lines(model: Path, symbols: list[str], pace: Pace) -> str:
     """Return the lines of a LAMMPS input that differ from other inputs.
 
     Parameters
@@ -19,13 +17,11 @@ def lammps_lines(
         In the order of the atom types.
     pace : Pace
         Of r-RESPA.
-    disagreement_eV_per_angstrom : float
-        |C - NC| beyond which LAMMPS warns that the simulation has left what was sampled.
     """
     return "\n".join(
         [
             "units         metal",
-            f"pair_style    mlip disagreement warn {disagreement_eV_per_angstrom:.3g}",
+            "pair_style    mlip disagreement warn",
             f'pair_coeff    * * "{model}" {" ".join(symbols)}',
             "neighbor      2.0 bin",
             "neigh_modify  every 1 delay 0 check yes",

@@ -15,6 +15,7 @@ from mlip_train.acceleration.recommendation import lammps_lines, openmm_lines
 from mlip_train.acceleration.request import Request
 from mlip_train.acceleration.round import Outcome
 from mlip_train.acceleration.sizes import CHEAP, Price
+from mlip_train.acceleration.theory import Theory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -189,12 +190,13 @@ def _elements(summary: Summary, folder: Path, title: str) -> list[str]:
         parts += [
             elements.heading("How to run it"),
             elements.paragraph("In LAMMPS; atom types are in the order of the elements:"),
-            elements.code(lammps_lines(model, request.symbols, summary.pace, limit)),
+            elements.code(lammps_lines(model, request.symbols, summary.pace)),
             elements.paragraph("In OpenMM:"),
             elements.code(openmm_lines(model, summary.pace)),
             elements.paragraph(
-                f"LAMMPS warns if |C - NC| of an atom exceeds {limit:.3g} eV/Å, which it does not in what was sampled: "
-                "then the simulation has gone where the inner network has learnt nothing. Trajectories still follow "
+                f"LAMMPS warns if |C - NC| of an atom exceeds the limit in the file, {limit:.3g} eV/Å, which it does "
+                "not in what was sampled (HeadDisagreementReporter with warn does so in OpenMM): then the simulation "
+                "has gone where the inner network has learnt nothing. Trajectories still follow "
                 "the energy of the model, but their drift is no longer the one measured here."
             ),
         ]
@@ -218,6 +220,7 @@ def _elements(summary: Summary, folder: Path, title: str) -> list[str]:
             "that the simulation began with."
         ),
         _disagreements(summary),
+        *_theory(best.theory),
         elements.heading("Prices"),
         elements.table(
             ["inner network", "C, ms", "inner force, ms", "F"],
@@ -295,6 +298,34 @@ def _disagreements(summary: Summary) -> str:
     rows.append(["all", number(off.rms_meV_per_angstrom, 1)])
     rows.append(["the forces themselves", number(off.forces_meV_per_angstrom, 1)])
     return elements.table(["of", "RMS, meV/Å"], rows)
+
+
+def _theory(theory: Theory | None) -> list[str]:
+    """Say what linear theory expects of averages at constant temperature."""
+    if theory is None:
+        return []
+    symbols = list(theory.rows[0].configurational)
+    rows = [
+        [
+            str(row.inner_steps),
+            number(row.inner_steps * theory.inner_step_fs, 1),
+            *(number(row.configurational[s], 3) if row.is_stable else "unstable" for s in symbols),
+        ]
+        for row in theory.rows
+    ]
+    longest = theory.longest_fs
+    found = (
+        "No outer step samples" if longest is None else f"Up to {longest:g} fs, outer steps sample"
+    )
+    return [
+        elements.heading("At constant temperature, by linear theory"),
+        elements.paragraph(
+            f"Temperature of the positions over that of the bath, with a friction of 2/ps, in the harmonic wells of "
+            f"{theory.n_atoms} atoms, neighbours at rest and without noise. {found} positions within 2 %. "
+            "Outer steps from the first unstable one on were not simulated."
+        ),
+        elements.table(["M", "outer step, fs", *symbols], rows),
+    ]
 
 
 def _front(summary: Summary) -> Figure:

@@ -34,6 +34,8 @@ class Request:
         Of energy drift and fluctuation.
     step_fs : float
         The inner step to begin with; 0 chooses one by the lightest atom.
+    pressures_bar : tuple of float
+        Simulations that sample keep these pressures, for each temperature; constant volume if there are none.
     seed : int
         Of velocities, noise and training.
 
@@ -50,6 +52,7 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     step_fs: float = 0.0
     seed: int = 1
+    pressures_bar: tuple[float, ...] = ()
 
     def __post_init__(self):
         if not self.structures:
@@ -60,6 +63,8 @@ class Request:
             raise ValueError(f"minutes must be positive, got {self.minutes}")
         if not 0.0 <= self.step_fs < math.inf:
             raise ValueError(f"the step must not be negative, got {self.step_fs} fs")
+        if not all(math.isfinite(p) for p in self.pressures_bar):
+            raise ValueError(f"pressures must be finite, got {list(self.pressures_bar)} bar")
         for k, atoms in enumerate(self.structures):
             self._check(k, atoms)
 
@@ -72,6 +77,10 @@ class Request:
             raise ValueError(
                 f"structure {k}: expected one that is periodic in all directions or in none, got pbc {atoms.pbc}; give "
                 "a slab a cell with vacuum and full periodicity"
+            )
+        if self.pressures_bar and not atoms.pbc.all():
+            raise ValueError(
+                f"structure {k}: expected a periodic cell, which a pressure can change, got none; leave out --pressure"
             )
         if len(atoms) < 2:
             raise ValueError(
@@ -111,4 +120,5 @@ class Request:
             "fluctuation_limit": self.limits.fluctuation_meV_per_atom,
             "step_fs": self.inner_step_fs,
             "seed": self.seed,
+            **({"pressures_bar": list(self.pressures_bar)} if self.pressures_bar else {}),
         }

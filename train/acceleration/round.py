@@ -26,10 +26,12 @@ from mlip_train.acceleration.request import Request
 from mlip_train.acceleration.sampling import read_frames, sample
 from mlip_train.acceleration.sizes import Price, find_size, with_inner
 from mlip_train.acceleration.starts import plan_sampling
-from mlip_train.acceleration.teaching import gather, inner_recipe, label_frames, teach
+from mlip_train.acceleration.teaching import COPIES, gather, inner_recipe, label_frames, teach
+from mlip_train.acceleration.theory import Theory, linear_theory
 
 SHARES = {"sampling": 0.25, "training": 0.45, "measuring": 0.3}  # of the minutes of a round
-COPIED = 0.5  # fraction of the frames of which a displaced copy is labelled too
+COPIED = 0.25  # fraction of the frames of which displaced copies are labelled too
+THEORY = 0.03  # of the minutes of a round, for the derivatives of linear theory
 LONGEST_PS = 2.0  # of a simulation at constant energy
 
 
@@ -60,6 +62,8 @@ class Outcome:
     model, checkpoint : Path
     labelled : int
         Structures with labels, of all rounds.
+    theory : Theory, optional
+        What linear theory says of the inner force.
     """
 
     number: int
@@ -70,6 +74,7 @@ class Outcome:
     model: Path
     checkpoint: Path
     labelled: int
+    theory: Theory | None = None
 
     def best(self, request: Request) -> Pace | None:
         """Return the fastest pace within the limits, None if there is none."""
@@ -82,6 +87,7 @@ class Outcome:
             "price": self.price.as_dict(),
             "disagreement": self.disagreement.as_dict(),
             "paces": [pace_as_dict(pace) for pace in self.paces],
+            "theory": None if self.theory is None else self.theory.as_dict(),
             "model": str(self.model),
             "checkpoint": str(self.checkpoint),
         }
@@ -95,6 +101,7 @@ class Outcome:
                 "price": Price(**values["price"]),
                 "disagreement": Disagreement(**values["disagreement"]),
                 "paces": [pace_from_dict(pace) for pace in values["paces"]],
+                "theory": values.get("theory") and Theory.from_dict(values["theory"]),
                 "model": Path(values["model"]),
                 "checkpoint": Path(values["checkpoint"]),
             }
@@ -185,6 +192,13 @@ def run_round(
         f"{disagreement.forces_meV_per_angstrom:.0f}"
     )
 
+    def foresee() -> dict[str, Any]:
+        start, seconds = ase.io.read(known.start), 60.0 * THEORY * minutes
+        step, c_ms = request.inner_step_fs, price.conservative_ms
+        return linear_theory(load_model(model), start, step, c_ms, seconds).as_dict()
+
+    theory = Theory.from_dict(journal.once(f"round {number}: linear theory", foresee))
+
     def measure() -> list[dict[str, Any]]:
         climb = Climb(
             model,
@@ -195,11 +209,13 @@ def run_round(
             folder / "constant_energy",
             lambda text: journal.say(f"round {number}: {text}"),
         )
-        return [pace_as_dict(p) for p in climb.respa(request.inner_step_fs, known.paces)]
+        return [
+            pace_as_dict(p) for p in climb.respa(request.inner_step_fs, known.paces, theory.allows)
+        ]
 
     paces = [pace_from_dict(p) for p in journal.once(f"round {number}: measure", measure)]
     outcome = Outcome(
-        number, price, expected_inner_steps, disagreement, paces, model, checkpoint, count
+        number, price, expected_inner_steps, disagreement, paces, model, checkpoint, count, theory
     )
     return outcome, known
 
@@ -220,7 +236,7 @@ def _sample(
         step, forces, model = best.inner_step_fs, best.forces, before.model
         seconds_per_ps = best.seconds_per_ps
     seconds = 60.0 * minutes * SHARES["sampling"]
-    label_seconds = (1.0 + COPIED) * price.conservative_ms / 1000.0
+    label_seconds = (1.0 + (COPIES + 1) * COPIED) * price.conservative_ms / 1000.0
     plan = plan_sampling(request, seconds, seconds_per_ps, label_seconds)
     return sample(
         request,

@@ -10,6 +10,7 @@ from typing import Any
 import ase.io
 
 from mlip_engines.model.archive import read_metadata, replace_metadata
+from mlip_engines.model.disagreement_limit import LARGEST
 from mlip_engines.simulations.pace import Pace
 from mlip_engines.units import MEV_PER_EV
 from mlip_train.acceleration.climb import Climb, pace_as_dict, pace_from_dict
@@ -19,6 +20,7 @@ from mlip_train.acceleration.report import Summary, write_report
 from mlip_train.acceleration.request import Request
 from mlip_train.acceleration.round import Outcome, Reference, run_round
 from mlip_train.acceleration.sizes import Price, all_prices, first_size, next_size
+from mlip_train.acceleration.starts import Start
 
 ROUND = 0.3  # of the minutes, for one round
 GROWTH = 1.05  # of the speed, without which no further round begins
@@ -190,7 +192,8 @@ def _elsewhere(request: Request, journal: Journal, best: Outcome) -> dict[str, P
         found = {}
         for path in sorted((folder / "sampling").glob("start_*.extxyz")):
             frame = ase.io.read(path, -1, format="extxyz")
-            name = f"structure {frame.info['start']}, {frame.info['temperature_K']:g} K"
+            begin = (frame.info[name] for name in ("start", "temperature_K"))
+            name = Start(*begin, frame.info.get("pressure_bar")).label
             climb = Climb(
                 best.model,
                 frame,
@@ -216,6 +219,7 @@ def _write_model(summary: Summary, folder: Path) -> None:
         "rounds": len(summary.outcomes),
         "minutes": round(summary.minutes, 1),
         "temperatures_K": list(request.temperatures_K),
+        "pressures_bar": list(request.pressures_bar),
         "drift_limit_meV_per_atom_per_ps": request.limits.drift_meV_per_atom_per_ps,
         "fluctuation_limit_meV_per_atom": request.limits.fluctuation_meV_per_atom,
         "disagreement_eV_per_angstrom": best.disagreement.warning_limit,
@@ -226,7 +230,11 @@ def _write_model(summary: Summary, folder: Path) -> None:
     metadata = dataclasses.replace(
         metadata,
         training={**metadata.training, "acceleration": found},
-        errors={**metadata.errors, "rms_c_minus_nc": rms},
+        errors={
+            **metadata.errors,
+            "rms_c_minus_nc": rms,
+            LARGEST: best.disagreement.largest_eV_per_angstrom,
+        },
     )
     path = summary.model_file(folder)
     draft = path.with_suffix(".unfinished")

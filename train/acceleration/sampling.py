@@ -10,7 +10,7 @@ from ase import Atoms
 
 from mlip_engines.simulations import Forces, Simulation, Trajectory, simulate
 from mlip_train.acceleration.request import Request
-from mlip_train.acceleration.starts import Plan
+from mlip_train.acceleration.starts import Plan, Start
 
 ATTEMPTS = 3  # each with half the step, and with other velocities
 ENGINE = "lammps"
@@ -58,20 +58,21 @@ def sample(
         If LAMMPS fails for a reason that says nothing about the forces.
     """
     files = []
-    for k, (index, temperature) in enumerate(plan.starts):
+    for k, begin in enumerate(plan.starts):
         path = folder / f"start_{k}.extxyz"
         if not path.exists():
-            say(
-                f"samples {plan.picoseconds:.2g} ps of structure {index} at {temperature:g} K, {forces.label}"
-            )
-            atoms = request.structures[index]
+            say(f"samples {plan.picoseconds:.2g} ps of {begin.label}, {forces.label}")
+            atoms = request.structures[begin.structure]
             trajectory = _stable(
-                model, atoms, temperature, forces, inner_step_fs, plan, folder / f"start_{k}", seed
+                model, atoms, begin, forces, inner_step_fs, plan, folder / f"start_{k}", seed
             )
             # the first frame is the structure itself with new velocities
             frames = trajectory.structures(atoms, range(1, len(trajectory.positions)))
             for frame in frames:
-                frame.info["start"], frame.info["temperature_K"] = index, temperature
+                frame.info["start"] = begin.structure
+                frame.info["temperature_K"] = begin.temperature_K
+                if begin.pressure_bar is not None:
+                    frame.info["pressure_bar"] = begin.pressure_bar
             draft = path.with_suffix(".partial")
             ase.io.write(draft, frames, format="extxyz")
             draft.replace(path)
@@ -87,7 +88,7 @@ def read_frames(files: list[Path]) -> list[Atoms]:
 def _stable(
     model: Path,
     atoms: Atoms,
-    temperature: float,
+    begin: Start,
     forces: Forces,
     inner_step_fs: float,
     plan: Plan,
@@ -101,9 +102,10 @@ def _stable(
         simulation = Simulation(
             forces,
             plan.picoseconds,
-            ensemble="svr",
+            ensemble="svr" if begin.pressure_bar is None else "npt",
+            pressure_bar=begin.pressure_bar or 0.0,
             inner_step_fs=step,
-            temperature_K=temperature,
+            temperature_K=begin.temperature_K,
             row_every_fs=max(8.0, forces.inner_steps * step),
             frame_every_fs=max(plan.frame_every_fs, forces.inner_steps * step),
             seed=seed + 101 * attempt,
@@ -113,7 +115,7 @@ def _stable(
             return trajectory
         said.append(f"at {step:g} fs after {trajectory.time_ps[-1]:.3g} ps ({trajectory.stopped})")
     raise UnstableDynamicsError(
-        f"{atoms.get_chemical_formula()} at {temperature:g} K: the dynamics of the model blew up "
+        f"{atoms.get_chemical_formula()} at {begin.temperature_K:g} K: the dynamics of the model blew up "
         f"{', then '.join(said)}; expected them to last {plan.picoseconds:g} ps. Start from a relaxed structure, or "
         "lower --temperature; if neither helps, the model does not hold this system"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlip_train.acceleration.request import Request
 
@@ -12,21 +13,34 @@ FEWEST_FRAMES, MOST_FRAMES = 16, 400  # to be labelled, of all simulations of a 
 CLOSEST_FRAMES_FS = 10.0  # frames that are closer in time are nearly the same
 
 
+class Start(NamedTuple):
+    """What a simulation begins with, and what its baths keep."""
+
+    structure: int  # index
+    temperature_K: float
+    pressure_bar: float | None = None  # constant volume if there is none
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        pressure = "" if self.pressure_bar is None else f", {self.pressure_bar:g} bar"
+        return f"structure {self.structure}, {self.temperature_K:g} K{pressure}"
+
+
 @dataclass(frozen=True)
 class Plan:
     """The simulations that frames are taken from.
 
     Parameters
     ----------
-    starts : tuple of (int, float)
-        Index of a structure, and temperature in K.
+    starts : tuple of Start
     picoseconds : float
         Of each.
     frames : int
         Of each.
     """
 
-    starts: tuple[tuple[int, float], ...]
+    starts: tuple[Start, ...]
     picoseconds: float
     frames: int
 
@@ -60,7 +74,8 @@ def plan_sampling(
         else range(count)
     )
     temperatures = sorted(request.temperatures_K, reverse=True)
-    pairs = [(k, t) for t in temperatures for k in chosen]
+    pressures: tuple[float | None, ...] = request.pressures_bar or (None,)
+    pairs = [Start(k, t, p) for p in pressures for t in temperatures for k in chosen]
     affordable = 0.5 * seconds / max(seconds_per_ps, 1e-9)  # ps in all
     pairs = pairs[: max(1, int(affordable / SHORTEST_PS))]
     picoseconds = min(LONGEST_PS, max(SHORTEST_PS, affordable / len(pairs)))

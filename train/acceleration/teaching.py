@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ase.io
-import numpy as np
 from ase import Atoms
 
 from mlip_engines.labels.labelling import label, write_labelled
@@ -17,6 +16,7 @@ from mlip_train.loop.run import train
 from mlip_train.loss_weights import LossWeights
 from mlip_train.recipe import Recipe, Stage
 
+COPIES = 2  # of a frame that gets any: one displaced at random, one along stiff modes
 DISPLACEMENT = 0.03  # Å, of copies: they show how forces change along stiff bonds
 HELD_OUT = 12  # one structure in so many is kept for validation, and one for the test
 FEWEST = 6  # structures, or there is nothing to hold out
@@ -29,7 +29,10 @@ def label_frames(
     output: Path,
     seed: int,
 ) -> int:
-    """Write frames with the energy and the forces of a model, and a displaced copy of some of them.
+    """Write frames with the energy and the forces of a model, and two copies of some of them.
+
+    One copy has its atoms displaced at random, the other along stiff modes: how forces change there decides how long
+    the outer step may be.
 
     Parameters
     ----------
@@ -37,7 +40,7 @@ def label_frames(
     frames : list of ase.Atoms
         ``info["start"]`` stays with them and with their copies.
     choose : callable
-        Is given the labelled frames and returns the indices of those that get a copy.
+        Is given the labelled frames and returns the indices of those that get copies.
     output : Path
         Extended XYZ.
     seed : int
@@ -48,15 +51,10 @@ def label_frames(
     int
         How many structures were labelled.
     """
-    random = np.random.default_rng(seed)
     with _quietly(output.with_suffix(".log")):
         labelled = list(_labelled(model, frames))
-        copies = []
-        for k in choose(labelled):
-            copy = frames[k].copy()
-            copy.positions += random.normal(scale=DISPLACEMENT, size=copy.positions.shape)
-            copies.append(copy)
-        labelled += _labelled(model, copies)
+        copies = [frames[k] for k in choose(labelled)]
+        labelled += _copies(model, copies, seed)
         write_labelled(output, labelled, len(labelled))
     return len(labelled)
 
@@ -65,6 +63,15 @@ def _labelled(model: LoadedModel, frames: list[Atoms]) -> Iterator[Atoms]:
     for frame, found in zip(frames, label(model, frames), strict=True):
         found.info["start"] = frame.info.get("start", 0)
         yield found
+
+
+def _copies(model: LoadedModel, frames: list[Atoms], seed: int) -> Iterator[Atoms]:
+    """Yield the copies of frames, without the frames themselves, which have labels already."""
+    found = label(model, frames, copies=COPIES, displacement=DISPLACEMENT, stiff=True, seed=seed)
+    for k, atoms in enumerate(found):
+        if k % (COPIES + 1) > 0:
+            atoms.info["start"] = frames[k // (COPIES + 1)].info.get("start", 0)
+            yield atoms
 
 
 def gather(files: list[Path], output: Path) -> int:

@@ -66,6 +66,31 @@ def test_copies_are_displaced_by_as_much_as_asked_and_labelled_where_they_are(fr
     np.testing.assert_array_equal(again[3].positions, labelled[3].positions)
 
 
+def test_stiff_copies_lie_along_the_stiff_modes(model_file):
+    """Against the Hessian H by finite differences: a step of power iteration cannot lower |D y| / |y|, D symmetric."""
+    model, atoms = load_model(model_file), STRUCTURES["molecule"]()
+    copies = list(label(model, [atoms], copies=2, displacement=1e-4, stiff=True, seed=2))[1:]
+    moved, rows = atoms.copy(), []
+    moved.calc = MlipCalculator(model)
+    for k in range(atoms.positions.size):
+        forces = []
+        for sign in (1.0, -1.0):
+            moved.positions = atoms.positions
+            moved.positions.flat[k] += sign * FINITE_DIFFERENCE_STEP
+            forces.append(moved.get_forces().ravel())
+        rows.append((forces[1] - forces[0]) / (2.0 * FINITE_DIFFERENCE_STEP))
+    hessian, masses = np.array(rows), np.repeat(atoms.get_masses(), 3)
+    displaced, stiff = ((copy.positions - atoms.positions).ravel() for copy in copies)
+    assert np.sqrt(np.mean(stiff**2)) == pytest.approx(1e-4, rel=1e-9)
+    expected = hessian @ displaced / masses
+    assert abs(stiff @ expected) / np.linalg.norm(stiff) / np.linalg.norm(expected) > 0.999
+
+    def square_of_frequency(u):  # y = M^1/2 u, D = M^-1/2 H M^-1/2
+        return np.linalg.norm(hessian @ u / np.sqrt(masses)) / np.linalg.norm(u * np.sqrt(masses))
+
+    assert square_of_frequency(stiff) > 1.05 * square_of_frequency(displaced)
+
+
 def test_the_command_writes_what_training_reads(frames, model_file, tmp_path, capsys):
     ase.io.write(tmp_path / "frames.xyz", frames[:1])
     output = tmp_path / "labelled.xyz"

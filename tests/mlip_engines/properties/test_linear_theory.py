@@ -144,3 +144,34 @@ def test_what_settles_to_nothing_is_refused():
         sampling([], BathedRespa(1.0, 1))
     with pytest.raises(ValueError, match="friction of more than 0"):
         sampling([one], BathedRespa(1.0, 1, friction=0.0))
+
+
+@pytest.mark.parametrize("outer_step_fs", [1.0, 3.0, 6.0])
+def test_ends_of_outer_steps_see_a_constant_force_wrongly_and_inner_steps_see_it_rightly(
+    outer_step_fs,
+):
+    """What docs/measurements/long_steps.md says, from an oscillator that is kicked by a constant force."""
+    omega, m, force, n = 2.0 * np.pi / 9.5, 1.0, 1.0, 200  # 1/fs; the O-H stretch
+    h = outer_step_fs / n
+    c, s = np.cos(omega * h), np.sin(omega * h)
+    half = 0.5 * force * outer_step_fs / m
+
+    def step(x, v):
+        v, seen = v + half, []
+        for _ in range(n):
+            middle = x * np.cos(omega * h / 2) + v / omega * np.sin(omega * h / 2)
+            x, v = c * x + s / omega * v, -omega * s * x + c * v
+            seen.append(middle)
+        return x, v + half, np.mean(seen)
+
+    # Many steps from rest: the mean over steps of a bounded linear map is its fixed point.
+    x = v = 0.0
+    ends, within = [], []
+    for _ in range(20000 // n * 5):
+        x, v, mean = step(x, v)
+        ends.append(x)
+        within.append(mean)
+    phase = omega * outer_step_fs / 2.0
+    true = force / (m * omega**2)
+    assert np.mean(ends) / true == pytest.approx(phase / np.tan(phase), abs=0.02)
+    assert np.mean(within) / true == pytest.approx(1.0, abs=0.02)

@@ -34,7 +34,7 @@ def test_the_fair_gain_and_what_limits_it(tmp_path):
     assert "+0.500 ± 0.010" in limited_by(found)
     assert warnings_of(found) == []
     page = write_report(found, tmp_path).read_text()
-    assert "run_style     respa 2 8 inner" in page and "disagreement warn 0.15" in page
+    assert "run_style     respa 2 8 inner" in page and "limit in the file, 0.15 eV/Å" in page
 
 
 def test_two_phases_that_one_network_does_not_serve_are_named(tmp_path):

@@ -32,6 +32,11 @@ def test_elements_that_the_model_does_not_know(model):
         ),
         ({"temperatures_K": (300.0, -1.0)}, "temperatures must be positive"),
         ({"temperatures_K": ()}, "temperatures must be positive"),
+        ({"pressures_bar": (float("nan"),)}, "pressures must be finite"),
+        (
+            {"structures": [Atoms("Ar2", [[0, 0, 0], [0, 0, 4]])], "pressures_bar": (1.0,)},
+            "leave out --pressure",
+        ),
         ({"minutes": 0.0}, "minutes must be positive"),
         ({"step_fs": -1.0}, "step must not be negative"),
     ],
