@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mlip_engines.model.data_range import DataRange
+    from mlip_engines.model.orientations import Orientations
 
 GROUP = "mlip_engines.checkpoints"
 SHORT_RANGE = ("zbl", "none")
@@ -113,13 +114,14 @@ def export_checkpoint(
     data: Sequence[Atoms] = (),
     compare: bool = True,
     compare_on: Sequence[Atoms] = (),
+    orientations: Orientations | None = None,
 ) -> ModelMetadata:
     """Turn a checkpoint, of any kind that is installed, into a model file.
 
     Parameters
     ----------
     checkpoint : str or Path
-    output, dtype, inner, name, short_range, shortest, data, compare, compare_on
+    output, dtype, inner, name, short_range, shortest, data, compare, compare_on, orientations
         As for :func:`export_network`.
 
     Returns
@@ -147,6 +149,7 @@ def export_checkpoint(
         data=data,
         compare=compare,
         compare_on=compare_on,
+        orientations=orientations,
     )
 
 
@@ -162,6 +165,7 @@ def export_network(
     data: Sequence[Atoms] = (),
     compare: bool = True,
     compare_on: Sequence[Atoms] = (),
+    orientations: Orientations | None = None,
 ) -> ModelMetadata:
     """Write the model file of a network.
 
@@ -190,6 +194,9 @@ def export_network(
         The differences go into the metadata.
     compare_on : sequence of Atoms, optional
         Structures to compare on besides a small cluster and a small cell.
+    orientations : Orientations, optional
+        That the answers of the file shall be averaged over (:mod:`mlip_engines.model.symmetrised`); an evaluation
+        costs so many times more.
 
     Returns
     -------
@@ -239,6 +246,10 @@ def export_network(
         raise ValueError("shortest distances go with short_range='zbl', got 'none'")
     else:
         walled = network
+    if orientations is not None:
+        from mlip_engines.model.symmetrised import Symmetrised
+
+        walled = Symmetrised(walled, orientations)
     output = Path(output)
     metadata = ModelMetadata(
         name=name or exportable.name or output.stem,

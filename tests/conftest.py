@@ -49,6 +49,7 @@ collect_ignore_glob += [
 if not is_installed("phonopy"):
     collect_ignore_glob += [
         "mlip_engines/relaxation/test_space_group.py",
+        "mlip_engines/model/test_crystal_symmetry.py",
         "mlip_engines/phonons/*",
         "mlip_engines/commands/test_phonons.py",
         "mlip_engines/elasticity/test_measurement.py",

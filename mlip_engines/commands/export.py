@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from mlip_engines.checkpoints import Exportable
+    from mlip_engines.model.orientations import Orientations
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,6 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
         f"{options.output}: {metadata.name}, {' '.join(metadata.species)}, {metadata.dtype}, heads "
         f"{', '.join(metadata.heads)}; reloaded, same results as the network"
     )
+    if metadata.symmetrisation:
+        print(
+            f"averaged over {metadata.symmetrisation['orientations']} orientations; an evaluation costs so many times "
+            "that of the network alone"
+        )
     if metadata.short_range and not metadata.energy_range:
         print(
             "mlip-export: the range of the atomic energies in the training data is unknown, so the energy may have "
@@ -74,6 +80,7 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
         "data": data,
         "compare": options.compare,
         "compare_on": _structures(options.compare_on),
+        "orientations": _orientations(options),
     }
     if options.adapter is None:
         from mlip_engines.checkpoints import export_checkpoint
@@ -128,6 +135,31 @@ def _inner(options: argparse.Namespace) -> Path | Exportable | None:
     return find_adapter(options.inner_adapter)(str(options.inner), options.species, options.dtype)
 
 
+def _orientations(options: argparse.Namespace) -> Orientations | None:
+    """Return the orientations to average over, None if nothing was said of them."""
+    if options.symmetrise is None:
+        if not options.inversion:
+            raise ValueError("--no-inversion goes with --symmetrise lebedev:DEGREE")
+        return None
+    from mlip_engines.model.orientations import lebedev_orientations, point_group_orientations
+
+    kind, _, value = options.symmetrise.partition(":")
+    if kind == "lebedev" and value.isdecimal():
+        return lebedev_orientations(int(value), inversion=options.inversion)
+    if kind == "group" and value:
+        if not options.inversion:
+            raise ValueError(
+                "--no-inversion goes with lebedev: a point group has its own inversion or none"
+            )
+        found = _structures(Path(value))
+        if len(found) != 1:
+            raise ValueError(f"--symmetrise: expected one structure in {value}, got {len(found)}")
+        return point_group_orientations(found[0])
+    raise ValueError(
+        f"--symmetrise: expected lebedev:DEGREE, such as lebedev:3, or group:STRUCTURE, got {options.symmetrise!r}"
+    )
+
+
 def _structures(file: Path | None) -> list[Atoms]:
     """Return the structures of a file, none without one."""
     if file is None:
@@ -165,6 +197,7 @@ def argument_parser() -> argparse.ArgumentParser:
         example="""
             mlip-export run/checkpoint.pt -o my_water.pt
             mlip-export --from python my_network.py:build --species Ar -o my_argon.pt
+            mlip-export run/checkpoint.pt --symmetrise lebedev:3 -o my_symmetric_water.pt
             mlip-export --info water
         """,
     )
@@ -232,6 +265,19 @@ def argument_parser() -> argparse.ArgumentParser:
         type=Path,
         help="take the shortest distances from these structures, and the range of what the network gives for them: the "
         "training data. mlip-train has recorded both in its checkpoints",
+    )
+    parser.add_argument(
+        "--symmetrise",
+        metavar="GRID",
+        help="average energy, forces and stress over orientations, for networks without rotational symmetry: "
+        "lebedev:DEGREE, a grid on all rotations that is exact up to a degree, such as lebedev:3 (48 evaluations) or "
+        "lebedev:7 (416); group:STRUCTURE, the point group of the crystal in a file",
+    )
+    parser.add_argument(
+        "--no-inversion",
+        dest="inversion",
+        action="store_false",
+        help="with --symmetrise lebedev:DEGREE: leave mirror images out, for half the cost",
     )
     parser.add_argument("--name", help="name of the model (default: that of the recipe)")
     parser.add_argument(

@@ -122,6 +122,9 @@ class ModelMetadata:
     # (mlip_engines.model.data_range). "H": length of the longest conservative force there, eV/Å
     energy_range: dict[str, list[float]] = field(default_factory=dict)
     largest_forces: dict[str, float] = field(default_factory=dict)
+    # "grid", "degree", "inversion", "orientations" that the answers are averaged over; empty: none
+    # (mlip_engines.model.symmetrised)
+    symmetrisation: dict[str, Any] = field(default_factory=dict)
     # Libraries of operators that the file calls, by the names under torch.ops
     extensions: list[str] = field(default_factory=lambda: [OWN_OPERATORS])
     contract_version: int = 1

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mlip_engines.model.contract import ModelContractError
 
 if TYPE_CHECKING:
+    from mlip_engines.model.contract import ModelMetadata
     from mlip_engines.model.graph import Graph
 
 
@@ -85,6 +86,23 @@ def network_of(module: nn.Module) -> nn.Module:
     # The arguments are the network itself, the graph and with_non_conservative.
     takes_graph = len(network.forward.schema.arguments) == 3
     return network if takes_graph else SeparateTensorsNetwork(network)
+
+
+def trained_network_of(module: nn.Module, metadata: ModelMetadata) -> nn.Module:
+    """Return the network of a file as it was trained, without what the export has put around it.
+
+    Of a model with the inner force of another network it is the pair of both.
+
+    Parameters
+    ----------
+    module : nn.Module
+    metadata : ModelMetadata
+        Of the same file.
+    """
+    network = module.network
+    if metadata.symmetrisation:
+        network = network.network
+    return network.network if metadata.short_range else network
 
 
 class SeparateTensorsNetwork(nn.Module):

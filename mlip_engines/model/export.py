@@ -24,6 +24,7 @@ from mlip_engines.model.exported import ExportedModel
 from mlip_engines.model.extensions import used_extensions
 from mlip_engines.model.graph import Graph, reverse_edges
 from mlip_engines.model.load import load_model
+from mlip_engines.model.symmetrised import Symmetrised, SymmetrisedModel
 
 # Eager and scripted evaluations differ by the order of their sums only.
 _RELATIVE_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
@@ -72,14 +73,14 @@ def export_model(
         short_range=dict(getattr(network, "short_range", {})),
         energy_range=dict(getattr(network, "energy_range", {})),
         largest_forces=dict(getattr(network, "largest_forces", {})),
+        symmetrisation=dict(getattr(network, "symmetrisation", {})),
     )
     metadata.check(metadata.name)
     network = network.eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)  # no gradient work for parameters in an engine
-    model = ExportedModel(
-        network, {number_of[s]: e for s, e in reference_energies.items()}, scale
-    ).eval()
+    kind = SymmetrisedModel if isinstance(network, Symmetrised) else ExportedModel
+    model = kind(network, {number_of[s]: e for s, e in reference_energies.items()}, scale).eval()
     _check_against_network(metadata, model)
     with warnings.catch_warnings():
         # torch deprecates TorchScript from 2.10 on; it is the format of the contract.

@@ -13,7 +13,7 @@ from mlip_engines.model.derivatives import (
     remove_net_force,
     virial_from_edges,
 )
-from mlip_engines.model.graph import Graph
+from mlip_engines.model.graph import Graph, with_edges
 
 
 def dtype_of(network: nn.Module) -> torch.dtype:
@@ -89,13 +89,13 @@ class ExportedModel(nn.Module):
         grad_was_enabled = torch.is_grad_enabled()  # TorchScript has no torch.enable_grad()
         torch.set_grad_enabled(True)
         edges = edge_vectors.detach().requires_grad_(True)  # (E, 3)
-        graph = Graph(atomic_numbers, edge_index, edges.to(self.dtype), reverse_edge, owned)
-        predicted = self.network(self._with_structure(graph, structure), with_non_conservative)
-        scaled = self.scale * predicted["atomic_energies"].to(torch.float64)  # (N,)
-        counted = torch.where(owned, scaled, torch.zeros_like(scaled)).sum()
-        gradients = energy_gradient(counted, edges)  # (E, 3)
+        graph = self._with_structure(
+            Graph(atomic_numbers, edge_index, edges, reverse_edge, owned), structure
+        )
+        predicted, gradients = self._differentiate(graph, edges, with_non_conservative)
         torch.set_grad_enabled(grad_was_enabled)
-        atomic_energies = scaled.detach() + self.baseline[atomic_numbers]  # (N,)
+        scaled = self.scale * predicted["atomic_energies"].detach().to(torch.float64)  # (N,)
+        atomic_energies = scaled + self.baseline[atomic_numbers]  # (N,)
         zero = torch.zeros_like(atomic_energies)
         output["atomic_energies"] = atomic_energies
         output["energy"] = torch.where(owned, atomic_energies, zero).sum()
@@ -167,18 +167,39 @@ class ExportedModel(nn.Module):
         grad_was_enabled = torch.is_grad_enabled()  # TorchScript has no torch.enable_grad()
         torch.set_grad_enabled(True)
         edges = edge_vectors.detach().requires_grad_(True)  # (E, 3)
-        graph = Graph(atomic_numbers, edge_index, edges.to(self.dtype), reverse_edge, owned)
-        predicted = self.network(self._with_structure(graph, structure), False)
-        scaled = self.scale * predicted["atomic_energies"].to(torch.float64)  # (N,)
-        counted = torch.where(owned, scaled, torch.zeros_like(scaled))
-        gradients = energy_gradient(counted.sum(), edges, retain_graph=True)  # (E, 3)
-        moments = energy_moments(counted, positions, edge_index, edges, gradients)  # (E, 3, 3)
+        graph = self._with_structure(
+            Graph(atomic_numbers, edge_index, edges, reverse_edge, owned), structure
+        )
+        gradients, moments = self._moments(graph, edges, positions)
         torch.set_grad_enabled(grad_was_enabled)
         n_atoms = atomic_numbers.size(0)
-        virials = centroid_virials_from_edges(
-            edge_index, edge_vectors, gradients, n_atoms, moments.detach()
-        )
+        virials = centroid_virials_from_edges(edge_index, edge_vectors, gradients, n_atoms, moments)
         return {"centroid_virials": virials}
+
+    def _differentiate(
+        self, graph: Graph, edges: Tensor, with_non_conservative: bool
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return what the network gives, and the gradient (E, 3) of the counted energy by ``edges``, eV/Å."""
+        predicted = self.network(self._in_own_dtype(graph, edges), with_non_conservative)
+        counted = self._counted(predicted, graph.owned).sum()
+        return predicted, energy_gradient(counted, edges)
+
+    def _moments(self, graph: Graph, edges: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return that gradient, and the moments (E, 3, 3) of the energies, eV."""
+        predicted = self.network(self._in_own_dtype(graph, edges), False)
+        counted = self._counted(predicted, graph.owned)
+        gradients = energy_gradient(counted.sum(), edges, retain_graph=True)  # (E, 3)
+        moments = energy_moments(counted, positions, graph.edge_index, edges, gradients)
+        return gradients, moments.detach()
+
+    def _counted(self, predicted: dict[str, Tensor], owned: Tensor) -> Tensor:
+        """Return the atomic energies (N,) in eV, zero where they do not count."""
+        scaled = self.scale * predicted["atomic_energies"].to(torch.float64)  # (N,)
+        return torch.where(owned, scaled, torch.zeros_like(scaled))
+
+    def _in_own_dtype(self, graph: Graph, edges: Tensor) -> Graph:
+        """Return the graph as the network takes it."""
+        return with_edges(graph, graph.edge_index, edges.to(self.dtype), graph.reverse_edge)
 
     def _with_structure(self, graph: Graph, structure: dict[str, Tensor] | None) -> Graph:
         """Return the graph with what the network declares of the structure as a whole, in its dtype."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mlip_engines.checkpoints import Exportable, NotThisKind
 from mlip_engines.model.contract import ModelMetadata
 from mlip_engines.model.data_range import DataRange
+from mlip_engines.model.evaluation import trained_network_of
 from mlip_engines.model.graph import Graph
 from mlip_engines.model.inner_force import WithInnerForce
 from mlip_engines.model.load import LoadedModel
@@ -72,7 +73,7 @@ def has_short_range(model: LoadedModel) -> bool:
 
 def _scripted(model: LoadedModel) -> Exportable:
     metadata, module = model.metadata, model.module
-    network = module.network.network if metadata.short_range else module.network
+    network = trained_network_of(module, metadata)
     if "inner" in metadata.training:
         network = network.outer
     return Exportable(

@@ -10,6 +10,7 @@ from torch import nn
 from mlip_engines.checkpoints import Exportable, NotThisKind
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.data_range import DataRange
+from mlip_engines.model.evaluation import trained_network_of
 from mlip_engines.model.inner_force import WithInnerForce
 from mlip_engines.model.load import load_model, read_metadata
 from mlip_train.networks import build_network, stored_settings
@@ -34,7 +35,7 @@ def open_model_file(path: str | Path) -> Exportable:
     if "network" not in metadata.training:
         raise NotThisKind(f"{path}: the model file does not say what its network was built from")
     module = load_model(path).module
-    scripted = module.network.network if metadata.short_range else module.network
+    scripted = trained_network_of(module, metadata)
     network = _rebuilt(metadata.training, scripted)
     return Exportable(
         network,

@@ -16,6 +16,7 @@ from torch import Tensor
 from mlip_engines.labels.composition import energy_scale, fit_composition, force_scale
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.data_range import DataRange
+from mlip_engines.model.evaluation import trained_network_of
 from mlip_engines.model.load import load_model, read_metadata
 from mlip_train.data.loading import Selection
 from mlip_train.data.references import elements_of, references_of
@@ -80,7 +81,7 @@ def read_start(path: str | Path) -> Start:
         )
     module = load_model(path).module
     # Of a model with the inner force of another network, the one that has the energy.
-    network = module.network.network if metadata.short_range else module.network
+    network = trained_network_of(module, metadata)
     network = network.outer if "inner" in metadata.training else network
     return Start(
         stored_settings(metadata.training["network"]),
