@@ -1,6 +1,7 @@
 """What the compiled operators save: PaiNN of the size of the shipped water model, 64 water molecules.
 
-Three ways to a message: composed of torch's operators, of the compiled sum over neighbours, and compiled as a whole.
+Four ways: all of torch's own operators; sums over neighbours compiled; messages compiled as a whole; and what is done
+to each edge and to each atom compiled too.
 Interleaved repeats in one process, medians of the process time on one thread:
 
     python benchmarks/operators.py
@@ -25,10 +26,22 @@ from mlip_engines import operators
 from mlip_engines.model.derivatives import forces_from_edges
 from mlip_engines.model.neighbors import neighbor_graph
 
+# functions of the network, by way; the first also stands for what is inside of a composed message
+TORCH = {
+    "neighbor_sum": operators.composed_neighbor_sum,
+    "equivariant_message": operators.composed_equivariant_message,
+    "bessel_edges": operators.composed_bessel_edges,
+    "message_sources": operators.composed_message_sources,
+    "equivariant_update": operators.composed_equivariant_update,
+    "gated_vectors": operators.composed_gated_vectors,
+}
+SUMS = {**TORCH, "neighbor_sum": operators.neighbor_sum}
+MESSAGES = {**SUMS, "equivariant_message": operators.equivariant_message}
 WAYS = {
-    "torch": (operators.composed_equivariant_message, operators.composed_neighbor_sum),
-    "sums compiled": (operators.composed_equivariant_message, operators.neighbor_sum),
-    "messages compiled": (operators.equivariant_message, operators.neighbor_sum),
+    "torch": TORCH,
+    "sums compiled": SUMS,
+    "messages compiled": MESSAGES,
+    "all compiled": {name: getattr(operators, name) for name in TORCH},
 }
 WATER = Path(__file__).parent.parent / "examples" / "lammps" / "water.data"
 
@@ -37,6 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--cutoff", type=float, default=4.5)
+    parser.add_argument("--basis", type=int, default=10)
     parser.add_argument("--inductor", action="store_true", help="compare with Inductor too")
     options = parser.parse_args()
     if not operators.are_compiled():
@@ -44,7 +59,9 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     atoms = read(WATER, format="lammps-data", atom_style="atomic", Z_of_type={1: 8, 2: 1})
-    network = mlip_train.networks.painn.PaiNN([1, 8], 4.5, n_features=options.features, n_basis=10)
+    network = mlip_train.networks.painn.PaiNN(
+        [1, 8], options.cutoff, n_features=options.features, n_basis=options.basis
+    )
     graph = neighbor_graph(atoms, network.cutoff)
     graph = graph._replace(edge_vectors=graph.edge_vectors.float())
     print(f"{len(atoms)} atoms, {graph.edge_index.size(1)} edges, {options.features} features")
@@ -65,7 +82,9 @@ def main() -> None:
         ]
 
     def choose(way: str) -> None:
-        mlip_train.networks.painn.equivariant_message, operators.messages.neighbor_sum = WAYS[way]
+        for name, function in WAYS[way].items():
+            module = operators.messages if name == "neighbor_sum" else mlip_train.networks.painn
+            setattr(module, name, function)
 
     def measure(works: dict[str, Callable[[], object]]) -> str:
         times: dict[str, list[float]] = {name: [] for name in works}
@@ -75,7 +94,7 @@ def main() -> None:
                 started = time.process_time()
                 work()
                 times[name].append(1e3 * (time.process_time() - started))
-        return " | ".join(f"{statistics.median(values):.1f}" for values in times.values())
+        return " | ".join(f"{statistics.median(values):.2f}" for values in times.values())
 
     def without_gradient(function: Callable[[torch.Tensor], object]) -> Callable[[], object]:
         def work() -> object:
@@ -97,6 +116,7 @@ def main() -> None:
         return zero.index_add(0, graph.edge_index[0], messages)
 
     def by_inductor(function: Callable[[torch.Tensor], object]) -> Callable[..., object]:
+        choose("torch")
         mlip_train.networks.painn.equivariant_message = message_of_edges
         traced = make_fx(lambda vectors: function(vectors))(graph.edge_vectors)
         return torch.compile(traced, dynamic=False)

@@ -55,6 +55,8 @@ class WithInnerForce(nn.Module):
         self.cutoff = float(outer.cutoff)
         self.inner_cutoff = float(inner.cutoff)
         self.sees_fewer = self.inner_cutoff < self.cutoff
+        # compiled operators of some networks leave out edges themselves, faster than it is done here
+        self.inner_selects = bool(getattr(inner, "selects_edges", False))
         # Engines count edges of the outer graph, of which those of the inner one are a part.
         self.non_conservative_layers = (
             getattr(inner, "non_conservative_layers", 0) or inner.message_passing_layers
@@ -93,7 +95,7 @@ class WithInnerForce(nn.Module):
     @torch.jit.export
     def non_conservative(self, graph: Graph) -> dict[str, Tensor]:
         """Evaluate the inner network, on the edges that it sees."""
-        if self.sees_fewer:
+        if self.sees_fewer and not (self.inner_selects and graph.edge_vectors.is_cpu):
             near = torch.linalg.vector_norm(graph.edge_vectors, dim=1) < self.inner_cutoff  # (E,)
             kept, reverse_edge = keep_edges(graph.reverse_edge, near)  # (E',) each
             graph = with_edges(

@@ -5,11 +5,20 @@ torch; anywhere else they are composed of torch's operators, slower and with the
 registers them, which has to happen before a file that calls them is loaded.
 
 Sums over neighbours are in ``neighbor_sums.py``, messages in ``messages.py`` and ``tensor_products.py``, products of
-features of one atom in ``symmetric_products.py``, the choice of edges in ``edges.py``, and features from other
-processes in ``exchanges.py``. Their C++ is in ``cpu/``; ``interface/`` is what the LAMMPS plugin
-is compiled against.
+features of one atom in ``symmetric_products.py``, what dense layers make of them in ``atom_blocks.py``, the choice of
+edges in ``edges.py``, their radial functions in ``bessel_edges.py``, and features from other processes in
+``exchanges.py``. Their C++ is in ``cpu/``; ``interface/`` is what the LAMMPS plugin is compiled against.
 """
 
+from mlip_engines.operators.atom_blocks import (
+    composed_equivariant_update,
+    composed_gated_vectors,
+    composed_message_sources,
+    equivariant_update,
+    gated_vectors,
+    message_sources,
+)
+from mlip_engines.operators.bessel_edges import bessel_edges, composed_bessel_edges
 from mlip_engines.operators.edges import composed_near_edges, keep_edges, near_edges
 from mlip_engines.operators.exchanges import (
     evaluated_atoms,
@@ -28,16 +37,24 @@ from mlip_engines.operators.tensor_products import (
 
 __all__ = [
     "are_compiled",
+    "bessel_edges",
+    "composed_bessel_edges",
     "composed_equivariant_message",
+    "composed_equivariant_update",
+    "composed_gated_vectors",
+    "composed_message_sources",
     "composed_near_edges",
     "composed_neighbor_sum",
     "composed_polynomial",
     "composed_tensor_product_sum",
     "equivariant_message",
+    "equivariant_update",
     "evaluated_atoms",
     "exchange",
+    "gated_vectors",
     "keep_edges",
     "load",
+    "message_sources",
     "near_edges",
     "neighbor_sum",
     "pad_to_all",

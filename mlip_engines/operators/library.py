@@ -9,6 +9,12 @@ import torch
 from mlip_engines.compiled import operators, target
 from mlip_engines.compiled.target import BuildError
 from mlip_engines.launcher import is_first
+from mlip_engines.operators.atom_blocks import (
+    composed_equivariant_update,
+    composed_gated_vectors,
+    composed_message_sources,
+)
+from mlip_engines.operators.bessel_edges import composed_bessel_edges
 from mlip_engines.operators.edges import composed_near_edges
 from mlip_engines.operators.messages import composed_equivariant_message
 from mlip_engines.operators.neighbor_sums import composed_neighbor_sum
@@ -26,6 +32,14 @@ COMPOSED = {
     "first_edge, Tensor neighbor) -> Tensor": composed_tensor_product_sum,
     "polynomial(Tensor features, Tensor species, Tensor coefficients, Tensor factors, Tensor output, int size) -> "
     "Tensor": composed_polynomial,
+    "message_sources(Tensor s, Tensor v, Tensor w_1, Tensor b_1, Tensor w_2, Tensor b_2, bool has_vectors) -> "
+    "Tensor": composed_message_sources,
+    "equivariant_update(Tensor s, Tensor v, Tensor messages, Tensor w, Tensor w_1, Tensor b_1, Tensor w_2, Tensor b_2, "
+    "float width) -> (Tensor, Tensor)": composed_equivariant_update,
+    "gated_vectors(Tensor s, Tensor v, Tensor w, Tensor w_1, Tensor b_1, Tensor w_2, Tensor b_2, float width) -> "
+    "(Tensor, Tensor)": composed_gated_vectors,
+    "bessel_edges(Tensor edge_index, Tensor edge_vectors, int n_basis, float cutoff, int n_centres) -> (Tensor, "
+    "Tensor, Tensor, Tensor)": composed_bessel_edges,
     "near_edges(Tensor positions, Tensor cell, Tensor pairs, Tensor images, Tensor order, float cutoff) -> (Tensor, "
     "Tensor, Tensor)": composed_near_edges,
     "exchange(Tensor features) -> Tensor": lambda features: features.clone(),

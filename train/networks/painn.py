@@ -18,33 +18,20 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mlip_engines.model.graph import Graph
-from mlip_engines.operators import equivariant_message, evaluated_atoms, exchange, pad_to_all
+from mlip_engines.operators import (
+    bessel_edges,
+    equivariant_message,
+    equivariant_update,
+    evaluated_atoms,
+    exchange,
+    gated_vectors,
+    message_sources,
+    pad_to_all,
+)
 from mlip_train.networks.radial import BesselBasis
 from mlip_train.networks.virial import EquivariantVirialHead
-
-
-def smooth_norm(vectors: Tensor, width: float) -> Tensor:
-    """Length of vector features, without the cone that a length has at zero.
-
-    sqrt(|v|^2 + width^2)
-
-    At a site with inversion symmetry all vector features vanish. There the energy has to be a smooth function of
-    displacements, or the crystal has neither force constants nor phonons. A width far below the features of a
-    displaced atom would be a cone again for all displacements that matter.
-
-    Parameters
-    ----------
-    vectors : (N, 3, F) tensor
-    width : float
-
-    Returns
-    -------
-    (N, F) tensor
-    """
-    return torch.sqrt((vectors * vectors).sum(dim=1) + width * width)
 
 
 class Neighborhood(NamedTuple):
@@ -66,12 +53,14 @@ class Edges(nn.Module):
 
     def forward(self, edge_index: Tensor, edge_vectors: Tensor, n_atoms: int) -> Neighborhood:
         """Return the neighbourhood for edges (2, E) and their vectors (E, 3)."""
-        counts = torch.bincount(edge_index[0], minlength=evaluated_atoms(n_atoms))  # (n,)
-        first_edge = functional.pad(torch.cumsum(counts, 0), [1, 0])  # (n + 1,)
-        distance = torch.linalg.vector_norm(edge_vectors, dim=1)  # (E,)
-        radial = self.basis(distance)  # (E, K)
-        unit = edge_vectors / distance[:, None]  # (E, 3)
-        return Neighborhood(n_atoms, first_edge, edge_index[1].contiguous(), radial, unit)
+        first_edge, neighbor, radial, unit = bessel_edges(
+            edge_index,
+            edge_vectors,
+            self.basis.wavenumbers.size(0),
+            self.basis.cutoff,
+            evaluated_atoms(n_atoms),
+        )
+        return Neighborhood(n_atoms, first_edge, neighbor, radial, unit)
 
 
 class Message(nn.Module):
@@ -90,19 +79,22 @@ class Message(nn.Module):
         self.filter_vv = nn.Parameter(scale * torch.randn(n_basis, n_features))
         self.filter_vs = nn.Parameter(scale * torch.randn(n_basis, n_features))
 
-    def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
-        """Return s + ds (n, F) and v + dv (n, 3, F)."""
+    def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> Tensor:
+        """Return ds, then the components of dv: (n, 4, F)."""
         n_atoms, first_edge, neighbor, radial, unit = edges
-        # Under autocast phi comes in fewer digits; sums over neighbours keep those of the edges.
-        phi = self.phi(s).to(radial.dtype)  # (n, 3 F)
-        phi_s, phi_vv, phi_vs = phi.split(self.n_features, dim=1)  # (n, F) each
-        sources = [phi_s, phi_vs]
-        if not self.is_first:  # in the first layer v is zero, and so is what it would carry
-            sources.append((phi_vv[:, None, :] * v).flatten(1))  # (n, 3 F)
-        everywhere = exchange([torch.cat(sources, dim=1)], n_atoms)[0]  # (N, 2 F or 5 F)
+        sources = message_sources(
+            s,
+            v,
+            self.phi[0].weight,
+            self.phi[0].bias,
+            self.phi[2].weight,
+            self.phi[2].bias,
+            not self.is_first,  # there v is zero, and so is what it would carry
+        )  # (n, 2 F or 5 F)
+        # Under autocast the scalars come in fewer digits; sums over neighbours keep those of the edges.
+        everywhere = exchange([sources.to(radial.dtype)], n_atoms)[0]  # (N, 2 F or 5 F)
         filters = torch.stack((self.filter_s, self.filter_vv, self.filter_vs))  # (3, K, F)
-        gathered = equivariant_message(radial, unit, everywhere, filters, first_edge, neighbor)
-        return s + gathered[:, 0], v + gathered[:, 1:]
+        return equivariant_message(radial, unit, everywhere, filters, first_edge, neighbor)
 
 
 class Update(nn.Module):
@@ -117,13 +109,19 @@ class Update(nn.Module):
             nn.Linear(2 * n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
         )
 
-    def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Return s + ds (N, F) and v + dv (N, 3, F)."""
-        u_v, v_v = self.uv(v).split(self.n_features, dim=2)  # (N, 3, F) each
-        norm = smooth_norm(v_v, self.norm_width)  # (N, F)
-        a_vv, a_sv, a_ss = self.a(torch.cat((s, norm), dim=1)).split(self.n_features, dim=1)
-        ds = a_ss + a_sv * (u_v * v_v).sum(dim=1)  # (N, F)
-        return s + ds, v + a_vv[:, None, :] * u_v
+    def forward(self, s: Tensor, v: Tensor, messages: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the new s (n, F) and v (n, 3, F), with the messages (n, 4, F) added first."""
+        return equivariant_update(
+            s,
+            v,
+            messages,
+            self.uv.weight,
+            self.a[0].weight,
+            self.a[0].bias,
+            self.a[2].weight,
+            self.a[2].bias,
+            self.norm_width,
+        )
 
 
 class Interaction(nn.Module):
@@ -135,9 +133,8 @@ class Interaction(nn.Module):
         self.update = Update(n_features, norm_width)
 
     def forward(self, s: Tensor, v: Tensor, edges: Neighborhood) -> tuple[Tensor, Tensor]:
-        """Return the new s (N, F) and v (N, 3, F)."""
-        s, v = self.message(s, v, edges)
-        return self.update(s, v)
+        """Return the new s (n, F) and v (n, 3, F)."""
+        return self.update(s, v, self.message(s, v, edges))
 
 
 class GatedEquivariantBlock(nn.Module):
@@ -154,10 +151,16 @@ class GatedEquivariantBlock(nn.Module):
 
     def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return s (N, n_out) and v (N, 3, n_out)."""
-        w_1, w_2 = self.vectors(v).split(self.n_out, dim=2)  # (N, 3, n_out) each
-        norm = smooth_norm(w_1, self.norm_width)  # (N, n_out)
-        s_out, gate = self.scalars(torch.cat((s, norm), dim=1)).split(self.n_out, dim=1)
-        return functional.silu(s_out), gate[:, None, :] * w_2
+        return gated_vectors(
+            s,
+            v,
+            self.vectors.weight,
+            self.scalars[0].weight,
+            self.scalars[0].bias,
+            self.scalars[2].weight,
+            self.scalars[2].bias,
+            self.norm_width,
+        )
 
 
 class PaiNN(nn.Module):
@@ -180,7 +183,8 @@ class PaiNN(nn.Module):
     non_conservative_stress : bool
         Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
     norm_width : float
-        Length of a vector feature below which its norm is a parabola, see :func:`smooth_norm`.
+        Length of a vector feature below which its norm is a parabola, see
+        :func:`mlip_engines.operators.atom_blocks.smooth_norm`.
 
     Raises
     ------
@@ -190,6 +194,7 @@ class PaiNN(nn.Module):
 
     heads: list[str]
     feature_exchange = True
+    selects_edges = True  # leaves out edges from its cutoff on, so nobody has to before
 
     def __init__(
         self,
