@@ -14,6 +14,7 @@ NETWORKS = {
     "painn": {"n_features": 8, "n_basis": 5, "n_layers": 2, "non_conservative_layer": 1},
     "pet": {"n_edge_features": 8, "n_heads": 2, "n_layers": 2, "non_conservative_layer": 1},
     "schnet": {"n_features": 12, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
+    "tensornet": {"n_features": 8, "n_basis": 6, "n_layers": 1, "non_conservative_layer": 1},
     "torchmdnet": {
         "n_features": 8,
         "n_basis": 6,

@@ -15,6 +15,7 @@ from mlip_train.networks.m3gnet import M3GNet
 from mlip_train.networks.painn import PaiNN
 from mlip_train.networks.pet import PET
 from mlip_train.networks.schnet import SchNet
+from mlip_train.networks.tensornet import TensorNet
 from mlip_train.networks.torchmdnet import TorchMDNet
 from mlip_train.potentials.eam import EmbeddedAtom
 from mlip_train.potentials.hybrid import WithEmpirical
@@ -26,6 +27,7 @@ NETWORKS = {
     "painn": PaiNN,
     "pet": PET,
     "schnet": SchNet,
+    "tensornet": TensorNet,
     "torchmdnet": TorchMDNet,
 }
 GROUP = "mlip_train.networks"

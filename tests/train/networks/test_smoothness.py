@@ -32,6 +32,7 @@ SMALL = {
     "painn": {"n_features": 16, "n_basis": 6, "n_layers": 2, "non_conservative_layer": 1},
     "pet": {"n_edge_features": 16, "n_heads": 2, "n_layers": 2, "non_conservative_layer": 1},
     "schnet": {"n_features": 16, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
+    "tensornet": {"n_features": 16, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
     "torchmdnet": {
         "n_features": 16,
         "n_basis": 6,
