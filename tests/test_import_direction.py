@@ -63,6 +63,7 @@ ROOMS = {
         "acceleration",
         "command",
         "robust",
+        "inspection",
         "recipes",
         "loop",
         "networks",

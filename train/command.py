@@ -19,7 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0, or 1 after a message about what was expected and what was got.
     """
-    options = argument_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["init"]:
+        from mlip_train.inspection.beginning import main as begin
+
+        return begin(arguments[1:])
+    parser = argument_parser()
+    options = parser.parse_args(arguments)
+    if not options.check and (options.recipe is None or options.output is None):
+        parser.error("expected RECIPE and -o FOLDER, or --check DATA, or init --data FILE")
     try:
         import matplotlib  # noqa: F401
         import yaml  # noqa: F401
@@ -29,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    if options.check:
+        return _check(options)
     from mlip_train.data.given import given_references
     from mlip_train.data.sets import DataFiles
     from mlip_train.loop.run import train
@@ -76,6 +86,36 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> int:
+    """Write the page about a set of structures and print its summary."""
+    from mlip_train.data.sets import DataFiles
+    from mlip_train.inspection.opening import open_data
+    from mlip_train.inspection.page import data_page, summary
+    from mlip_train.inspection.survey import survey
+
+    try:
+        if options.recipe is not None:
+            raise ValueError(f"--check looks at data alone, got a recipe as well, {options.recipe}")
+        files = DataFiles(tuple(options.check), units=options.units, keys=label_keys(options))
+        output = options.output or Path(f"{options.check[0].name.partition('.')[0]}-data.html")
+        if output.is_dir():
+            raise ValueError(f"-o: expected the file of a page, got the folder {output}")
+        structures, warnings, place = open_data(files)
+        found = survey(structures)
+        starts = [k for k in range(len(structures)) if place(k)[1] == 0]
+        ends = [*starts[1:], len(structures)]
+        counts = [(place(s)[0], end - s) for s, end in zip(starts, ends, strict=True)]
+        output.write_text(data_page(found, counts, warnings, place), encoding="utf-8")
+    except (ValueError, OSError) as e:
+        print(f"mlip-train: {e}", file=sys.stderr)
+        return 1
+    for warning in warnings:
+        print(f"mlip-train: warning: {warning}", file=sys.stderr)
+    print(summary(found, counts))
+    print(f"the page about these data is {output}")
+    return 0
+
+
 def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mlip-train``."""
     parser = command_parser(
@@ -83,12 +123,23 @@ def argument_parser() -> argparse.ArgumentParser:
         description="Train a network on structures with energies and forces. The gradient of its energy gives "
         "conservative "
         "forces; if the network has a head for them, it also predicts non-conservative forces. A run writes its "
-        "checkpoint, its errors and a report into a folder. mlip-export turns the checkpoint into a model file.",
-        example="mlip-train water --data water.extxyz -o run\nmlip-train water --data water.extxyz -o run --resume",
+        "checkpoint, its errors and a report into a folder. mlip-export turns the checkpoint into a model file. "
+        "'mlip-train init --data FILE' writes a recipe that fits your data; its own help is 'mlip-train init --help'.",
+        example="mlip-train --check water.extxyz -o data.html\n"
+        "mlip-train water --data water.extxyz -o run\nmlip-train water --data water.extxyz -o run --resume",
+    )
+    parser.add_argument(
+        "--check",
+        metavar="DATA",
+        nargs="+",
+        type=Path,
+        help="look at structures and labels alone, in seconds: what is there, what stands out and what may be wrong, "
+        "as a page (-o FILE.html) and in short on the terminal; one or more files or folders",
     )
     parser.add_argument(
         "recipe",
         metavar="RECIPE",
+        nargs="?",
         help="YAML file with the settings of the run, or the name of a recipe that comes with the package, such as "
         "water",
     )
@@ -115,7 +166,6 @@ def argument_parser() -> argparse.ArgumentParser:
         "--output",
         metavar="FOLDER",
         action=Once,
-        required=True,
         type=Path,
         help="folder for everything that the run writes",
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ase import Atoms
 from ase.data import chemical_symbols
@@ -14,17 +15,9 @@ from mlip_train.data.sets import DIVIDED, OpenedSets
 from mlip_train.data.split import split_indices
 from mlip_train.data.tags import GROUP, SPLIT
 
-# What a file may say, in any case.
-WORDS = {
-    "train": "train",
-    "training": "train",
-    "valid": "validation",
-    "validation": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
+# What a file may say, in any case; train_300K is training as well.
+_WORD = re.compile(r"(train|val|dev|test)(ing|id|idation)?(?![a-z])")
+_PARTS = {"train": "train", "val": "validation", "dev": "validation", "test": "test"}
 
 
 @dataclass
@@ -42,6 +35,7 @@ class _Traits:
     part: str  # chosen by the user; DIVIDED if not
     group: str | None
     is_isolated: bool
+    word: str | None  # of split=
 
 
 def divide(
@@ -50,6 +44,8 @@ def divide(
     """Return which structures are trained on, which validate and which test.
 
     - A structure of a file for one part is in this part; one of other files with ``split=...`` is where that says.
+      ``split=`` counts if it tells at least two parts apart; a set that is one part of a larger one is divided like
+      any other. A word that is none of a part makes it count for nothing, with a note.
     - The rest is divided at random, by these numbers and this seed. A part that has structures already gets
       no more. Without a file to divide, only the validation is drawn from those to train on, if it has none.
     - Of equal geometries one is used: in the test if one is there, else in the validation.
@@ -58,19 +54,20 @@ def divide(
     Raises
     ------
     ValueError
-        If ``split=`` says another word, an element is in validation or test alone, no structure has the key to split
-        by, or as :func:`mlip_train.data.split.split_indices`.
+        If an element is in validation or test alone, no structure has the key to split by, or as
+        :func:`mlip_train.data.split.split_indices`.
     """
-    traits, notes = [], []
-    contradicting = 0
-    for k in range(len(frames)):
-        found, is_other = _traits(frames, k, frames[k])
-        traits.append(found)
-        contradicting += is_other
-    if contradicting:
-        notes.append(
-            f"{contradicting} structures say split=... of another part than their file was given for; the file counts"
+    traits = [_traits(frames.part(k), frames[k]) for k in range(len(frames))]
+    said, notes = _said(traits)
+    if any(part != t.part for part, t in zip(said, traits, strict=True) if t.part and part):
+        n = sum(
+            bool(part) and t.part not in (DIVIDED, part)
+            for part, t in zip(said, traits, strict=True)
         )
+        notes.append(
+            f"{n} structures say split=... of another part than their file was given for; the file counts"
+        )
+    traits = [replace(t, part=t.part or part) for t, part in zip(traits, said, strict=True)]
     if split_by and all(t.group is None for t in traits):
         raise ValueError(
             f"split_by: expected structures with the key {split_by!r}, got none; in extended XYZ it is "
@@ -80,12 +77,7 @@ def divide(
         t.part in (DIVIDED, "validation") for t in traits
     )  # only files to train on, or to test
     if is_drawn_from_train:
-        traits = [
-            _Traits(
-                t.elements, t.key, DIVIDED if t.part == "train" else t.part, t.group, t.is_isolated
-            )
-            for t in traits
-        ]
+        traits = [replace(t, part=DIVIDED if t.part == "train" else t.part) for t in traits]
     repeated = _repeats(traits)
     chosen = {
         part: [k for k, t in enumerate(traits) if t.part == part and k not in repeated]
@@ -114,28 +106,35 @@ def divide(
     return Division(parts, notes)
 
 
-def _traits(frames: OpenedSets, k: int, atoms: Atoms) -> tuple[_Traits, bool]:
-    part, is_other = frames.part(k), False
-    if SPLIT in atoms.info:
-        word = str(atoms.info[SPLIT]).lower()
-        if word not in WORDS:
-            path, index = frames.place(k)
-            raise ValueError(
-                f"{path}: structure {index}: expected split= of one of {sorted(WORDS)}, got {atoms.info[SPLIT]!r}"
-            )
-        is_other = part not in (DIVIDED, WORDS[word])
-        part = part or WORDS[word]
-    group = atoms.info.get(GROUP)
-    return (
-        _Traits(
-            frozenset(atoms.numbers.tolist()),
-            geometry_key(atoms),
-            part,
-            None if group is None else str(group),
-            is_isolated(atoms),
-        ),
-        is_other,
+def _traits(part: str, atoms: Atoms) -> _Traits:
+    group, word = atoms.info.get(GROUP), atoms.info.get(SPLIT)
+    return _Traits(
+        frozenset(atoms.numbers.tolist()),
+        geometry_key(atoms),
+        part,
+        None if group is None else str(group),
+        is_isolated(atoms) or str(word).lower() == "isolated",
+        None if word is None else str(word),
     )
+
+
+def _said(traits: list[_Traits]) -> tuple[list[str], list[str]]:
+    """Return the part that each structure says, and notes; no part where it counts for nothing."""
+    matches = [None if t.word is None else _WORD.match(t.word.lower()) for t in traits]
+    said = [DIVIDED if m is None else _PARTS[m[1]] for m in matches]
+    unknown = {
+        t.word
+        for t, m in zip(traits, matches, strict=True)
+        if t.word is not None and m is None and not t.is_isolated
+    }
+    nothing = [DIVIDED] * len(traits)
+    if unknown:
+        return nothing, [
+            f"split= is not used: expected words such as train, valid and test, got {sorted(unknown)[:5]}"
+        ]
+    if len({part for part in said if part}) < 2:
+        return nothing, []
+    return said, []
 
 
 def _order(traits: list[_Traits]) -> Iterator[int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
+from mlip_train.loop.batched_muon import BatchedMuon
 from mlip_train.recipe import Recipe
 
 # Below this a matrix reads out a few numbers, and making its update orthogonal would mean little.
@@ -70,7 +71,7 @@ def build_optimizer(recipe: Recipe, network: nn.Module) -> Optimizers:
         (matrices if is_matrix and id(parameter) not in embeddings else rest).append(parameter)
     members: list[Optimizer] = []
     if matrices:
-        members.append(Muon(matrices, lr=0.0, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        members.append(BatchedMuon(matrices, lr=0.0, weight_decay=decay))
     if rest:
         members.append(AdamW(rest, lr=0.0, weight_decay=decay, betas=(0.9, 0.99)))
     return Optimizers(*members)

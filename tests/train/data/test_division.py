@@ -65,14 +65,23 @@ def test_a_key_of_the_data_says_the_part_and_the_rest_is_trained_on():
     parts = divided({"data": frames}).parts
     assert parts == {"test": [0, 1, 2], "validation": [3, 4], "train": [5, 6, 7, 8]}
     frames[5].info["split"] = "holdout"
-    with pytest.raises(ValueError, match=r"data\.xyz: structure 5: expected split= of one of"):
-        divided({"data": frames})
+    found = divided({"data": frames})
+    assert len(found.parts["validation"]) == 2 and "got ['holdout']" in found.notes[0]
+
+
+@pytest.mark.parametrize("words", [("train_300K", "train_mixedT"), ("val", "validation")])
+def test_a_set_that_is_one_part_of_a_larger_one_is_divided_at_random(words):
+    frames = [a for n, word in enumerate(words) for a in atoms_of(6, n, split=word)]
+    parts = divided({"data": [*frames, Atoms("Ar", info={"split": "isolated"})]}).parts
+    assert [len(parts[name]) for name in ("train", "validation", "test")] == [8, 2, 3]
+    assert 12 in parts["train"]
 
 
 def test_the_file_counts_where_the_key_says_another_part():
-    found = divided({"train": atoms_of(4, 0, split="test"), "validation": atoms_of(1, 1)})
+    frames = [*atoms_of(4, 0, split="test"), *atoms_of(1, 1, split="train")]
+    found = divided({"train": frames[:4], "validation": frames[4:]})
     assert found.parts["train"] == [0, 1, 2, 3]
-    assert "4 structures say split=... of another part" in found.notes[0]
+    assert "5 structures say split=... of another part" in found.notes[0]
 
 
 def test_a_structure_of_the_test_is_not_trained_on_as_well():
