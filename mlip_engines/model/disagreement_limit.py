@@ -16,7 +16,7 @@ def disagreement_limit(metadata: ModelMetadata) -> float | None:
 
     ``disagreement warn`` of the pair style takes the same limit (``lammps_plugin/model_archive.cpp``).
 
-    >>> metadata = ModelMetadata("a", ["H"], 4.0, 1, ["energy", "non_conservative_forces"], "float32")
+    >>> metadata = ModelMetadata("a", ["H"], 4.0, 1, ["energy"], "float32", 4.0)
     >>> disagreement_limit(metadata) is None
     True
     >>> metadata.errors["rms_c_minus_nc"] = 0.03
