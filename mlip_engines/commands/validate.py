@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,16 @@ from mlip_engines.commands.parser import command_parser
 
 if TYPE_CHECKING:
     from mlip_engines.diagnostics.case import Settings
+
+
+_MANY = (
+    "n",
+    "steps",
+    "ensemble",
+    "stride",
+    "workers",
+    "beside",
+)  # options that go with --structures
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,6 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job
     try:
         chosen(options.only)  # an unknown name is refused before anything is read
+        if options.structures is not None:
+            return _survive(options)
+        given = [n for n in _MANY if getattr(options, n) is not None]
+        if given:
+            raise ValueError(f"--{given[0]} goes with --structures, which is missing")
         data = _validate(options)
     except KeyboardInterrupt:
         print(
@@ -71,6 +87,47 @@ def _validate(options: argparse.Namespace) -> dict[str, Any]:
         structure_file=options.structure,
         only=options.only,
     )
+
+
+def _survive(options: argparse.Namespace) -> int:
+    """Judge trajectories from many structures."""
+    from mlip_engines.diagnostics.survival import Survey, survey
+    from mlip_engines.diagnostics.survival_report import count_lines, counts, write_survival
+    from mlip_engines.labels.reading import read_checked
+    from mlip_engines.model.load import load_model
+    from mlip_engines.simulations.engine import make_engine
+
+    if options.only != ["physicality"] or options.engine != "lammps":
+        raise ValueError("--structures goes with --only physicality, in LAMMPS")
+    names = {"n": "n", "steps": "steps", "ensemble": "ensembles", "stride": "inner_steps"}
+    given = {names[n]: v for n in names if (v := getattr(options, n)) is not None}
+    if "ensembles" in given:
+        given["ensembles"] = tuple(dict.fromkeys(given["ensembles"]))
+    settings = Survey(
+        **given,
+        step_fs=options.inner_step,
+        temperature_K=options.temperature,
+        seed=options.seed,
+    )
+    model = load_model(options.model)
+    if settings.inner_steps > 1 and not model.metadata.has_non_conservative_forces:
+        raise ValueError(
+            f"--stride needs non-conservative forces, the model has {model.metadata.heads}"
+        )
+    data = survey(
+        model,
+        make_engine("lammps", model.path),
+        read_checked(options.structures, labels=False, progress=True)[0],
+        settings,
+        options.output,
+        workers=1 if options.workers is None else options.workers,
+        beside=None if options.beside is None else load_model(options.beside),
+    )
+    rows = counts(data)
+    (options.output / "report.json").write_text(json.dumps({"counts": rows, **data}))
+    write_survival(options.output / "report.html", model.metadata.name, data)
+    print("\n".join([*count_lines(rows), str(options.output / "report.html")]))
+    return 0
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -134,11 +191,15 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "model", metavar="MODEL", help="a model file, or the name of a shipped model such as water"
     )
-    parser.add_argument(
-        "--structure",
-        required=True,
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--structure", metavar="FILE", help="structure to simulate, in any format of ASE"
+    )
+    where.add_argument(
+        "--structures",
         metavar="FILE",
-        help="structure to simulate, in any format of ASE",
+        type=Path,
+        help="with --only physicality: many structures, from which trajectories start that are judged one by one",
     )
     parser.add_argument(
         "--index", default="-1", help="which structure of the file to take (default: the last)"
@@ -222,6 +283,33 @@ def argument_parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="seed of initial velocities and of thermostats (default: 1)",
+    )
+    many = parser.add_argument_group("with --structures")
+    many.add_argument(
+        "--n",
+        type=int,
+        metavar="N",
+        help="structures to start from, chosen at random (default: 100)",
+    )
+    many.add_argument(
+        "--steps", type=int, metavar="N", help="inner steps of each trajectory (default: 5000)"
+    )
+    many.add_argument(
+        "--ensemble",
+        nargs="+",
+        choices=("nvt", "npt"),
+        help="Langevin dynamics, Berendsen's thermostat and barostat (default: nvt)",
+    )
+    many.add_argument(
+        "--stride", type=int, metavar="M", help="M of r-RESPA (default: 1, conservative forces)"
+    )
+    many.add_argument(
+        "--workers", type=int, metavar="N", help="trajectories at a time (default: 1)"
+    )
+    many.add_argument(
+        "--beside",
+        metavar="MODEL",
+        help="another model, such as an empirical potential: angles between the forces of the two",
     )
     return parser
 

@@ -31,6 +31,7 @@ from mlip_engines.diagnostics.diagnostic import (
 )
 from mlip_engines.diagnostics.nvt import compared_strides, trajectories_with_frames
 from mlip_engines.diagnostics.result import Result, Section, Table
+from mlip_engines.properties.failure import GLOBAL_LIMIT, LOCAL_LIMIT, OVERLAP
 from mlip_engines.properties.lindemann import (
     lindemann_index,
     mean_over_partners,
@@ -42,8 +43,6 @@ from mlip_engines.simulations.trajectory import Trajectory
 if TYPE_CHECKING:
     from ase import Atoms
 
-LOCAL_LIMIT, GLOBAL_LIMIT = 0.25, 0.2
-OVERLAP = 0.5  # of the smallest distance at the start
 HOTTER = (1.0, 1.5, 2.0)  # temperatures, in units of that of the case
 STARTS = 2
 DURATION_PS = 1.0

@@ -25,6 +25,9 @@ WARM_UP = (
     4  # outer steps before the first measurement of time: TorchScript settles at its first calls
 )
 MEASURED, FINISHED = "mlip-timing-begins", "mlip-timing-ends"
+BERENDSEN_MODULUS_BAR = (
+    5.0e5  # of the material: with that of oxides the time constant of the barostat is as it says
+)
 PADDING = 10.0  # Å of empty space around a structure without periodicity
 CELL_COLUMNS = ("xlo", "xhi", "ylo", "yhi", "zlo", "zhi", "xy", "xz", "yz")
 
@@ -198,6 +201,12 @@ def _movers(s: Simulation, first: int) -> list[str]:
     if s.ensemble == "high_pass":
         rates = f"high_pass_friction {s.high_pass_friction} memory_rate {s.memory_rate}"
         return [f"fix move all nve/mlip/highpass {bath} {noise} {rates} friction {1.0 / tau}"]
+    if s.ensemble == "berendsen":
+        return [
+            "fix move all nve",
+            f"fix bath all temp/berendsen {bath} {tau}",
+            f"fix box all press/berendsen {piston} modulus {BERENDSEN_MODULUS_BAR:g}",
+        ]
     if s.ensemble == "nph":
         return [f"fix move all nph {piston}"]
     return [f"fix move all npt temp {bath} {tau} {piston}"]

@@ -19,7 +19,7 @@ _POSITIVE = (
     "pressure_time_constant_fs",
     "row_every_fs",
 )
-ENSEMBLES = ("nve", "rescaled", "langevin", "svr", "gle", "high_pass", "nph", "npt")
+ENSEMBLES = ("nve", "rescaled", "langevin", "svr", "gle", "high_pass", "nph", "npt", "berendsen")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class Simulation:
         and ``gle`` (a high-pass generalised Langevin equation, see
         :func:`mlip_engines.simulations.thermostats.high_pass_matrix`); ``high_pass``, the same kind of bath in every
         inner step and on light atoms only, for averages with outer steps beyond the resonance; ``nph`` and ``npt``
-        (isotropic).
+        (isotropic); ``berendsen``, which scales velocities and cell towards their targets: it equilibrates, but samples
+        no ensemble, and only LAMMPS has it.
     inner_step_fs : float
         The time step, and with r-RESPA that of the inner loop.
     temperature_K : float
