@@ -4,8 +4,8 @@
 
 Run it in an environment that has torch-sim-atomistic 0.3.0 beside this package. Both use FIRE in batches that are
 refilled, float64 coordinates and the threshold ``--fmax``. The adapter below makes the neighbour lists of each step by
-vesin, one structure after the other, as the adapters that come with torch-sim do. With ``--cell``, both relax the cell as
-ASE's FrechetCellFilter does.
+vesin, one structure after the other, as the adapters that come with torch-sim do. With ``--cell``, both relax the cell
+as ASE's FrechetCellFilter does.
 """
 
 from __future__ import annotations

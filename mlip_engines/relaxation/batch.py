@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 class Evaluation(NamedTuple):
     """Energies in eV, forces in eV/Å, virials -dE/d(strain) in eV of S structures with N atoms together."""
 
-    energies: Array  # (S,)
+    energies: Array  # (S,), NaN with non-conservative forces, which have none
     forces: Array  # (N, 3), as chosen
     virials: Array  # (S, 3, 3), symmetric; zeros if they were not asked for
 
@@ -36,6 +36,7 @@ class Batch:
     model : LoadedModel
     forces : {"conservative", "non_conservative"}
     with_virials : bool
+        Of the energy; zeros with non-conservative forces.
     """
 
     def __init__(self, model: LoadedModel, forces: str, *, with_virials: bool):
@@ -118,22 +119,19 @@ class Batch:
 
     def _evaluated(self, graph: Graph) -> Evaluation:
         n_structures, structure = len(self.members), self._index
-        is_direct = self.kind == "non_conservative"
-        output = self.model.evaluate(
-            graph, with_non_conservative=is_direct, with_atomic_virials=self.with_virials
-        )
-        output = {name: value.cpu() for name, value in output.items()}
-        forces = output["forces"]
-        if is_direct:
-            # The model removes the net force of all structures together: do it for each.
-            counts = torch.from_numpy(self.atoms.counts)
-            forces = without_net_force(output["non_conservative_forces"], structure, counts)
         virials = np.zeros((n_structures, 3, 3))
+        if self.kind == "non_conservative":  # the head alone, which is what makes it cheap
+            forces = self.model.non_conservative(graph)["non_conservative_forces"].cpu()
+            # The model removes the net force of all structures together: do it for each.
+            forces = without_net_force(forces, structure, torch.from_numpy(self.atoms.counts))
+            return Evaluation(np.full(n_structures, np.nan), forces.numpy(), virials)
+        output = self.model.evaluate(graph, with_atomic_virials=self.with_virials)
+        output = {name: value.cpu() for name, value in output.items()}
         if self.with_virials:
             virials = symmetric(by_structure(output["atomic_virials"], structure, n_structures))
             virials = virials.numpy()
         energies = by_structure(output["atomic_energies"], structure, n_structures)
-        return Evaluation(energies.numpy(), forces.numpy(), virials)
+        return Evaluation(energies.numpy(), output["forces"].numpy(), virials)
 
     def _join(self) -> None:
         lists = [member.list for member in self.members]

@@ -17,7 +17,7 @@ from mlip_engines.relaxation.member import Member
 class Evaluated(NamedTuple):
     """What a model gives for one structure."""
 
-    energy: float  # eV
+    energy: float  # eV; NaN with non-conservative forces
     forces: NDArray[np.float64]  # (N, 3) eV/Å
     virial: NDArray[np.float64]  # (3, 3) eV, -dE/d(strain); zeros if it was not asked for
 
@@ -67,7 +67,8 @@ def _evaluated(batch: Batch, group: list[Member]) -> Iterator[Evaluated]:
     )
     forces = np.split(found.forces, batch.atoms.starts[1:])
     for k, member in enumerate(group):
-        if not (np.isfinite(found.energies[k]) and np.isfinite(forces[k]).all()):
+        has_energy = batch.kind == "non_conservative" or np.isfinite(found.energies[k])
+        if not (has_energy and np.isfinite(forces[k]).all()):
             raise ValueError(
                 f"structure {member.index}: energy or forces are not finite; start from a structure without atoms on "
                 "top of each other"

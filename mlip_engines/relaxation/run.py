@@ -14,6 +14,7 @@ from mlip_engines.model.load import LoadedModel
 from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
 from mlip_engines.relaxation.batch import Batch, Evaluation
 from mlip_engines.relaxation.deformation import deformation, force_on_log
+from mlip_engines.relaxation.evaluation import evaluate_each
 from mlip_engines.relaxation.fire import Fire
 from mlip_engines.relaxation.lbfgs import Lbfgs
 from mlip_engines.relaxation.member import Member
@@ -138,6 +139,7 @@ class _Crowd:
 
     def __init__(self, model: LoadedModel, settings: Settings):
         self.settings = settings
+        self.is_direct = settings.forces == "non_conservative"
         self.batch = Batch(model, settings.forces, with_virials=settings.cell)
         self.optimiser = {"lbfgs": Lbfgs, "fire": Fire}[settings.optimiser](settings.max_step)
         self.coordinates = np.zeros((0, 3))
@@ -154,6 +156,17 @@ class _Crowd:
         self.coordinates = np.concatenate([self.coordinates, *begin])
         self.optimiser.add(Rows(np.array([member.n_rows for member in members])))
         self._arrange([*self.batch.members, *members])
+        if self.is_direct:
+            for member in members:
+                member.energy_before = self._energy(member.atoms)
+
+    def _energy(self, atoms: Atoms) -> float:
+        """Return the energy of a structure, which non-conservative forces do without; NaN if it is not finite."""
+        try:
+            (found,) = evaluate_each(self.batch.model, [atoms])
+        except ValueError:
+            return float("nan")
+        return found.energy
 
     def advance(self) -> Iterator[Relaxed]:
         """Evaluate all members, yield those that are done, and move the others by a step."""
@@ -172,13 +185,15 @@ class _Crowd:
         forces_of = np.split(found.forces, self.batch.atoms.starts[1:])
         for k, member in enumerate(members):
             energy, size = float(found.energies[k]), float(largest[k])
-            if member.steps == 0:
+            if member.steps == 0 and not self.is_direct:
                 member.energy_before = energy
-            is_sound = np.isfinite(energy) and size < LARGEST_FORCE
+            is_sound = (self.is_direct or np.isfinite(energy)) and size < LARGEST_FORCE
             is_done = is_sound and size < self.settings.fmax
             if is_sound and not (is_done or self.settings.keep_path or self._is_last(member)):
                 continue
             virial = found.virials[k] if member.deforms else None
+            if self.is_direct:
+                energy = self._energy(moved(member.atoms, atoms_of[k], cells[k]))
             now = snapshot(member.atoms, atoms_of[k], cells[k], energy, forces_of[k], virial)
             if self.settings.keep_path:
                 member.path.append(now)
@@ -286,13 +301,19 @@ class _Crowd:
         return forces
 
 
+def moved(atoms: Atoms, positions: Array, cell: Array) -> Atoms:
+    """Return a structure elsewhere."""
+    now = atoms.copy()
+    now.set_cell(cell)
+    now.set_positions(positions, apply_constraint=False)
+    return now
+
+
 def snapshot(
     atoms: Atoms, positions: Array, cell: Array, energy: float, forces: Array, virial: Array | None
 ) -> Atoms:
     """Return a structure elsewhere, with its energy and forces and, with a virial, its stress."""
-    now = atoms.copy()
-    now.set_cell(cell)
-    now.set_positions(positions, apply_constraint=False)
+    now = moved(atoms, positions, cell)
     results: dict[str, Any] = {"energy": energy, "forces": forces.copy()}
     if virial is not None:
         results["stress"] = stress_to_ase_voigt(stress_from_virial(virial, now.get_volume()))

@@ -165,6 +165,27 @@ def test_a_cell_that_flies_apart_has_exploded(tmp_path):
     assert found[1].converged
 
 
+def test_non_conservative_forces_vanish_at_the_end_and_come_with_the_energy(model):
+    """The head of the model swirls around z, weakly enough for FIRE to get somewhere."""
+    triangle = argon_structures()[0]
+    (after,) = relax(
+        model,
+        [triangle],
+        forces="non_conservative",
+        optimiser="fire",
+        steps=40,
+        fmax=1e-4,
+        keep_path=True,
+    )
+    for atoms, energy in ((triangle, after.energy_before), (after.atoms, after.energy_after)):
+        again = atoms.copy()
+        again.calc = MlipCalculator(model, forces="non_conservative")
+        assert energy == pytest.approx(again.get_potential_energy(), abs=EXACT)
+    np.testing.assert_allclose(after.atoms.get_forces(), again.get_forces(), atol=EXACT)
+    assert after.path[0].get_potential_energy() == after.energy_before
+    assert after.energy_after < after.energy_before
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
