@@ -20,8 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
         0, or 1 after a message about what was expected and what was got.
     """
     options = argument_parser().parse_args(arguments)
-    from mlip_engines.labels.reading import read_checked
+    from mlip_engines.labels.isolated import config_type
+    from mlip_engines.labels.reading import INDEX, read_checked
     from mlip_engines.model.load import load_model
+    from mlip_engines.properties.by_structure import (
+        NamedErrors,
+        as_text,
+        errors_by_kind,
+        kind_rows,
+        worst_rows,
+    )
     from mlip_engines.properties.errors import c_minus_nc_warning, evaluate_model, format_errors
 
     try:
@@ -35,7 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
         for warning in warnings:
             print(f"mlip-eval: warning: {warning}", file=sys.stderr)
-        errors = evaluate_model(model, structures, batch_size=options.batch, progress=True)
+        each = []
+        errors = evaluate_model(
+            model, structures, batch_size=options.batch, progress=True, each=each
+        )
     except (ValueError, OSError) as e:
         print(f"mlip-eval: {e}", file=sys.stderr)
         return 1
@@ -43,7 +54,21 @@ def main(arguments: list[str] | None = None) -> int:
     if far_apart is not None:
         print(f"mlip-eval: warning: {far_apart}", file=sys.stderr)
     values = {name: value for name, value in asdict(errors).items() if value is not None}
-    print(json.dumps(values, indent=2) if options.json else format_errors(errors))
+    named = [
+        NamedErrors(config_type(atoms), f"structure {atoms.info[INDEX]}", found)
+        for atoms, found in zip(structures, each, strict=True)
+    ]
+    kinds = errors_by_kind(named)
+    if options.json:
+        if len(kinds) > 1:
+            values["by_config_type"] = {kind.name: asdict(kind) for kind in kinds}
+        print(json.dumps(values, indent=2))
+        return 0
+    print(format_errors(errors))
+    if len(kinds) > 1:
+        print(f"\n{as_text(*kind_rows(named))}")
+    if len(named) > 1:
+        print(f"\n{as_text(*worst_rows(named))}")
     return 0
 
 
@@ -52,7 +77,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "mlip-eval",
         description="Compare the energies, forces and stresses of a model with labelled structures, and print the "
-        "errors.",
+        "errors: of all, of each config_type, and of the worst structures.",
         example="mlip-eval water labelled.extxyz",
     )
     parser.add_argument(

@@ -67,5 +67,6 @@ def presence_warnings(structures: Sequence[Atoms], names: np.ndarray) -> list[st
 def _found(atoms: Atoms) -> list[str]:
     labels = {} if atoms.calc is None else atoms.calc.results
     return sorted(
-        {*labels, *map(str, atoms.info), *atoms.arrays} - {"numbers", "positions", "origin"}
+        {*labels, *map(str, atoms.info), *atoms.arrays}
+        - {"numbers", "positions", "origin", "index_in_file"}
     )

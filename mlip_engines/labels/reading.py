@@ -15,6 +15,8 @@ from mlip_engines.labels.watch import Watch
 from mlip_engines.readers import check_units, iterate_structures
 from mlip_engines.readers.keys import LabelKeys
 
+INDEX = "index_in_file"
+
 
 def read_checked(
     path: str | Path,
@@ -45,6 +47,7 @@ def read_checked(
     Returns
     -------
     structures : list of ase.Atoms
+        ``info[INDEX]`` is their index in the file.
     warnings : list of str
         One sentence each about what may be wrong, see :class:`mlip_engines.labels.watch.Watch` and
         :func:`mlip_engines.labels.checks.doubts`.
@@ -75,6 +78,7 @@ def read_checked(
             frames = frames[chosen]
         for k, atoms in zip(names, frames, strict=False):
             structures += watch.through(checked([atoms], path, [k], labels=labels), [k])
+            structures[-1].info[INDEX] = k
             indices.append(k)
     if not structures:
         raise ValueError(f"{path}: expected at least one structure in {index!r}, got none")

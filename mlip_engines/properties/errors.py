@@ -14,6 +14,7 @@ from mlip_engines.labels.batch import Labels, labels_of
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.model.prediction import Prediction, predict_together
+from mlip_engines.properties.by_structure import StructureErrors, errors_by_structure
 from mlip_engines.units import MEV_PER_EV
 
 Comparison: TypeAlias = dict[str, tuple[Tensor, Tensor]]  # quantity: reference and prediction
@@ -49,7 +50,12 @@ class ModelErrors:
 
 
 def evaluate_model(
-    model: LoadedModel, structures: Sequence[Atoms], *, batch_size: int = 4, progress: bool = False
+    model: LoadedModel,
+    structures: Sequence[Atoms],
+    *,
+    batch_size: int = 4,
+    progress: bool = False,
+    each: list[StructureErrors] | None = None,
 ) -> ModelErrors:
     """Compare a model with labels.
 
@@ -63,6 +69,8 @@ def evaluate_model(
         Structures evaluated at once; any value gives the same errors.
     progress : bool
         Show a bar on standard error.
+    each : list, optional
+        Receives the errors of each structure, in their order.
 
     Returns
     -------
@@ -91,7 +99,11 @@ def evaluate_model(
                     for atoms in batch
                 ]
                 with_virials = bool(labels.has_stress.any())
-                yield compare(labels, predict_together(model, graphs, with_virials=with_virials))
+                prediction = predict_together(model, graphs, with_virials=with_virials)
+                comparison = compare(labels, prediction)
+                if each is not None:
+                    each.extend(errors_by_structure(labels, comparison))
+                yield comparison
                 bar.update(len(batch))
 
         errors = named_as_metadata(mean_errors(batches()))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
+from mlip_engines.properties.by_structure import StructureErrors, errors_by_structure
 from mlip_engines.properties.errors import Comparison, compare, mean_errors
 from mlip_engines.units import MEV_PER_EV
 from mlip_train.data.batching import collate
@@ -21,10 +22,11 @@ def compared(
     *,
     differentiate: bool,
     batch_size: int = 2,
+    each: list[StructureErrors] | None = None,
 ) -> Iterator[Comparison]:
     """Yield what :func:`mlip_engines.properties.errors.compare` returns, for batches of structures.
 
-    Energies are above the baseline.
+    Energies are above the baseline. ``each`` receives the errors of each structure.
     """
     was_training = network.training
     network.eval()
@@ -43,7 +45,10 @@ def compared(
                 create_graph=False,
                 with_stress=bool(batch.labels.has_stress.any()),
             )
-            yield compare(batch.labels, prediction)
+            comparison = compare(batch.labels, prediction)
+            if each is not None:
+                each.extend(errors_by_structure(batch.labels, comparison))
+            yield comparison
     finally:
         network.train(was_training)
 

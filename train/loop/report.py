@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import bisect
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from mlip_engines.labels.isolated import config_type
+from mlip_engines.properties.by_structure import (
+    NamedErrors,
+    StructureErrors,
+    errors_by_kind,
+    kind_rows,
+    worst_rows,
+)
 from mlip_engines.report import elements
 from mlip_engines.report.figures import png
 from mlip_engines.report.page import page
-from mlip_train.data.structure import TrainingStructure
+from mlip_train.data.loading import PreparedStructures
 from mlip_train.loop.metrics import compared
 from mlip_train.potentials.curves import draw_curves
 from mlip_train.potentials.eam import EmbeddedAtom
@@ -42,7 +50,7 @@ def write_report(
     errors: dict[str, float],
     constant: dict[str, float],
     network: nn.Module,
-    structures: Sequence[TrainingStructure],
+    structures: PreparedStructures,
     baseline: Tensor,
     scale: float,
 ) -> None:
@@ -51,7 +59,7 @@ def write_report(
     Parameters
     ----------
     directory : Path
-        With ``environment.json``.
+        With ``environment.json``, ``split.json`` and ``files.json``.
     recipe : Recipe
     history : list of dict
         Rows of ``metrics.csv``.
@@ -71,7 +79,9 @@ def write_report(
         elements.figure(png(learning_curves(history)), "Errors against time."),
     ]
     if len(structures):
-        figure = _parity(network, structures, baseline, scale)
+        each: list[StructureErrors] = []
+        figure = _parity(network, structures, baseline, scale, each)
+        body += _of_structures(directory, structures, each)
         body += [
             elements.heading("Parity"),
             elements.paragraph(
@@ -128,10 +138,14 @@ def _total_minutes(history: list[dict[str, str]]) -> tuple[list[float], list[flo
 
 
 def _parity(
-    network: nn.Module, structures: Sequence[TrainingStructure], baseline: Tensor, scale: float
+    network: nn.Module,
+    structures: PreparedStructures,
+    baseline: Tensor,
+    scale: float,
+    each: list[StructureErrors],
 ) -> Figure:
     sides: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
-    for pairs in compared(network, structures, baseline, scale, differentiate=True):
+    for pairs in compared(network, structures, baseline, scale, differentiate=True, each=each):
         for name, pair in pairs.items():
             for values, side in zip(sides.setdefault(name, ([], [])), pair, strict=True):
                 values.append(side.numpy())
@@ -152,6 +166,40 @@ def _parity(
         axes.locator_params(axis="x", nbins=4)  # long numbers would touch
     figure.tight_layout()
     return figure
+
+
+def _of_structures(
+    directory: Path, structures: PreparedStructures, each: list[StructureErrors]
+) -> list[str]:
+    """Return tables of the errors by ``config_type`` and of the worst structures of the test."""
+    places = places_of(directory, "test")
+    named = [
+        NamedErrors(config_type(atoms), place, found)
+        for atoms, place, found in zip(structures.frames, places, each, strict=True)
+    ]
+    parts = []
+    if len(errors_by_kind(named)) > 1:
+        parts += [elements.heading("Kinds of structures"), elements.table(*kind_rows(named))]
+    return [
+        *parts,
+        elements.heading("Worst structures"),
+        elements.paragraph(
+            "Those of the test with the largest errors of conservative forces and of the energy. Look at them: wrong "
+            "labels show here, and so does what the data have too little of."
+        ),
+        elements.table(*worst_rows(named)),
+    ]
+
+
+def places_of(directory: Path, part: str) -> list[str]:
+    """Return the file and the index in it of each structure of a part, from the record in the folder of a run."""
+    files = json.loads((directory / "files.json").read_text())
+    starts = [entry["first"] for entry in files]
+    places = []
+    for k in json.loads((directory / "split.json").read_text())[part]:
+        n = bisect.bisect_right(starts, k) - 1
+        places.append(f"{Path(files[n]['file']).name}: structure {k - starts[n]}")
+    return places
 
 
 def errors_section(

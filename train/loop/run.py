@@ -99,8 +99,8 @@ def train(
         if processes.is_first:
             if before is None:
                 (output / "split.json").write_text(json.dumps(split))
-                (output / "files.json").write_text(json.dumps(frames.listing(), indent=2))
                 (output / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=2))
+            (output / "files.json").write_text(json.dumps(frames.listing(), indent=2))
             add_environment(output / "environment.json", processes, machine.workers)
         trainer.run()
         if processes.is_first:

@@ -18,7 +18,7 @@ from tests.dataset_files import (
     write_n2p2,
     write_n2p2_atomic,
 )
-from tests.known_errors import NAMES, labelled
+from tests.known_errors import ENERGY_OFFSETS, NAMES, labelled
 
 
 @pytest.fixture
@@ -42,7 +42,10 @@ def test_command_prints_a_table_in_mev(model_files, data_file, capsys):
     lines = capsys.readouterr().out.splitlines()
     expected = labelled()[1]
     assert "4 structures" in lines[0]
-    rows = {line[:32].strip(): [float(x) for x in line[32:].split()] for line in lines[2:]}
+    rows = {
+        line[:32].strip(): [float(x) for x in line[32:].split()]
+        for line in lines[2 : lines.index("")]
+    }
     energy = [1000 * expected["energy_mae"], 1000 * expected["energy_rmse"]]
     assert rows["energy, meV/atom"] == pytest.approx(energy, abs=1e-3)
     assert rows["C - NC, meV/Å per component"] == pytest.approx(
@@ -145,6 +148,31 @@ def test_partly_labelled_structures_count_where_they_have_labels(model_files, tm
     assert main([str(model_files["float64"]), str(path)]) == 0
     table = capsys.readouterr().out
     assert "0 of them with forces" in table and "conservative forces" not in table
+
+
+def test_kinds_and_worst_structures_are_named_by_their_index_in_the_file(
+    model_files, tmp_path, capsys
+):
+    """Energies are off by known amounts: the kinds are RMS of these, the worst is the largest per atom."""
+    frames, _ = labelled()
+    kinds = ["free", "bulk", "free", "bulk"]
+    for atoms, kind in zip(frames, kinds, strict=True):
+        atoms.info["config_type"] = kind
+    frames[2].calc.results["forces"] = frames[2].calc.results["forces"] + [[2.0, 0, 0], [0, 0, 0]]
+    path = tmp_path / "kinds.extxyz"
+    ase.io.write(path, frames, format="extxyz")
+    call = [str(model_files["float64"]), str(path), "--index", "::2", "--batch", "1"]
+    assert main([str(model_files["float64"]), str(path), "--json"]) == 0
+    by_kind = json.loads(capsys.readouterr().out)["by_config_type"]
+    per_atom = [offset / len(atoms) for offset, atoms in zip(ENERGY_OFFSETS, frames, strict=True)]
+    for kind, members in (("free", (0, 2)), ("bulk", (1, 3))):
+        expected = (sum(per_atom[k] ** 2 for k in members) / 2) ** 0.5
+        assert by_kind[kind]["energy_rmse"] == pytest.approx(expected, abs=1e-6)
+        assert by_kind[kind]["n_structures"] == 2
+    assert main(call) == 0
+    worst = capsys.readouterr().out.split("worst structures")[1].splitlines()[1:]
+    assert worst[0].startswith("structure 2 ")  # the dimer, whose force was changed
+    assert float(worst[0].split()[3]) == pytest.approx(-1000 * per_atom[2], abs=1e-3)
 
 
 def write(path, text):

@@ -283,6 +283,10 @@ def test_the_page_of_a_run_needs_no_other_file_and_shows_what_the_table_says(tmp
     assert 'src="http' not in page and "href=" not in page
     for name, value in json.loads((tmp_path / "run/test.json").read_text()).items():
         assert f"{value:.3f}" in page, name
+    split = json.loads((tmp_path / "run/split.json").read_text())
+    assert "Worst structures" in page
+    for k in split["test"]:  # of few, all are among the worst
+        assert f"<td>argon.xyz: structure {k}</td>" in page
     environment = json.loads((tmp_path / "run/environment.json").read_text())
     assert environment[0]["torch"] == version("torch") and environment[0]["device"] == "cpu"
     assert environment[0]["torch"] in page
