@@ -22,7 +22,7 @@ def symmetrised(tmp_path_factory):
     folder = tmp_path_factory.mktemp("symmetrised")
     torch.manual_seed(5)
     networks = {
-        "pet": PET([1, 8], 2.6, n_edge_features=8, n_heads=2, n_layers=2),
+        "pet": PET([1, 8], 2.6, n_edge_features=8, n_heads=2, n_layers=2, combine_last=True),
         "painn": PaiNN([1, 8], 2.6, n_features=8, n_basis=5, n_layers=2),
     }
     grid = lebedev_orientations(3, inversion=False)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from mlip_train.loss_weights import LossWeights
@@ -19,7 +20,9 @@ DOCUMENT = (ROOT / "docs/training.md").read_text()
 def check(recipe):
     if not recipe.network:
         return
-    network = build_network({**recipe.network, "species": [1, 8]})
+    # the largest has 190 million parameters, which need not be there
+    with torch.device("meta" if recipe.network["name"] == "pet" else "cpu"):
+        network = build_network({**recipe.network, "species": [1, 8]})
     parts = {name.split(".")[0] for name, _ in network.named_parameters()}
     for stage in recipe.stages:
         assert set(stage.trained) <= parts

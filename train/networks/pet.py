@@ -313,6 +313,10 @@ class PET(nn.Module):
         Message-passing layers up to the non-conservative head, at most ``n_layers``; 0 for no such head.
     non_conservative_stress : bool
         Whether there is a head for stress beside that for forces.
+    combine_last : bool
+        Whether ij and ji are combined after the last layer as well, as the second paper has it: heads read the
+        messages that a further layer would get, and all of them after ``n_layers``. It lets every atom see one edge
+        farther.
 
     Raises
     ------
@@ -335,6 +339,7 @@ class PET(nn.Module):
         n_attention_layers: int = 1,
         non_conservative_layer: int = 2,
         non_conservative_stress: bool = False,
+        combine_last: bool = False,
     ):
         super().__init__()
         if not 0.0 < cutoff_width <= cutoff:
@@ -345,9 +350,17 @@ class PET(nn.Module):
             raise ValueError(f"expected at least 1, got {n_layers=} and {n_attention_layers=}")
         if not 0 <= non_conservative_layer <= n_layers:
             raise ValueError(f"expected 0 <= {non_conservative_layer=} <= {n_layers=}")
+        if combine_last and non_conservative_layer not in (0, n_layers):
+            raise ValueError(
+                f"{combine_last=} needs heads that read after the same layer: expected {non_conservative_layer=} to be "
+                f"0 or {n_layers=}"
+            )
         self.cutoff = float(cutoff)
-        self.message_passing_layers = n_layers
-        self.non_conservative_layers = non_conservative_layer
+        # A reverse edge belongs to the neighbour, which has seen its own neighbours.
+        self.message_passing_layers = n_layers + combine_last
+        self.non_conservative_layers = non_conservative_layer + (
+            combine_last and non_conservative_layer > 0
+        )
         self.has_non_conservative = non_conservative_layer > 0
         if non_conservative_stress and not self.has_non_conservative:
             raise ValueError(
@@ -371,6 +384,7 @@ class PET(nn.Module):
 
         self.shared = layers(n_shared, 0)
         self.energy_layers = layers(n_layers - n_shared, n_shared)
+        self.last_combination = Combination(n_edge_features) if combine_last else None
         self.energy_head = EnergyHead(n_edge_features)
         self.force_head = FadingHead(n_edge_features, 3) if self.has_non_conservative else None
         self.stress_head = FadingHead(n_edge_features, 6) if non_conservative_stress else None
@@ -415,6 +429,8 @@ class PET(nn.Module):
         x = m  # (E, F), which the first layer does not read
         for layer in self.shared:
             h, x, m = layer(h, x, m, geometry, graph.reverse_edge, slot, weight)
+        if self.last_combination is not None:  # all layers are shared then
+            x = self.last_combination(m, x, graph.reverse_edge)
         return h, x, m, geometry, fade, slot, weight
 
     def forward(self, graph: Graph, with_non_conservative: bool) -> dict[str, Tensor]:

@@ -253,6 +253,49 @@ def test_pet_passes_the_conformance_check(non_conservative_layer):
     check_conformance(network, species=["H", "O"])
 
 
+def test_pet_with_a_last_combination_passes_the_conformance_check():
+    check_conformance(
+        build(n_layers=1, non_conservative_layer=1, combine_last=True), species=["H", "O"]
+    )
+
+
+def test_a_last_combination_sees_one_edge_farther_and_no_more():
+    """In a chain, energy and head of an atom depend on as many edges as the network says."""
+    chain = Atoms("O7", positions=[[2.5 * k, 0.3 * (k % 2), 0.0] for k in range(7)])
+    for combine, reach in ((False, 1), (True, 2)):
+        pet = build(n_layers=1, non_conservative_layer=1, combine_last=combine)
+        assert pet.message_passing_layers == pet.non_conservative_layers == reach
+        graph = neighbor_graph(chain, CUTOFF)
+
+        def answers(vectors, pet=pet, graph=graph):
+            output = pet(graph._replace(edge_vectors=vectors), True)
+            force = pet.non_conservative(graph._replace(edge_vectors=vectors))
+            return output["atomic_energies"][0], force["non_conservative_forces"][0]
+
+        for jacobian in torch.autograd.functional.jacobian(answers, graph.edge_vectors):
+            felt = jacobian.reshape(-1, graph.n_edges, 3).abs().amax(dim=(0, 2)) > 0.0
+            assert int(graph.edge_index[1, felt].max()) == reach
+
+
+@pytest.mark.parametrize(
+    ("recipe", "millions"), [("molecules_pet_small", 14), ("molecules_pet_large", 190)]
+)
+def test_networks_of_the_paper_have_its_number_of_parameters(recipe, millions):
+    """Table 3 of arXiv:2601.16195, SPICE-S and SPICE-L, ten elements."""
+    elements = [1, 6, 7, 8, 9, 15, 16, 17, 35, 53]
+    with torch.device("meta"):
+        network = build_network({**read_recipe(recipe).network, "species": elements})
+    n_parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert abs(n_parameters - millions * 1e6) < 0.01 * millions * 1e6
+
+
+def test_a_network_without_a_last_combination_has_the_weights_it_always_had():
+    """Checkpoints from before the option load."""
+    names = {name.split(".")[0] for name in build().state_dict()}
+    expected = {"species_index", "e_c", "e_n", "shared", "energy_layers", "energy_head"}
+    assert names == expected | {"force_head"}
+
+
 def test_the_head_alone_does_not_run_the_layers_of_the_energy(network):
     graph = neighbor_graph(STRUCTURES["triclinic"](), CUTOFF)
     expected = network(graph, True)["non_conservative_forces"]
@@ -355,6 +398,7 @@ def test_arguments_that_cannot_be_right_are_refused():
         {"n_layers": 0},
         {"non_conservative_layer": 4},
         {"cutoff_width": 0.0},
+        {"combine_last": True},  # the heads read after different layers
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             build_network({"name": "pet", "species": [1], "n_edge_features": 8, **wrong})
