@@ -6,7 +6,7 @@ CUTOFF = 4.0  # Å
 NETWORKS = {
     "cgcnn": {"n_features": 8, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
     "m3gnet": {
-        "n_features": 12,
+        "n_features": 14,
         "three_body_cutoff": 2.9,
         "n_layers": 2,
         "non_conservative_layer": 1,
