@@ -223,13 +223,13 @@ class TorchMDNet(nn.Module):
         Atomic numbers that the network knows.
     cutoff : float, Å
     n_features : int
-        A multiple of ``n_heads``; 128 in the paper.
+        A multiple of ``n_heads``.
     n_basis : int
-        Radial functions; 32 to 64 in the paper.
+        Radial functions.
     n_heads : int
-        Of attention; 8 in the paper.
+        Of attention.
     n_layers : int
-        Update layers up to the energy; 6 or 8 in the paper.
+        Update layers up to the energy.
     non_conservative_layer : int
         Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
     non_conservative_stress : bool
