@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=64)
     parser.add_argument("--cutoff", type=float, default=4.5)
     parser.add_argument("--basis", type=int, default=10)
+    parser.add_argument("--shared", type=int, default=2, help="layers before the heads part")
     parser.add_argument("--inductor", action="store_true", help="compare with Inductor too")
     options = parser.parse_args()
     if not operators.are_compiled():
@@ -60,7 +61,11 @@ def main() -> None:
     torch.manual_seed(0)
     atoms = read(WATER, format="lammps-data", atom_style="atomic", Z_of_type={1: 8, 2: 1})
     network = mlip_train.networks.painn.PaiNN(
-        [1, 8], options.cutoff, n_features=options.features, n_basis=options.basis
+        [1, 8],
+        options.cutoff,
+        n_features=options.features,
+        n_basis=options.basis,
+        non_conservative_layer=options.shared,
     )
     graph = neighbor_graph(atoms, network.cutoff)
     graph = graph._replace(edge_vectors=graph.edge_vectors.float())
