@@ -52,15 +52,18 @@ class Elasticity:
     warnings: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        """Return the numbers, as JSON can hold them."""
+        """Return the numbers, as JSON can hold them; moduli of a crystal that is not stable are None."""
         t, e = self.tensor, self.equation_of_state
-        return {
-            "elastic_constants_GPa": t.constants.tolist(),
+        moduli = {
             "bulk_modulus_GPa": t.bulk,
             "shear_modulus_GPa": t.shear,
             "young_modulus_GPa": t.young,
             "poisson_ratio": t.poisson,
             "anisotropy": t.anisotropy,
+        }
+        return {
+            "elastic_constants_GPa": t.constants.tolist(),
+            **{name: value if t.is_stable else None for name, value in moduli.items()},
             "is_stable": t.is_stable,
             "asymmetry_GPa": self.asymmetry,
             "nonlinearity_GPa": self.nonlinearity,

@@ -19,6 +19,12 @@ def words(found: Elasticity) -> list[str]:
     """Return what was found, a sentence a line."""
     tensor, state = found.tensor, found.equation_of_state
     bulk, shear = tensor.bulk, tensor.shear
+    if not tensor.is_stable:  # an average of Reuss would divide by strains that cost no energy
+        softest = float(np.linalg.eigvalsh(tensor.constants).min())
+        return [
+            f"The crystal is not stable: the softest strain has a constant of {softest:.1f} GPa. Averages over "
+            f"directions mean nothing then; the bulk modulus by the equation of state is {state.bulk_modulus:.1f} GPa.",
+        ]
     lines = [
         f"The bulk modulus is {bulk['hill']:.1f} GPa (Hill; Voigt {bulk['voigt']:.1f}, Reuss {bulk['reuss']:.1f}), "
         f"by the equation of state {state.bulk_modulus:.1f} GPa at {state.volume:.3f} Å^3/atom, with B' = "

@@ -8,6 +8,7 @@ from ase.optimize import LBFGS
 
 from mlip_engines import MlipCalculator, load_model
 from mlip_engines.elasticity import elasticity
+from mlip_engines.elasticity.report import words
 from mlip_engines.elasticity.tensor import VOIGT
 from mlip_engines.relaxation.crystal import relaxed_crystal
 from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_GPA
@@ -95,6 +96,17 @@ def test_constants_of_hcp_are_curvatures_of_the_energy_with_relaxed_atoms(model,
 def test_a_crystal_under_pressure_is_warned_about(model):
     found = elasticity(model, bulk("Ar", a=5.15), strain=0.004, fmax=1e-5)
     assert "relax its cell first" in found.warnings[0]
+
+
+def test_a_crystal_that_shears_is_reported_as_not_stable(model):
+    """The bcc lattice of Lennard-Jones atoms has C11 < C12 (Born); no moduli are stated."""
+    bcc = relaxed_crystal(model, bulk("Ar", "bcc", a=4.2), fmax=1e-5)[0]
+    found = elasticity(model, bcc, strain=0.002, fmax=1e-5)
+    constants = found.tensor.constants
+    np.testing.assert_allclose(constants, closed_form(bcc), atol=2 * GPA)
+    assert constants[0, 0] < constants[0, 1] and not found.tensor.is_stable
+    assert "not stable" in found.warnings[-1] and "not stable" in words(found)[0]
+    assert found.summary()["shear_modulus_GPa"] is None
 
 
 @pytest.mark.parametrize("strain", [0.0, -0.1, 0.2, np.nan])
