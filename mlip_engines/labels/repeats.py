@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+import numpy as np
 from ase import Atoms
+
+from mlip_engines.model.structure_inputs import numbers_from_info
 
 # Between runs of one method on one geometry, energies differ by the convergence of the calculation.
 LARGEST_DISAGREEMENT = 1e-3  # eV per atom
 
 
 def geometry_key(atoms: Atoms) -> bytes:
-    """Return what two structures share if elements, order, positions (to 1e-5 Å), cell and periodicity are the same."""
+    """Return what two structures share if they are the same but for their labels.
+
+    That is: elements, order, positions (to 1e-5 Å), cell, periodicity, total charge and spin multiplicity.
+    """
     parts = atoms.numbers, atoms.positions.round(5) + 0.0, atoms.cell.array.round(5) + 0.0
-    return hashlib.sha256(b"".join(part.tobytes() for part in (*parts, atoms.pbc))).digest()
+    known = {"total_charge": 0.0, "spin_multiplicity": 1.0, **numbers_from_info(atoms.info)}
+    state = np.array(list(known.values()), dtype=np.float64) + 0.0
+    return hashlib.sha256(b"".join(part.tobytes() for part in (*parts, atoms.pbc, state))).digest()
 
 
 class Repeats:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 # Where structures in ASE carry these, in Atoms.info; the first that is there counts.
 INFO_KEYS = {
     "total_charge": ("total_charge", "charge"),
@@ -78,3 +80,13 @@ def structure_inputs_of(asked: Iterable[str], info: Mapping[str, Any]) -> dict[s
     """
     asked = list(asked)
     return checked_structure_inputs(asked, structure_inputs_from_info(asked, info), "atoms.info")
+
+
+def numbers_from_info(info: Mapping[str, Any]) -> dict[str, float]:
+    """Return all values in ``Atoms.info`` that are numbers, for whatever model will be asked; none is required."""
+    found = structure_inputs_from_info(INFO_KEYS, info)
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    }

@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch.utils import cpp_extension
 
+from mlip_engines import MlipCalculator
 from mlip_engines.model.archive import read_metadata, replace_metadata
 from mlip_engines.model.load import load_model
+from mlip_train.networks import build_network
 from mlip_train.potentials.charged import ChargedLennardJones
 from structures import STRUCTURES
 from tests.lammps_plugin.closed_form import ClosedForm
@@ -55,6 +57,30 @@ def test_energy_forces_and_virial_are_those_of_the_charge(charged, tmp_path, pro
         assert np.abs(result.forces - factor * wanted).max() < LIMIT.force
         if forces == "conservative":
             assert np.abs(result.virial - factor * virial).max() < LIMIT.virial
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_network_of_ours_gives_what_ase_gives(tmp_path, processes):
+    torch.manual_seed(2)
+    settings = {"name": "painn", "species": [1, 8], "cutoff": CUTOFF, "charge": True, "spin": True}
+    settings |= {"n_features": 8, "n_layers": 1, "non_conservative_layer": 1, "n_force_layers": 0}
+    network = build_network(settings).double()
+    model = export_pair(network, tmp_path / "ions.pt")
+    structures, styles, expected = [], [], []
+    for charge, multiplicity in ((0, 1), (-1, 2)):
+        atoms = STRUCTURES["triclinic"]()
+        structures.append(atoms.copy())
+        styles.append(f"mlip total_charge {charge} spin_multiplicity {multiplicity}")
+        atoms.info.update(charge=charge, spin=multiplicity)
+        atoms.calc = MlipCalculator(model)
+        expected.append((atoms.get_potential_energy(), atoms.get_forces()))
+    results = run_structures(
+        structures, model, tmp_path, species=SPECIES, pair_style=styles, processes=processes
+    )
+    for result, (energy, forces) in zip(results, expected, strict=True):
+        assert abs(result.energy - energy) < LIMIT.energy
+        assert np.abs(result.forces - forces).max() < LIMIT.force
+    assert abs(expected[1][0] - expected[0][0]) > 1e-3
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
+from mlip_engines import MlipCalculator
+from mlip_train.networks import build_network
 from mlip_train.potentials.charged import ChargedLennardJones
 from openmm_forces import RespaIntegrator, create_system, from_ase
 from pair_oracle import pair_sums
@@ -65,3 +68,23 @@ def test_a_charge_that_does_not_matter_is_refused(models, host):
     topology = from_ase(STRUCTURES["molecule"]()).topology
     with pytest.raises(ValueError, match="got total_charge, which this model does not depend on"):
         create_system(topology, models["water"], host=host, total_charge=0)
+
+
+def test_a_network_of_ours_gives_what_ase_gives(tmp_path):
+    torch.manual_seed(2)
+    settings = {"name": "painn", "species": [1, 8], "cutoff": 3.5, "charge": True, "spin": True}
+    settings |= {"n_features": 8, "n_layers": 1, "non_conservative_layer": 1, "n_force_layers": 0}
+    network = build_network(settings).double()
+    model = write_model(tmp_path / "ions.pt", network, ["H", "O"])
+    energies = []
+    for charge, multiplicity in ((0, 1), (-1, 2)):
+        atoms = STRUCTURES["molecules"]()
+        energy, forces = single_point(
+            atoms, model, total_charge=charge, spin_multiplicity=multiplicity
+        )
+        atoms.info.update(charge=charge, spin=multiplicity)
+        atoms.calc = MlipCalculator(model)
+        assert energy == pytest.approx(atoms.get_potential_energy(), abs=LIMIT.energy, rel=0)
+        np.testing.assert_allclose(forces, atoms.get_forces(), rtol=0, atol=LIMIT.force)
+        energies.append(energy)
+    assert abs(energies[1] - energies[0]) > 1e-3

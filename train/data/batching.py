@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mlip_engines.labels.batch import Labels
+from mlip_engines.model.contract import STRUCTURE_INPUTS
 from mlip_engines.model.graph import Graph, graph_to_device
 from mlip_train.data.structure import PERTURBATION_SKIN, TrainingStructure
 
@@ -92,6 +93,7 @@ def collate(
         reverse_edge=torch.cat(reverse),
         owned=torch.ones(offset, dtype=torch.bool),
         structure_index=torch.repeat_interleave(torch.arange(len(structures)), n_atoms),
+        **_structure_inputs(structures),
     )
     labels = Labels(
         n_atoms=n_atoms,
@@ -105,3 +107,12 @@ def collate(
         weights=torch.tensor([item.weights for item in structures], dtype=torch.float64),
     )
     return Batch(graph, labels, perturbation if displacements is not None else 0.0).to(device)
+
+
+def _structure_inputs(structures: list[TrainingStructure]) -> dict[str, Tensor]:
+    """Return total charges and spin multiplicities (B,), those that all structures have."""
+    return {
+        name: torch.tensor([item.inputs[name] for item in structures], dtype=torch.float64)
+        for name in STRUCTURE_INPUTS
+        if all(name in item.inputs for item in structures)
+    }

@@ -12,6 +12,8 @@ import numpy as np
 from ase import Atoms
 
 from mlip_engines.labels.weights import OF_LABELS, config_weights
+from mlip_engines.model.contract import STRUCTURE_INPUTS
+from mlip_engines.model.structure_inputs import numbers_from_info
 from mlip_engines.readers.labelled import with_labels
 from mlip_train.data.tags import WORDS
 
@@ -23,6 +25,7 @@ _OF_STRUCTURE = {
     "energy": (np.float64, 1),
     "stress": (np.float64, 6),
     "weights": (np.float64, 3),
+    "inputs": (np.float64, len(STRUCTURE_INPUTS)),  # total charge, spin multiplicity; NaN without
     "word": (np.int32, len(WORDS)),  # index of each word in the list of its values; -1 without
 }
 _OF_ATOM = {"numbers": (np.uint8, 1), "positions": (np.float64, 3), "forces": (np.float64, 3)}
@@ -89,6 +92,8 @@ class StructureStore(Sequence[Atoms]):
             name: np.array(value) for name, value in labels.items() if not np.isnan(value).all()
         }
         atoms.info.update(zip(OF_LABELS, self._weights[k].tolist(), strict=True))
+        inputs = zip(STRUCTURE_INPUTS, self._inputs[k].tolist(), strict=True)
+        atoms.info.update({name: value for name, value in inputs if not np.isnan(value)})
         for name, index in zip(WORDS, self._word[k].tolist(), strict=True):
             if index >= 0:
                 atoms.info[name] = self.description["words"][name][index]
@@ -116,6 +121,7 @@ class StructureStore(Sequence[Atoms]):
             for atoms in structures:
                 n_structures, n_atoms = n_structures + 1, n_atoms + len(atoms)
                 labels = {} if atoms.calc is None else atoms.calc.results
+                inputs = numbers_from_info(atoms.info)
                 values = {
                     "end": n_atoms,
                     "cell": atoms.cell.array,
@@ -123,6 +129,7 @@ class StructureStore(Sequence[Atoms]):
                     "energy": labels.get("energy", np.nan),
                     "stress": labels.get("stress", np.full(6, np.nan)),
                     "weights": config_weights(atoms),
+                    "inputs": [inputs.get(name, np.nan) for name in STRUCTURE_INPUTS],
                     "word": [
                         words[name].setdefault(str(atoms.info[name]), len(words[name]))
                         if name in atoms.info

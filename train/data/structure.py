@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from ase import Atoms
 from torch import Tensor
 
 from mlip_engines.model.neighbors import neighbor_graph
+from mlip_engines.model.structure_inputs import numbers_from_info
 from mlip_train.data.weights import weights_of
 
 # Neighbour lists reach this much beyond the cutoff, so that perturbed atoms find theirs. Å
@@ -31,6 +32,7 @@ class TrainingStructure:
     cell_shifts: Tensor  # (E, 3) int8, or int32 where atoms are unwrapped over many cells
     reverse_edge: Tensor  # (E,) int32
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of energy, forces, stress in the loss
+    inputs: Mapping[str, float] = field(default_factory=dict)  # total charge, spin multiplicity
 
     @property
     def is_labelled(self) -> bool:
@@ -80,4 +82,5 @@ def prepare(
         cell_shifts=shifts.to(shift_type),
         reverse_edge=graph.reverse_edge.int(),
         weights=weights_of(atoms, type_weights),
+        inputs=numbers_from_info(atoms.info),
     )

@@ -22,6 +22,7 @@ from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
 from mlip_train.data.replay import replayed
 from mlip_train.data.sets import DataFiles, open_sets
+from mlip_train.data.structure_inputs import check_structure_inputs
 from mlip_train.loop.constant import constant_errors, little_learned
 from mlip_train.loop.empirical import read_empirical, settings_of, start_with
 from mlip_train.loop.folder import check_same_data, open_folder
@@ -155,6 +156,11 @@ def _trainer(
         structures["replay"] = PreparedStructures(
             replayed(old, known, references, sources.replay), network.cutoff
         )
+    asked = getattr(network, "structure_inputs", [])
+    check_structure_inputs(asked, frames, sources.data)
+    for name in ("unlabelled", "replay"):
+        if name in structures:
+            check_structure_inputs(asked, structures[name].frames, getattr(sources, name))
     check_labels_for(recipe, structures["train"].frames, sources.data)
     check_types(recipe, frames, sources.data)
     counts = {name: len(items) for name, items in structures.items()}

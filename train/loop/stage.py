@@ -33,6 +33,12 @@ def check_stage(stage: Stage, network: nn.Module) -> None:
                 f"{network.heads}"
             )
 
+    if stage.negative_steps > 0.0 and getattr(network, "structure_inputs", []):
+        raise ValueError(
+            f"stage {stage.name}: negative_steps makes structures whose {' and '.join(network.structure_inputs)} "
+            "nobody knows; leave it out for a network that depends on these"
+        )
+
 
 def begin_stage(recipe: Recipe, stage: Stage, network: nn.Module) -> Optimizers:
     """Freeze what a stage does not train; return a fresh optimiser for the rest."""

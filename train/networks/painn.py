@@ -31,6 +31,7 @@ from mlip_engines.operators import (
     pad_to_all,
 )
 from mlip_train.networks.radial import BesselBasis
+from mlip_train.networks.structure_embedding import StructureEmbedding
 from mlip_train.networks.virial import EquivariantVirialHead
 
 
@@ -183,8 +184,15 @@ class PaiNN(nn.Module):
     non_conservative_stress : bool
         Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
     norm_width : float
+<<<<<<< HEAD
         Length of a vector feature below which its norm is a parabola, see
         :func:`mlip_engines.operators.atom_blocks.smooth_norm`.
+=======
+        Length of a vector feature below which its norm is a parabola, see :func:`smooth_norm`.
+    charge, spin : bool
+        Whether the network depends on the total charge, and on the spin multiplicity. First features are then those of
+        the element and of these (:class:`~mlip_train.networks.structure_embedding.StructureEmbedding`).
+>>>>>>> 2aaf1da (PaiNN with total charge and spin multiplicity of the structure as inputs)
 
     Raises
     ------
@@ -193,6 +201,7 @@ class PaiNN(nn.Module):
     """
 
     heads: list[str]
+    structure_inputs: list[str]
     feature_exchange = True
     selects_edges = True  # leaves out edges from its cutoff on, so nobody has to before
 
@@ -207,6 +216,8 @@ class PaiNN(nn.Module):
         n_force_layers: int = 1,
         non_conservative_stress: bool = False,
         norm_width: float = 1.0,
+        charge: bool = False,
+        spin: bool = False,
     ):
         super().__init__()
         if n_force_layers < 0:
@@ -238,6 +249,9 @@ class PaiNN(nn.Module):
         index[torch.tensor(species)] = torch.arange(len(species))
         self.register_buffer("species_index", index)
         self.embedding = nn.Embedding(len(species), n_features)
+        self.structure_inputs = ["total_charge"] * charge + ["spin_multiplicity"] * spin
+        self.of_charge = StructureEmbedding(n_features, 0.0) if charge else None
+        self.of_spin = StructureEmbedding(n_features, 1.0) if spin else None
         self.edges = Edges(n_basis, cutoff)
 
         def layers(count: int, start: int) -> nn.ModuleList:
@@ -266,6 +280,11 @@ class PaiNN(nn.Module):
         n = evaluated_atoms(n_atoms)
         edges = self.edges(graph.edge_index, graph.edge_vectors, n_atoms)
         s = self.embedding(self.species_index[graph.atomic_numbers[:n]])  # (n, F)
+        charge, spin = graph.total_charge, graph.spin_multiplicity
+        if self.of_charge is not None and charge is not None:  # a network is given what it declares
+            s = s + self.of_charge(charge, graph.structure_index, n)
+        if self.of_spin is not None and spin is not None:
+            s = s + self.of_spin(spin, graph.structure_index, n)
         v = torch.zeros((n, 3, self.n_features), dtype=s.dtype, device=s.device)  # (n, 3, F)
         for layer in self.shared:
             s, v = layer(s, v, edges)
