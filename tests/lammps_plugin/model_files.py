@@ -118,7 +118,8 @@ def export_network(
 
 def export_pair(network: PairNetwork, path: Path, species: list[str] = SPECIES) -> Path:
     """Write a model file."""
-    dtype = str(network.axis.dtype).removeprefix("torch.")
+    numbers = [value for value in network.state_dict().values() if value.is_floating_point()]
+    dtype = str(numbers[0].dtype).removeprefix("torch.")
     metadata = ModelMetadata(
         name=type(network).__name__,
         species=species,

@@ -223,13 +223,13 @@ class Trainer:
         chosen, displacements = vary(
             chosen,
             self.structures.get("unlabelled", []),
-            self.structures.get("replay", []),
             self.recipe,
             self.stage,
             self.network,
             self.baseline,
             seed=seed,
             rank=self.processes.rank,
+            replay=self.structures.get("replay", []),
         )
         parameters = self._trained()
         # alike in all processes, or some would wait for gradients that others do not have

@@ -17,7 +17,6 @@ from mlip_train.recipe import Recipe, Stage
 def vary(
     chosen: list[TrainingStructure],
     unlabelled: Sequence[TrainingStructure],
-    replay: Sequence[TrainingStructure],
     recipe: Recipe,
     stage: Stage,
     network: nn.Module,
@@ -25,6 +24,7 @@ def vary(
     *,
     seed: int,
     rank: int,
+    replay: Sequence[TrainingStructure] = (),
 ) -> tuple[list[TrainingStructure], list[Tensor] | None]:
     """Exchange, turn or displace the structures of a step as the recipe asks.
 

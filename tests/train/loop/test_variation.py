@@ -15,7 +15,7 @@ def test_so_many_steps_are_on_old_structures_as_the_recipe_says(tmp_path):
     recipe = read_recipe(write_recipe(tmp_path / "recipe.yaml"))
     recipe = replace(recipe, replay=Replay("old.xyz", fraction=0.3))
     steps = [
-        vary([new], [], old, recipe, recipe.stages[0], None, None, seed=k, rank=0)[0][0]
+        vary([new], [], recipe, recipe.stages[0], None, None, seed=k, rank=0, replay=old)[0][0]
         for k in range(1000)
     ]
     assert sum(item is not new for item in steps) / 1000 == pytest.approx(0.3, abs=0.05)
