@@ -167,37 +167,33 @@ class GatedEquivariantBlock(nn.Module):
 class PaiNN(nn.Module):
     """Atomic energies and non-conservative forces; see :mod:`mlip_engines.model.contract`.
 
-        Parameters
-        ----------
-        species : list of int
-            Atomic numbers that the network knows.
-        cutoff : float, Å
-        n_features : int
-        n_basis : int
-            Radial functions.
-        n_layers : int
-            Message-passing layers up to the energy.
-        non_conservative_layer : int
-            Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
-        n_force_layers : int
-            Further layers of the non-conservative head alone.
-        non_conservative_stress : bool
-            Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
-        norm_width : float
-    <<<<<<< HEAD
-            Length of a vector feature below which its norm is a parabola, see
-            :func:`mlip_engines.operators.atom_blocks.smooth_norm`.
-    =======
-            Length of a vector feature below which its norm is a parabola, see :func:`smooth_norm`.
-        charge, spin : bool
-            Whether the network depends on the total charge, and on the spin multiplicity. First features are then those of
-            the element and of these (:class:`~mlip_train.networks.structure_embedding.StructureEmbedding`).
-    >>>>>>> 2aaf1da (PaiNN with total charge and spin multiplicity of the structure as inputs)
+    Parameters
+    ----------
+    species : list of int
+        Atomic numbers that the network knows.
+    cutoff : float, Å
+    n_features : int
+    n_basis : int
+        Radial functions.
+    n_layers : int
+        Message-passing layers up to the energy.
+    non_conservative_layer : int
+        Layers shared by both heads, at most ``n_layers``; 0 for no non-conservative head.
+    n_force_layers : int
+        Further layers of the non-conservative head alone.
+    non_conservative_stress : bool
+        Whether there is a head for stress too. It reads the layers of the force head and costs part of one more.
+    norm_width : float
+        Length of a vector feature below which its norm is a parabola, see
+        :func:`mlip_engines.operators.atom_blocks.smooth_norm`.
+    charge, spin : bool
+        Whether the network depends on the total charge, and on the spin multiplicity. First features are then
+        those of the element and of these (:class:`~mlip_train.networks.structure_embedding.StructureEmbedding`).
 
-        Raises
-        ------
-        ValueError
-            If the numbers of layers do not fit each other, or stress is asked for without a force head.
+    Raises
+    ------
+    ValueError
+        If the numbers of layers do not fit each other, or stress is asked for without a force head.
     """
 
     heads: list[str]
