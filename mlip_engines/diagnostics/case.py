@@ -57,7 +57,11 @@ def quick(**changes: object) -> Settings:
         "npt_ps": 0.2,
         "equilibrate_ps": 0.0,
         "strides": (2, 3, 4, 6, 8, 16),
-        "conservative_steps": (2.0, 3.0),
+        "conservative_steps": (
+            1.5,
+            2.0,
+            3.0,
+        ),  # 1.5: no r-RESPA may have a step that C is not given
         "longer_strides": (4,),
         "probes": 8,
         "exact_atoms": 24,
