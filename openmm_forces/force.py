@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from ase.data import chemical_symbols
 from openmm import unit
 
 from mlip_engines.model.contract import ModelContractError
+from mlip_engines.model.disagreement_limit import RMS
 from mlip_engines.model.load import LoadedModel, load_model
 from mlip_engines.model.neighbors import as_tensors
+from mlip_engines.properties.errors import c_minus_nc_warning
 from mlip_engines.units import NM_TO_ANGSTROM
 from openmm_forces.evaluations import INNER_PARAMETER, OUTER_PARAMETER, PARAMETER
 from openmm_forces.hosts import hosted_force
@@ -116,6 +119,8 @@ def create_force(
         fixed_box=forces == "non_conservative",
         structure={"total_charge": total_charge, "spin_multiplicity": spin_multiplicity},
     )
+    if forces == "conservative":
+        _warn_of_distant_forces(loaded)
     return hosted_force(hosted, host, PARAMETER, FORCES[forces], periodic)
 
 
@@ -167,6 +172,7 @@ def create_split_forces(
         raise ValueError(f"expected two force groups, got {inner_group} twice")
     loaded = model if isinstance(model, LoadedModel) else load_model(model)
     _check_head(loaded)
+    _warn_of_distant_forces(loaded)
     forces = []
     for group, parameter, request in (
         (inner_group, INNER_PARAMETER, 4),
@@ -180,6 +186,16 @@ def create_split_forces(
         force.setForceGroup(group)
         forces.append(force)
     return forces[0], forces[1]
+
+
+def _warn_of_distant_forces(loaded: LoadedModel) -> None:
+    """Warn once of a model whose two kinds of forces are too far apart for an integrator of r-RESPA."""
+    far_apart = c_minus_nc_warning(loaded.metadata.errors.get(RMS))
+    if loaded.metadata.has_non_conservative_forces and far_apart is not None:
+        warnings.warn(
+            f"{loaded.metadata.name}: {far_apart}. Integrators that use conservative forces alone are not concerned",
+            stacklevel=3,
+        )
 
 
 def _check_head(loaded: LoadedModel) -> None:

@@ -15,7 +15,11 @@ from ase import Atoms
 
 from mlip_engines.labels.agreement import agreement_warnings
 from mlip_engines.labels.energies import energy_warnings
-from mlip_engines.labels.forces import consistency_warnings, force_warnings
+from mlip_engines.labels.forces import (
+    consistency_warnings,
+    force_warnings,
+    net_force_warnings,
+)
 from mlip_engines.labels.geometry import check_geometry, implausible_lengths
 from mlip_engines.labels.places import place
 from mlip_engines.labels.presence import check_presence, presence_warnings
@@ -153,6 +157,7 @@ def check_labels(
         *presence_warnings(structures, names),
         *stress_warnings(structures, names, with_trend=not is_stress_settled),
         *(force_warnings(*chosen(with_forces)) if with_forces.any() else []),
+        *net_force_warnings(*chosen(with_forces)),
         *(energy_warnings(*chosen(with_energy)) if with_energy.any() else []),
         *of_neighbours,
         *together,

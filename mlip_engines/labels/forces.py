@@ -14,6 +14,9 @@ PLAUSIBLE_FORCES = (
     0.02,
     15.0,
 )  # eV/Å, RMS per component of a set that is neither relaxed nor on fire
+# Sum of the forces over that of independent ones; the set of water of Cheng et al., which is known for it, has 0.02.
+LARGEST_NET_FORCE = 0.2
+LEAST_SHARE = 0.02  # of the structures
 
 _FORCE_UNITS = {
     "hartree/bohr": ase.units.Bohr / ase.units.Hartree,
@@ -46,6 +49,31 @@ def force_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
             f"the typical RMS force is {rms:.2g} eV/Å; are the forces in {likely}, or all structures relaxed?"
         )
     return warnings
+
+
+def net_force_warnings(structures: list[Atoms], names: np.ndarray) -> list[str]:
+    """Compare the sums of the forces, which are zero without an external field, with what independent ones sum to.
+
+    Errors of a calculation make a few per cent of that. Atoms that were held, whose forces are missing or zero, and
+    forces of a part of a system make all of it.
+    """
+    ratios = np.full(len(structures), np.nan)
+    for k, atoms in enumerate(structures):
+        forces = atoms.calc.results["forces"]
+        rms = float(np.sqrt(np.mean(forces**2)))
+        # a force that is far too large is named by itself
+        is_on_fire = np.abs(forces).max() > LARGEST_FORCE
+        if len(atoms) > 1 and rms > PLAUSIBLE_FORCES[0] and not is_on_fire:
+            ratios[k] = np.linalg.norm(forces.sum(axis=0)) / (rms * np.sqrt(3.0 * len(atoms)))
+    large = np.flatnonzero(np.nan_to_num(ratios) > LARGEST_NET_FORCE)
+    if len(large) < max(2.0, LEAST_SHARE * np.isfinite(ratios).sum()):
+        return []
+    large = large[np.argsort(-ratios[large], kind="stable")]
+    return [
+        f"the forces of {listed(names[large])} do not sum to zero: the sum is up to {ratios[large[0]]:.2g} of what "
+        "independent forces would have; are forces of held atoms missing, is there an external field, or are the "
+        "structures parts of larger ones? A conservative model cannot learn such a sum"
+    ]
 
 
 def consistency_warnings(structures: list[Atoms]) -> list[str]:

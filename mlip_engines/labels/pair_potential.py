@@ -17,7 +17,7 @@ from ase.data import covalent_radii
 from mlip_engines.model.neighbors import neighbor_graph
 
 LARGEST_SAMPLE = 200  # structures
-MOST_EDGES = 200_000
+MOST_EDGES = 600_000
 LEAST_FORCE = 1e-4  # eV/Å, RMS; below, structures are relaxed
 MOST_KINDS = 15  # pairs of elements with a potential of their own; with more, all share one in reduced distances
 

@@ -284,3 +284,16 @@ def test_unphysical_start_is_no_crash(models, host):
     assert context.getIntegrator() is not None
     with pytest.raises(openmm.OpenMMException, match="finite coordinates|NaN"):
         integrator.step(2)
+
+
+def test_forces_too_far_apart_for_respa_are_said(models, tmp_path):
+    metadata = read_metadata(models["argon"])
+    path = tmp_path / "far.pt"
+    shutil.copy(models["argon"], path)
+    metadata.errors["rms_c_minus_nc"] = 0.2
+    replace_metadata(path, metadata)
+    with pytest.warns(UserWarning, match="C - NC is 200 meV/Å"):
+        create_force(path, [18, 18], host="python")
+    metadata.errors["rms_c_minus_nc"] = 0.05
+    replace_metadata(path, metadata)
+    create_force(path, [18, 18], host="python")  # a warning would be an error

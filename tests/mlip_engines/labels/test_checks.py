@@ -309,3 +309,12 @@ def test_lengths_in_other_units_are_recognised(factor, name, crystals):
 def test_lengths_of_noble_gases_are_not_judged():
     argon = bulk("Ar", "fcc", a=5.3) * (2, 2, 2)
     assert implausible_lengths([argon, Atoms("H")]) is None
+
+
+def test_forces_that_do_not_sum_to_zero_are_named(crystals):
+    """The forces of held atoms are missing: half of each of three crystals."""
+    for k in (3, 8, 12):
+        crystals[k].calc.results["forces"][: len(crystals[k]) // 2] = 0.0
+    (warning,) = (w for w in check_labels(crystals, "cu.xyz") if "sum to zero" in w)
+    named = warning.split("the forces of structures ")[1].split(" do not")[0]
+    assert set(named.split(", ")) == {"3", "8", "12"}
