@@ -26,8 +26,8 @@ from mlip_engines.model.exported import ExportedModel, dtype_of
 from mlip_engines.model.graph import Graph
 from mlip_engines.model.orientations import Orientations
 
-EDGES_AT_ONCE = 16_384
-"""As many as keep two cores busy: more in one evaluation take memory and save no time."""
+EDGES_AT_ONCE = 8_192
+"""More in one evaluation take memory and no less time on a CPU: docs/measurements/symmetrised.md."""
 
 
 class Symmetrised(nn.Module):
