@@ -56,7 +56,7 @@ def test_a_run_with_no_test_split_says_so(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "No structure was kept for a test" in printed and "{}" not in printed
     assert json.loads((tmp_path / "run/test.json").read_text()) == {}
-    section = "".join(errors_section({}, 0))
+    section = "".join(errors_section({}, {}, 0))
     assert "No structure was kept for a test" in section and "0 test structures" not in section
     training = read_checkpoint(tmp_path / "run/checkpoint.pt")["metadata"]
     assert training["errors"] == {}
