@@ -101,16 +101,15 @@ def candidates(n: int, *, most_atoms: int, seed: int) -> list[str]:
     for core in CORES:
         for first in GROUPS:
             for second in GROUPS:
-                molecule = Chem.MolFromSmiles(
-                    core.replace("[*:1]", first).replace("[*:2]", second)
-                )
+                molecule = Chem.MolFromSmiles(core.replace("[*:1]", first).replace("[*:2]", second))
                 if molecule is None or any(molecule.HasSubstructMatch(p) for p in UNWANTED):
                     continue
                 if Chem.AddHs(molecule).GetNumAtoms() <= most_atoms:
                     names.add(Chem.MolToSmiles(molecule))
     if len(names) < n:
         raise ValueError(
-            f"expected at least {n} molecules of at most {most_atoms} atoms, got {len(names)}; ask for fewer or larger ones"
+            f"expected at least {n} molecules of at most {most_atoms} atoms, got {len(names)}; ask for fewer or "
+            "larger ones"
         )
     ordered = sorted(names)
     random.Random(seed).shuffle(ordered)

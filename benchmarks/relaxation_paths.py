@@ -8,7 +8,8 @@ GFN2-xTB (Bannwarth, Ehlert, Grimme, JCTC 15, 1652 (2019); program tblite) until
 kept. The command can be killed and started again: it goes on with the molecules that are missing.
 
     OUT/paths.lmdb        {molecule: {"GFN2-xTB": [step, ...]}}, the layout of PubChemQCR (Fu et al., arXiv:2506.23008)
-    OUT/relaxed.extxyz    last steps, with gap (HOMO-LUMO, eV), dipole (e Å), and splits `split_random`, `split_scaffold`
+    OUT/relaxed.extxyz    last steps, with gap (HOMO-LUMO, eV), dipole and its length dipole_moment (e Å), and two
+                          splits, `split_random` and `split_scaffold`
     OUT/embedded.extxyz   what RDKit made, with the properties of the relaxed molecule and `molecule` to match them
     OUT/random/, OUT/scaffold/    paths of each split: train.lmdb, valid.lmdb, test.lmdb (80, 10, 10 %)
     OUT/failures.csv      molecules that were left out, with the reason
@@ -51,12 +52,12 @@ MAP_SIZE = 1 << 36
 
 
 def identity(name: str) -> str:
-    """Return a short key of a molecule, the same on every machine."""
-    return hashlib.sha256(name.encode()).hexdigest()[:12]
+    """Return a short key of a molecule, the same on every machine; never one that reads as a number."""
+    return f"m{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def bonds_broken(molecule: Chem.Mol, atoms: Atoms) -> bool:
-    """Tell whether a bond of the name is longer than 1.35 sums of covalent radii, or another atom is closer than 1.15."""
+    """Tell whether a bond is longer than 1.35 sums of covalent radii, or other atoms are closer than 1.15."""
     bonded = {tuple(sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx()))) for b in molecule.GetBonds()}
     lengths = atoms.get_all_distances()
     for i in range(len(atoms)):
@@ -184,7 +185,9 @@ def write(out: Path, seed: int) -> None:
             found = pickle.loads(gzip.decompress(value))
             (failures if "failure" in found else kept).append(found)
     with (out / "failures.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("molecule", "reason")] + [(f["name"], f["failure"]) for f in failures])
+        csv.writer(file).writerows(
+            [("molecule", "reason")] + [(f["name"], f["failure"]) for f in failures]
+        )
     names = [f["name"] for f in kept]
     scaffolds = [scaffold(s) or f"chain {s}" for s in names]
     by_name = part_of_each(names, seed)
@@ -203,6 +206,7 @@ def write(out: Path, seed: int) -> None:
                 "smiles": found["name"],
                 "gap": found["gap"],
                 "dipole": np.array(found["dipole"]),
+                "dipole_moment": float(np.linalg.norm(found["dipole"])),
                 **{f"split_{split}": parts[i] for split, parts in splits.items()},
             }
             frames.append(atoms)

@@ -23,12 +23,15 @@ from ase.units import Bohr, Hartree
 
 from mlip_engines.readers.labelled import with_labels
 
-# Levels of theory are not to be mixed: the last that a molecule was relaxed with.
-LEVEL = "DFT_2nd"
+# Levels of theory are not to be mixed: of these, the first that a molecule of the file has, for all of its molecules.
+# The last stage of PubChemQCR, the only one of its small version, and what benchmarks/relaxation_paths.py writes.
+LEVELS = ("DFT_2nd", "DFT_1st", "GFN2-xTB")
 
 
 def read_lmdb(path: Path) -> Iterator[Atoms]:
-    """Read the steps of all molecules in the order of their keys; molecules without :data:`LEVEL` are left out.
+    """Read the steps of all molecules in the order of their keys, of one of :data:`LEVELS`.
+
+    Molecules that were not relaxed with the level of the file are left out.
 
     Yields
     ------
@@ -51,9 +54,12 @@ def read_lmdb(path: Path) -> Iterator[Atoms]:
     except lmdb.Error as e:
         raise ValueError(f"expected an LMDB file, got one that cannot be opened: {e}") from e
     with environment, environment.begin() as transaction:
+        level = None
         for key, value in transaction.cursor():
             molecule = key.decode(errors="replace")
-            for k, step in enumerate(_steps(molecule, value)):
+            levels = _levels(molecule, value)
+            level = level or next((name for name in LEVELS if levels.get(name)), None)
+            for k, step in enumerate(levels.get(level) or []):
                 try:
                     atoms = _structure(step)
                 except (KeyError, TypeError, ValueError) as e:
@@ -72,7 +78,7 @@ class _PlainUnpickler(pickle.Unpickler):
         )
 
 
-def _steps(molecule: str, value: bytes) -> list[dict[str, Any]]:
+def _levels(molecule: str, value: bytes) -> dict[str, Any]:
     try:
         levels = _PlainUnpickler(io.BytesIO(gzip.decompress(value))).load()
     except (OSError, EOFError, pickle.UnpicklingError) as e:
@@ -81,7 +87,7 @@ def _steps(molecule: str, value: bytes) -> list[dict[str, Any]]:
         raise ValueError(
             f"molecule {molecule}: expected steps by level of theory, got {type(levels).__name__}"
         )
-    return levels.get(LEVEL) or []
+    return levels
 
 
 def _structure(step: dict[str, Any]) -> Atoms:

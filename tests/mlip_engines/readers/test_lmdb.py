@@ -75,6 +75,15 @@ def test_steps_of_the_last_level_are_read_molecule_by_molecule(tmp_path, molecul
         np.testing.assert_allclose(atoms.get_forces(), -hartree / BOHR * gradient, rtol=1e-7)
 
 
+@pytest.mark.parametrize("level", ["DFT_1st", "GFN2-xTB"])
+def test_a_file_without_the_last_level_is_read_at_the_one_that_it_has(level, tmp_path):
+    rng = np.random.default_rng(4)
+    values = {"a": {"pm3": steps(2, rng)}, "b": {"pm3": steps(2, rng), level: steps(3, rng)}}
+    path = write(tmp_path / "set.lmdb", {key: packed(value) for key, value in values.items()})
+    found = read_structures(path, progress=False)
+    assert [atoms.info["origin"] for atoms in found] == [f"molecule b, step {k}" for k in range(3)]
+
+
 class Program:
     def __reduce__(self):
         return (open, ("/tmp/mlip-was-run", "w"))

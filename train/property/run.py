@@ -1,0 +1,280 @@
+"""A training run on properties: whole network, head alone, or from random weights."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+from torch import Tensor
+from tqdm import tqdm
+
+from mlip_train.data.sets import DataFiles, OpenedSets
+from mlip_train.data.structure import TrainingStructure, prepare
+from mlip_train.property.checkpoint import read_property, save_property
+from mlip_train.property.network import Build, PropertyNetwork
+from mlip_train.property.parts import parts_of
+from mlip_train.property.prediction import batch_of, predicted, reasons_against
+from mlip_train.property.settings import Settings
+from mlip_train.property.targets import read_targets
+
+
+class PropertyRun:
+    """Train and keep the best network by the error on the validation part.
+
+    Parameters
+    ----------
+    settings : Settings
+    build : Build
+    structures : sequence of ase.Atoms
+    parts : dict of str to list of int
+        ``train``, ``validation`` and ``test``.
+    output : Path
+        Folder for ``checkpoint.pt``, ``metrics.csv`` and ``test.json``.
+    weights : dict of str to Tensor, optional
+        Of the network of a potential.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to train on or to validate with, or a target is missing everywhere.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        build: Build,
+        structures: Sequence[Atoms],
+        parts: dict[str, list[int]],
+        output: Path,
+        weights: dict[str, Tensor] | None,
+    ):
+        if not parts["train"] or not parts["validation"]:
+            counts = {name: len(part) for name, part in parts.items()}
+            raise ValueError(f"expected structures to train on and to validate with, got {counts}")
+        torch.manual_seed(settings.seed)
+        self.settings, self.build, self.output = settings, build, output
+        self.parts = parts
+        self.values, self.notes = read_targets(structures, settings.targets)
+        self.network = PropertyNetwork(build)
+        if weights is not None:
+            self.network.features.network.load_state_dict(weights)
+        if settings.trained == "head":
+            self.network.train_only_head()
+        self.structures: list[TrainingStructure] = [
+            prepare(atoms, self.network.cutoff)
+            for atoms in tqdm(structures, desc="neighbour lists", unit="structure", leave=False)
+        ]
+        training = parts["train"]
+        if torch.isnan(self.values[training]).all(dim=0).any():
+            raise ValueError("expected each target in some structure to train on, got one in none")
+        self.network.scales.fit(
+            [self.structures[k].atomic_numbers for k in training], self.values[training]
+        )
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=1e-4)
+        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, factor=0.5, patience=settings.patience
+        )
+        self.epoch, self.best_error = 0, float("inf")
+        self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.history: list[dict[str, Any]] = []
+
+    def resume(self) -> None:
+        """Go on after the last epoch of the run in the folder.
+
+        Raises
+        ------
+        ValueError
+            If that run had other settings or other structures.
+        """
+        state = read_property(self.output / "checkpoint.pt")
+        for name, mine in (("settings", self.settings.as_dict()), ("parts", self.parts)):
+            if state[name] != mine:
+                raise ValueError(
+                    f"{self.output}: expected the {name} of the run to resume, got others"
+                )
+        self.network.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.best, self.best_error = state["best"], state["best_error"]
+        self.epoch, self.history = state["epoch"], state["history"]
+
+    def run(self) -> dict[str, Any]:
+        """Train to the last epoch; return the errors on the test part."""
+        bar = tqdm(total=self.settings.epochs, initial=self.epoch, desc="epochs")
+        with bar:
+            while self.epoch < self.settings.epochs:
+                started = time.monotonic()
+                loss = self._run_epoch()
+                errors = self.errors("validation")
+                mean = sum(
+                    e["mae"] / float(s)
+                    for e, s in zip(errors.values(), self.network.scales.spread, strict=True)
+                    if e["n"]
+                ) / len(errors)
+                self.schedule.step(mean)
+                if mean < self.best_error:
+                    self.best_error = mean
+                    self.best = {
+                        name: value.clone() for name, value in self.network.state_dict().items()
+                    }
+                self.epoch += 1
+                self.history.append(
+                    {
+                        "epoch": self.epoch,
+                        "seconds": round(time.monotonic() - started, 2),
+                        "learning_rate": self.optimizer.param_groups[0]["lr"],
+                        "loss": loss,
+                        **{f"validation_mae_{n}": e["mae"] for n, e in errors.items()},
+                    }
+                )
+                self.save()
+                bar.update()
+                bar.set_postfix({n: f"{e['mae']:.4f}" for n, e in errors.items()}, refresh=False)
+        self.network.load_state_dict(self.best)
+        test = {part: self.errors(part) for part in ("validation", "test")}
+        (self.output / "test.json").write_text(json.dumps(test, indent=2))
+        return test
+
+    def save(self) -> None:
+        """Write the checkpoint and the table."""
+        save_property(
+            self.output / "checkpoint.pt",
+            {
+                "build": self.build.as_dict(),
+                "settings": self.settings.as_dict(),
+                "parts": self.parts,
+                "weights": self.network.state_dict(),
+                "best": self.best,
+                "best_error": self.best_error,
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "epoch": self.epoch,
+                "history": self.history,
+            },
+        )
+        with (self.output / "metrics.csv").open("w", newline="") as file:
+            table = csv.DictWriter(file, list(self.history[0]))
+            table.writeheader()
+            table.writerows(self.history)
+
+    def errors(self, part: str) -> dict[str, dict[str, float]]:
+        """Return the number of labels, and the mean absolute and root mean square error, by target."""
+        chosen = self.parts[part]
+        if not chosen:
+            return {
+                name: {"n": 0, "mae": float("nan"), "rmse": float("nan")}
+                for name in self.settings.targets
+            }
+        found = predicted(
+            self.network, [self.structures[k] for k in chosen], self.settings.batch_size
+        )
+        result = {}
+        for n, name in enumerate(self.settings.targets):
+            wrong = (found - self.values[chosen])[:, n]
+            wrong = wrong[~torch.isnan(wrong)]
+            result[name] = {
+                "n": wrong.numel(),
+                "mae": float(wrong.abs().mean()) if wrong.numel() else float("nan"),
+                "rmse": float(wrong.square().mean().sqrt()) if wrong.numel() else float("nan"),
+            }
+        return result
+
+    def _run_epoch(self) -> float:
+        """Run one epoch; return its mean loss, in standard deviations of the targets."""
+        # order of structures by seed and epoch alone: a resumed run goes on as it would have
+        generator = torch.Generator().manual_seed(self.settings.seed * 100003 + self.epoch)
+        training = torch.tensor(self.parts["train"])
+        order = training[torch.randperm(len(training), generator=generator)].tolist()
+        size, total, count = self.settings.batch_size, 0.0, 0
+        self.network.train()
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            values = self.values[chosen]
+            known = ~torch.isnan(values)
+            if not known.any():
+                continue
+            found = self.network(batch_of([self.structures[k] for k in chosen], self.network))
+            wrong = ((found - torch.where(known, values, 0.0)) / self.network.scales.spread)[known]
+            loss = wrong.abs().mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            if not torch.isfinite(norm):
+                raise FloatingPointError(
+                    f"epoch {self.epoch + 1}: the gradient is not finite; lower --learning-rate"
+                )
+            self.optimizer.step()
+            total, count = total + float(loss.detach()) * len(chosen), count + len(chosen)
+        return total / max(count, 1)
+
+
+def train_property(
+    settings: Settings,
+    files: DataFiles,
+    sets: list[list[Atoms]],
+    network: dict[str, Any],
+    output: Path,
+    *,
+    weights: dict[str, Tensor] | None = None,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Train on the structures of files; return the errors on validation and test.
+
+    Structures with elements that the network lacks are left out and listed.
+
+    Parameters
+    ----------
+    settings : Settings
+    files : DataFiles
+    sets : list of lists of ase.Atoms
+        The structures of each file.
+    network : dict
+        Settings of the network; without species, all elements of the data are taken.
+    output : Path
+    weights : dict of str to Tensor, optional
+        Of a potential's network; without, the network begins with random ones.
+    resume : bool
+        Go on with the run in the folder.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds a run and ``resume`` is not set.
+    ValueError
+        As :class:`PropertyRun`.
+    """
+    if (output / "checkpoint.pt").exists() and not resume:
+        raise FileExistsError(f"{output} holds a run; use --resume to go on, or another folder")
+    structures = [atoms for some in sets for atoms in some]
+    species = network.get("species") or sorted({int(z) for a in structures for z in a.numbers})
+    reasons = reasons_against(structures, species)
+    for k, reason in list(reasons.items())[:10]:
+        print(f"mlip-property: structure {k} is left out: {reason}", file=sys.stderr)
+    if len(reasons) > 10:
+        print(f"mlip-property: {len(reasons)} structures are left out in all", file=sys.stderr)
+    parts = parts_of(OpenedSets(files, sets), settings, set(reasons))
+    output.mkdir(parents=True, exist_ok=True)
+    fine = sorted(k for part in parts.values() for k in part)
+    place = {k: n for n, k in enumerate(fine)}
+    build = Build({**network, "species": list(species)}, list(settings.targets), settings.pooling)
+    run = PropertyRun(
+        settings,
+        build,
+        [structures[k] for k in fine],
+        {name: [place[k] for k in part] for name, part in parts.items()},
+        output,
+        weights,
+    )
+    for note in run.notes:
+        print(f"mlip-property: {note}", file=sys.stderr)
+    if resume:
+        run.resume()
+    return run.run()

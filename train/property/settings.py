@@ -1,0 +1,50 @@
+"""What decides a training on properties, besides the data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+TRAINED = ("all", "head")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run.
+
+    Raises
+    ------
+    ValueError
+        If one cannot be right.
+    """
+
+    targets: tuple[str, ...]
+    pooling: str = "attention"
+    trained: str = "all"  # or head: the network stays as it is
+    epochs: int = 100
+    learning_rate: float = 1e-3
+    batch_size: int = 32  # structures
+    patience: int = 5  # epochs without a better validation until the learning rate is halved
+    n_validation: int = 100
+    n_test: int = 100
+    n_train: int = 0  # if positive, only so many, for learning curves
+    split_key: str = "split"  # of the data: train, valid or test
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise ValueError(f"expected targets, each once, got {list(self.targets)}")
+        if self.trained not in TRAINED:
+            raise ValueError(f"trained must be one of {list(TRAINED)}, got {self.trained!r}")
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("n_validation", "n_test", "n_train"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not self.learning_rate > 0.0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for a checkpoint."""
+        return {**asdict(self), "targets": list(self.targets)}
