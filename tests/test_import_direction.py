@@ -63,6 +63,7 @@ ROOMS = {
         "acceleration",
         "command",
         "robust",
+        "property",
         "inspection",
         "recipes",
         "loop",
