@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Real  # numpy's numbers too, without importing it
 from typing import Any
-
-import numpy as np
 
 # Where structures in ASE carry these, in Atoms.info; the first that is there counts.
 INFO_KEYS = {
@@ -88,5 +87,5 @@ def numbers_from_info(info: Mapping[str, Any]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in found.items()
-        if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        if isinstance(value, Real) and not isinstance(value, bool)
     }
