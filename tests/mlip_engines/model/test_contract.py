@@ -40,6 +40,7 @@ def test_json_has_the_documented_keys():
         "extensions",
         "short_range",
         "comparison",
+        "symmetrisation",
         "energy_range",
         "largest_forces",
         "contract_version",
