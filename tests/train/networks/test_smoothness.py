@@ -22,6 +22,7 @@ CRYSTALS = {
     "rocksalt": bulk("NaCl", "rocksalt", a=5.6, cubic=True),
 }
 SMALL = {
+    "eam": {},
     "cgcnn": {"n_features": 16, "n_basis": 9, "n_layers": 2, "non_conservative_layer": 1},
     "m3gnet": {
         "n_features": 16,
