@@ -110,9 +110,9 @@ def _shortest(options: argparse.Namespace, data: list[Atoms]) -> dict[str, float
     """Return the shortest distances that were given: of structures, then by pair."""
     found: dict[str, float] = {}
     if data:
-        from mlip_engines.labels.shortest import shortest_distances
+        from mlip_engines.labels.shortest import shortest_distances, with_margin
 
-        found = shortest_distances(data)
+        found = with_margin(shortest_distances(data))
     for given in options.shortest or []:
         pair, _, value = given.partition("=")
         try:
@@ -257,14 +257,15 @@ def argument_parser() -> argparse.ArgumentParser:
         "--shortest",
         nargs="+",
         metavar="PAIR=DISTANCE",
-        help="shortest distances in Å, such as H-O=0.76, where the checkpoint does not tell them",
+        help="distances in Å, such as H-O=0.7, below which the repulsion begins, in place of those that the "
+        "checkpoint tells",
     )
     parser.add_argument(
         "--shortest-from",
         metavar="FILE",
         type=Path,
-        help="take the shortest distances from these structures, and the range of what the network gives for them: the "
-        "training data. mlip-train has recorded both in its checkpoints",
+        help="take the shortest distances from these structures, times 0.95, and the range of what the network gives "
+        "for them: the training data. mlip-train has recorded both in its checkpoints",
     )
     parser.add_argument(
         "--symmetrise",

@@ -1,6 +1,7 @@
 """What keeps atoms apart: beyond its training data a network's answer is a guess, and nuclei repel.
 
-For a pair of elements with the shortest distance s of the training data, the middle m = 0.9 s and the bound b = 0.8 s:
+For a pair of elements s is the distance at which the repulsion begins, a little below the shortest of the training data
+(:func:`mlip_engines.labels.shortest.with_margin`). With the middle m = 0.9 s and the bound b = 0.8 s:
 
 - A screened nuclear repulsion u(r) is added for each pair below s, all of it from m on.
 - An atom that has another one nearer than m loses sight of its neighbours: all edges from it lengthen towards the
@@ -43,7 +44,7 @@ MIDDLE, BOUND = 0.9, 0.8  # m / s, b / s
 
 
 class WithShortRange(nn.Module):
-    """A network that is never asked about atoms nearer than in its data, and a nuclear repulsion there.
+    """A network that is never asked about atoms much nearer than in its data, and a nuclear repulsion there.
 
     Follows :mod:`mlip_engines.model.contract`, as the network in it does.
 

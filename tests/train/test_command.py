@@ -153,7 +153,7 @@ def test_the_heads_are_matched_on_structures_without_labels_from_another_run(fin
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("name: painn", "name: schnet"), "painn"),
+        (("name: painn", "name: unheard_of"), "painn"),
         (("n_features", "n_feature"), "n_feature"),
         (("learning_rate: 0.005", "learning_rate: -1"), "positive"),
         (("match: 0.5", "match: 0.0"), "perturbed"),

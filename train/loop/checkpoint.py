@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from mlip_engines.checkpoints import Exportable, NotThisKind
+from mlip_engines.labels.shortest import with_margin
 from mlip_train.loop.record import range_in_record
 from mlip_train.networks import build_network, stored_settings
 
@@ -66,7 +67,7 @@ def open_checkpoint(path: str | Path) -> Exportable:
     network.load_state_dict(state["average"])
     return Exportable(
         network,
-        shortest_distances=dict(state["metadata"]["training"].get("shortest_distances", {})),
+        shortest_distances=with_margin(state["metadata"]["training"].get("shortest_distances", {})),
         data_range=range_in_record(state["metadata"]["training"]),
         reference_energies=dict(state["reference_energies"]),
         scale=state["scale"],

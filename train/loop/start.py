@@ -88,7 +88,8 @@ def read_start(path: str | Path) -> Start:
         dict(metadata.reference_energies),
         float(module.scale),
         dict(network.state_dict()),
-        dict(metadata.short_range),
+        # of its data; a file of earlier versions says only where its repulsion begins
+        dict(metadata.training.get("shortest_distances") or metadata.short_range),
         DataRange(metadata.energy_range, metadata.largest_forces),
     )
 
