@@ -147,6 +147,23 @@ void InputCheck::check_fixes_of_respa() const
   }
 }
 
+/* ---------------------------------------------------------------------- */
+
+void InputCheck::check_distance_of_forces() const
+{
+  // as mlip_engines/properties/errors.py has it, in eV/A
+  static constexpr double LARGEST = 0.1;
+  if (update->whichflag != 1 || !utils::strmatch(update->integrate_style, "^respa")) return;
+  const double distance = file_.info().rms_c_minus_nc;
+  if (comm->me != 0 || distance <= LARGEST) return;
+  error->warning(FLERR,
+                 "Pair style mlip: the conservative and non-conservative forces of the model {} "
+                 "differ by {:.0f} meV/Angstrom (RMS per component), expected 25 or less and at "
+                 "most {:.0f} for r-RESPA: the simulation may heat up. Use run_style verlet, or a "
+                 "model whose head was trained longer with the term match",
+                 file_.info().name, 1000.0 * distance, 1000.0 * LARGEST);
+}
+
 /* ----------------------------------------------------------------------
    LAMMPS does not say which compute of stresses heat/flux uses
 ------------------------------------------------------------------------- */

@@ -39,6 +39,9 @@ class InputCheck : protected LAMMPS_NS::Pointers {
   /// warning if a fix would lose a part of what it does.
   void check_fixes_of_respa() const;
 
+  /// A warning if r-RESPA is to join two kinds of forces that are too far apart for it.
+  void check_distance_of_forces() const;
+
   /// A warning if compute heat/flux is given per-atom stresses that are wrong for many-body energies, or if the model
   /// file is too old for the right ones.
   void check_heat_flux() const;

@@ -60,6 +60,7 @@ struct ModelInfo {
   std::vector<std::string> species;    // chemical symbols
   double cutoff = 0.0;                 // length of the longest edge
   double disagreement_limit = 0.0;     // eV/A, of |C - NC|; 0 if the file does not say
+  double rms_c_minus_nc = 0.0;         // eV/A per component; 0 if the file does not say
   double interaction_range = 0.0;      // cutoff times message-passing layers
   int message_passing_layers = 0;
   int non_conservative_layers = 0;    // edges that the non-conservative heads see

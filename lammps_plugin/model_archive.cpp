@@ -80,19 +80,22 @@ template <typename Type> Type entry(const Json &metadata, const char *key)
   }
 }
 
+// one of the errors that the file says its model has; 0 if it does not
+double error_of(const Json &metadata, const char *name)
+{
+  const auto errors = metadata.find("errors");
+  if (errors == metadata.end() || !errors->is_object()) return 0.0;
+  const auto found = errors->find(name);
+  return found != errors->end() && found->is_number() ? found->get<double>() : 0.0;
+}
+
 // |C - NC| of an atom that the training does not explain, as mlip_engines/model/disagreement_limit.py has it; 0 if
 // the file does not say how far the forces differ
 double limit_of_disagreement(const Json &metadata)
 {
   const double over_largest = 1.5, over_rms = 10.0;
-  const auto error = [&metadata](const char *name) {
-    const auto errors = metadata.find("errors");
-    if (errors == metadata.end() || !errors->is_object()) return 0.0;
-    const auto found = errors->find(name);
-    return found != errors->end() && found->is_number() ? found->get<double>() : 0.0;
-  };
-  const double largest = error("max_c_minus_nc");
-  return largest > 0.0 ? over_largest * largest : over_rms * error("rms_c_minus_nc");
+  const double largest = error_of(metadata, "max_c_minus_nc");
+  return largest > 0.0 ? over_largest * largest : over_rms * error_of(metadata, "rms_c_minus_nc");
 }
 
 ModelInfo parse_metadata(const std::string &text)
@@ -119,6 +122,7 @@ ModelInfo parse_metadata(const std::string &text)
   info.species = entry<std::vector<std::string>>(metadata, "species");
   info.cutoff = entry<double>(metadata, "cutoff");
   info.interaction_range = entry<double>(metadata, "interaction_range");
+  info.rms_c_minus_nc = error_of(metadata, "rms_c_minus_nc");
   info.disagreement_limit = limit_of_disagreement(metadata);
   const auto heads = entry<std::vector<std::string>>(metadata, "heads");
   const auto has = [&heads](const char *head) {

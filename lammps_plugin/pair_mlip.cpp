@@ -211,6 +211,8 @@ void PairMLIP::init_style()
   state->input.require_atom_ids();
   if (sub_style(1) == this) {    // once, not for each sub-style
     state->input.check_fixes_of_respa();
+    if (state->is_correction() || state->is_non_conservative())
+      state->input.check_distance_of_forces();
     state->input.check_heat_flux();
   }
   if (state->settings.check_masses)
@@ -350,7 +352,10 @@ void PairMLIP::apply_correction()
 
 void PairMLIP::compute_inner()
 {
-  if (update->setupflag) state->input.require_both_levels();
+  if (update->setupflag) {
+    state->input.require_both_levels();
+    state->input.check_distance_of_forces();
+  }
   state->forces.add_inner(update->vflag_atom == update->ntimestep, state->scale);
 }
 

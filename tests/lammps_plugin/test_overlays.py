@@ -1,5 +1,6 @@
 """pair_style mlip as a sub-style: overlays, several models, NULL, r-RESPA with shared evaluations."""
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from mlip_engines.model.archive import read_metadata, replace_metadata
 from structures import STRUCTURES
 from tests.lammps_plugin.argon import argon
 from tests.lammps_plugin.closed_form import ClosedForm
@@ -297,3 +299,21 @@ run 0
     np.testing.assert_allclose(
         forces[0] - forces[1], water.evaluate(atoms)[1], atol=TOLERANCE["float64"].force
     )
+
+
+@pytest.mark.parametrize(("distance", "is_said"), [(0.2, True), (0.05, False)])
+def test_forces_too_far_apart_for_respa_are_said_in_the_log(distance, is_said, models, tmp_path):
+    """With the styles of both levels, and with the levels of one style; not where Verlet takes one kind alone."""
+    text = read_metadata(models["argon"])
+    text.errors["rms_c_minus_nc"] = distance
+    model = tmp_path / "far.pt"
+    shutil.copy(models["argon"], model)
+    replace_metadata(model, text)
+    write_data(tmp_path / "argon.data", argon(), ["Ar"])
+    one = f"pair_style mlip\npair_coeff * * {model} Ar\n"
+    two = f"{PAIR}\n{sub_styles({'argon': model})}"
+    for styles, levels in ((one, "inner 1 4.0 5.0 outer 2"), (two, "hybrid 1 2")):
+        log = run_script(respa_run(styles, levels, 2, 1), tmp_path)
+        assert ("differ by 200 meV/Angstrom" in log) is is_said
+    verlet = respa_run(one, "", 1, 1).replace("run_style respa 2 1 \n", "")
+    assert "meV/Angstrom" not in run_script(verlet, tmp_path)
