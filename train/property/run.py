@@ -72,8 +72,14 @@ class PropertyRun:
             for atoms in tqdm(structures, desc="neighbour lists", unit="structure", leave=False)
         ]
         training = parts["train"]
-        if torch.isnan(self.values[training]).all(dim=0).any():
-            raise ValueError("expected each target in some structure to train on, got one in none")
+        for part in ("train", "validation"):
+            lacking = torch.isnan(self.values[parts[part]]).all(dim=0).tolist()
+            missing = [t for t, is_so in zip(settings.targets, lacking, strict=True) if is_so]
+            if missing:
+                raise ValueError(
+                    f"expected each target in some structure of {part}, got none with {missing}; leave it out, or "
+                    "divide the structures otherwise"
+                )
         self.network.scales.fit(
             [self.structures[k].atomic_numbers for k in training], self.values[training]
         )
@@ -260,7 +266,8 @@ def train_property(
         print(f"mlip-property: structure {k} is left out: {reason}", file=sys.stderr)
     if len(reasons) > 10:
         print(f"mlip-property: {len(reasons)} structures are left out in all", file=sys.stderr)
-    parts = parts_of(OpenedSets(files, sets), settings, set(reasons))
+    division = parts_of(OpenedSets(files, sets), settings, set(reasons))
+    parts = division.parts
     output.mkdir(parents=True, exist_ok=True)
     fine = sorted(k for part in parts.values() for k in part)
     place = {k: n for n, k in enumerate(fine)}
@@ -273,7 +280,7 @@ def train_property(
         output,
         weights,
     )
-    for note in run.notes:
+    for note in [*division.notes, *run.notes]:
         print(f"mlip-property: {note}", file=sys.stderr)
     if resume:
         run.resume()

@@ -14,6 +14,7 @@ from mlip_engines.model.load import find_model
 from mlip_train.loop.start import read_start
 from mlip_train.property.command import main
 from mlip_train.property.predict_command import main as predict
+from mlip_train.property.run import PropertyRun
 
 RECIPE = """
 name: tiny
@@ -113,19 +114,31 @@ def test_a_run_begins_with_the_weights_of_a_potential(trained_part, folder, caps
 
 
 @pytest.mark.training
-def test_a_run_goes_on_to_the_same_numbers(folder):
+def test_a_run_that_was_killed_goes_on_to_the_same_numbers(folder, monkeypatch):
     recipe = ["--recipe", str(folder / "tiny.yaml")]
     assert run(folder, "whole", *recipe, "--epochs", "4") == 0
-    assert run(folder, "parts", *recipe, "--epochs", "4") == 0
+    epoch = PropertyRun._run_epoch
+
+    def killed(self):
+        if self.epoch == 2:
+            raise KeyboardInterrupt
+        return epoch(self)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(PropertyRun, "_run_epoch", killed)
+        run(folder, "parts", *recipe, "--epochs", "4")
     checkpoint = folder / "parts" / "checkpoint.pt"
-    whole = torch.load(folder / "whole" / "checkpoint.pt", weights_only=True)
-    assert (
-        torch.load(checkpoint, weights_only=True)["history"][-1]["loss"]
-        == whole["history"][-1]["loss"]
-    )
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 2
     assert run(folder, "parts", *recipe, "--epochs", "4") == 1  # the folder holds a run
     assert run(folder, "parts", *recipe, "--epochs", "5", "--resume") == 1  # of other settings
     assert run(folder, "parts", *recipe, "--epochs", "4", "--resume") == 0
+    whole, parts = (
+        torch.load(folder / name / "checkpoint.pt", weights_only=True)
+        for name in ("whole", "parts")
+    )
+    assert [row["loss"] for row in parts["history"]] == [row["loss"] for row in whole["history"]]
+    for name, value in whole["weights"].items():
+        assert torch.equal(value, parts["weights"][name]), name
 
 
 @pytest.mark.parametrize(
@@ -136,6 +149,7 @@ def test_a_run_goes_on_to_the_same_numbers(folder):
         (["--recipe", "water", "--epochs", "0"], "epochs must be positive"),
         (["--recipe", "water", "--target", "gap"], "expected the target 'gap'"),
         (["--recipe", "water", "--n-train", "5000"], "expected 5000 structures to train on"),
+        (["--recipe", "water", "--split-key", "part"], "expected structures with the key 'part'"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_message(more, message, folder, capsys):
