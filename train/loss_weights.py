@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
-LOSS_FUNCTIONS = ("huber", "mse", "mae")
+LOSS_FUNCTIONS = ("huber", "mse", "mae", "norm", "rms_norm")
 TERMS = (
     "energy",
     "conservative",
@@ -15,6 +15,8 @@ TERMS = (
     "match_slope",
 )
 LABELLED_TERMS = TERMS[:5]
+VECTOR_FUNCTIONS = ("norm", "rms_norm")
+VECTOR_TERMS = ("conservative", "non_conservative", "match")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class LossWeights:
     huber_energy: float = 0.01  # eV/atom, likewise
     huber_virial: float = 0.05  # eV/atom, likewise
     huber_slope: float = 1.0  # eV/Å^2, likewise
-    functions: dict[str, str] = field(default_factory=dict)  # term: huber (if not named), mse, mae
+    functions: dict[str, str] = field(default_factory=dict)  # by term, LOSS_FUNCTIONS
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -56,6 +58,10 @@ class LossWeights:
             if term not in TERMS or function not in LOSS_FUNCTIONS:
                 raise ValueError(
                     f"functions must map terms {list(TERMS)} to {list(LOSS_FUNCTIONS)}, got {term}: {function}"
+                )
+            if function in VECTOR_FUNCTIONS and term not in VECTOR_TERMS:
+                raise ValueError(
+                    f"functions: {function} is of vectors, so of the terms {list(VECTOR_TERMS)}; got {term}: {function}"
                 )
 
     @property

@@ -14,6 +14,7 @@ from mlip_train.loss_weights import TERMS, LossWeights
 from mlip_train.machine.precision import PRECISIONS
 
 OPTIMIZERS = ("muon", "adamw")
+SCHEDULES = ("cosine", "plateau")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class Recipe:
     replay: Replay | None = None
     warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
+    schedule: str = "cosine"  # or plateau: lower where the validation gets no better
+    patience: int = 2  # with plateau, validations without a better one that are borne
+    reduction: float = 0.5  # with plateau, factor on the learning rate
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
     sharpness: float = 0.0  # if positive, the radius of sharpness-aware minimisation
@@ -214,6 +218,15 @@ def _check(recipe: Recipe, path: str | Path) -> None:
     for name in ("batch_atoms", "batch_edges", "sharpness"):
         if getattr(recipe, name) < 0:
             raise ValueError(f"{path}: {name} must not be negative, got {getattr(recipe, name)}")
+    if recipe.schedule not in SCHEDULES:
+        raise ValueError(
+            f"{path}: schedule must be one of {list(SCHEDULES)}, got {recipe.schedule!r}"
+        )
+    if recipe.patience < 0 or not 0.0 < recipe.reduction < 1.0:
+        raise ValueError(
+            f"{path}: patience must not be negative and reduction a factor between 0 and 1, "
+            f"got {recipe.patience} and {recipe.reduction}"
+        )
     if not 0.0 <= recipe.warm_up < 1.0:
         raise ValueError(
             f"{path}: warm_up is a fraction of a stage, from 0 to less than 1, got {recipe.warm_up}"

@@ -68,6 +68,7 @@ def read_lmdb(path: Path) -> Iterator[Atoms]:
                         f"{type(e).__name__}: {e}"
                     ) from e
                 atoms.info["origin"] = f"molecule {molecule}, step {k}"
+                atoms.info["molecule"] = molecule  # so that split_by keeps its steps together
                 yield atoms
 
 

@@ -75,11 +75,15 @@ def test_the_documentation_gives_the_defaults():
         ({"precision": "float16"}, "precision must be one of"),
         ({"batch_atoms": -1}, "batch_atoms"),
         ({"warm_up": 1.0}, "warm_up"),
+        ({"schedule": "step"}, "schedule must be one of"),
+        ({"patience": -1}, "patience"),
+        ({"reduction": 1.0}, "reduction"),
         ({"stages": [{"weights": {"energy": 0.0}}]}, "a term with a weight"),
         ({"stages": [{"weights": {"energy": -1.0}}]}, "energy must not be negative"),
         ({"stages": [{"weights": {"huber": 0.0}}]}, "huber must be positive"),
         ({"stages": [{"weights": {"functions": {"energy": "l2"}}}]}, "functions must map"),
         ({"stages": [{"weights": {"functions": {"forces": "mse"}}}]}, "functions must map"),
+        ({"stages": [{"weights": {"functions": {"energy": "norm"}}}]}, "norm is of vectors"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_named(change, message, tmp_path):

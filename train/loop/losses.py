@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mlip_engines.model.prediction import Prediction
 from mlip_train.data.batching import Batch
-from mlip_train.loss_weights import LossWeights
+from mlip_train.loss_weights import VECTOR_FUNCTIONS, LossWeights
 
 
 def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
@@ -23,7 +23,9 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     between two outer steps.
 
     With a threshold d, ``huber`` is |x| - d/2 above d and x^2 / (2 d) below: in the unit of the error, as ``mae`` is.
-    ``mse`` is in its square.
+    ``mse`` is in its square. ``norm`` is the mean length of the error of the force vectors, which does not depend on
+    the axes as ``mae`` does, and ``rms_norm`` the root of the mean square of this length over the batch (Fu et al.,
+    "Augmenting molecular graphs with geometries via machine learning interatomic potentials", eq. 6).
     """
     terms: dict[str, Tensor] = {}
     labels = batch.labels
@@ -98,7 +100,13 @@ def _mean(
     function: str, difference: Tensor, threshold: float, importance: Tensor | None = None
 ) -> Tensor:
     """Return the mean of a loss function; ``importance`` is a factor on each error, of a shape that broadcasts."""
-    if function == "mse":
+    if function in VECTOR_FUNCTIONS:
+        # vector_norm has the derivative zero at zero; a root of a sum of squares would make all gradients nan there
+        if function == "rms_norm":
+            roots = 1.0 if importance is None else importance.to(difference.dtype).sqrt()
+            return torch.linalg.vector_norm(roots * difference) / len(difference) ** 0.5
+        each = torch.linalg.vector_norm(difference, dim=-1, keepdim=True)  # (A, 1)
+    elif function == "mse":
         each = difference * difference
     elif function == "mae":
         each = difference.abs()

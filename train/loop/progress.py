@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from mlip_train.loop.plateau import Plateau
 from mlip_train.recipe import Stage
 
 
@@ -22,11 +23,15 @@ class Progress:
         default_factory=dict
     )  # terms of the loss over the steps of the epoch
     history: list[dict[str, str]] = field(default_factory=list)  # rows of metrics.csv
+    plateau: Plateau = field(default_factory=Plateau)  # of the stage
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> Progress:
         """Return the progress that a checkpoint holds."""
-        return cls(**{f.name: state[f.name] for f in fields(cls)})
+        values = {f.name: state[f.name] for f in fields(cls) if f.name != "plateau"}
+        return cls(
+            **values, plateau=Plateau(**state.get("plateau", {}))
+        )  # checkpoints before it have none
 
     @property
     def mean_loss(self) -> float:
@@ -55,3 +60,4 @@ class Progress:
         """Go to the first step of the next stage."""
         self.stage_index += 1
         self.epoch, self.step_in_epoch, self.elapsed = 0, 0, 0.0
+        self.plateau = Plateau()

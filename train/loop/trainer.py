@@ -22,6 +22,7 @@ from mlip_train.loop.history import write_history
 from mlip_train.loop.losses import loss
 from mlip_train.loop.metrics import evaluate
 from mlip_train.loop.negatives import Negatives
+from mlip_train.loop.plateau import weighted_error
 from mlip_train.loop.prediction import predict
 from mlip_train.loop.progress import Progress
 from mlip_train.loop.schedule import follow, learning_rate
@@ -78,6 +79,11 @@ class Trainer:
         self.average = copy.deepcopy(self.network)
         for stage in recipe.stages:
             check_stage(stage, network)
+        if recipe.schedule == "plateau" and len(structures["validation"]) == 0:
+            raise ValueError(
+                "schedule: plateau: expected structures for validation, got none; raise n_validation or use "
+                "schedule: cosine"
+            )
         training = structures["train"]
         self.n_atoms = training.n_atoms()
         self.n_edges = training.n_edges() if recipe.batch_edges > 0 else None
@@ -211,6 +217,8 @@ class Trainer:
         finished = finished or progress.epoch >= stage.epochs
         if finished or progress.epoch % recipe.validate_every == 0:
             self._report()
+            plateau = progress.plateau  # only the first process has validated
+            (plateau.reduction,) = self.processes.of_the_first([plateau.reduction])
         progress.next_epoch()
         self.save()
         self.processes.wait()
@@ -249,7 +257,9 @@ class Trainer:
                 f"learning rate in the recipe and begin another run with --from {self.directory / 'checkpoint.pt'}"
             )
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.stage, fraction)
+            group["lr"] = learning_rate(
+                self.recipe, self.stage, fraction, self.progress.plateau.reduction
+            )
         self.optimizer.step()
         self.progress.n_updates += 1
         follow(self.average, self.network, self.recipe.average_decay, self.progress.n_updates)
@@ -315,3 +325,9 @@ class Trainer:
         }
         self.progress.history.append(row)
         tqdm.write("  ".join(f"{name} {value}" for name, value in row.items()))
+        if self.recipe.schedule == "plateau":
+            self.progress.plateau.judge(
+                weighted_error(errors, self.stage.weights),
+                patience=self.recipe.patience,
+                reduction=self.recipe.reduction,
+            )

@@ -60,6 +60,14 @@ class Processes:
             start += p.numel()
         return float(flat[0])
 
+    def of_the_first(self, numbers: Sequence[float]) -> list[float]:
+        """Return the numbers that the first process has given, in all of them."""
+        if self.count == 1:
+            return list(numbers)
+        shared = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        dist.broadcast(shared, src=0)
+        return [float(x) for x in shared]
+
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.count > 1:

@@ -65,6 +65,8 @@ def test_steps_of_the_last_level_are_read_molecule_by_molecule(tmp_path, molecul
     expected = molecules["000000984"]["DFT_2nd"] + molecules["000015111"]["DFT_2nd"]
     assert len(found) == 5 and has_own_units(path)
     assert found[3].info["origin"] == "molecule 000015111, step 0"
+    keys = [atoms.info["molecule"] for atoms in found]  # for split_by
+    assert keys == ["000000984"] * 3 + ["000015111"] * 2
     hartree = HARTREE_IN_KCAL_PER_MOL / EV_TO_KCAL_PER_MOL  # eV
     for atoms, step in zip(found, expected, strict=True):
         assert atoms.get_chemical_formula() == "H2O"

@@ -1,5 +1,8 @@
 """What each term of the loss moves, and what it must not move."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +16,7 @@ from tests.labelled import argon_frames
 from tolerances import TOLERANCE
 
 CUTOFF = 5.0
+EQUALITY = TOLERANCE["float64"].equality
 
 
 def network_and_batch(displacements=None, perturbation=0.0):
@@ -169,3 +173,39 @@ def test_weights_of_structures_are_factors_on_their_terms(function):
         first, second = weights.get(name, (4.0, 0.0))
         expected = 0.5 * (first * alone[0][name] + second * alone[1][name])
         torch.testing.assert_close(terms[name], expected, rtol=1e-10, atol=0)
+
+
+def test_lengths_of_error_vectors_against_numpy():
+    """``norm`` and ``rms_norm`` (eq. 6 of Fu et al.); a force without error does not make the gradient nan."""
+    network, batch = network_and_batch()
+    prediction, _ = run(network, batch, LossWeights())
+    forces = prediction.conservative.detach().clone()
+    forces[5] = batch.labels.forces[5]
+    forces.requires_grad_()
+    exact = type(prediction)(prediction.energies, forces, prediction.non_conservative)
+    lengths = np.linalg.norm((forces - batch.labels.forces).detach().numpy(), axis=1)
+    expected = {"norm": lengths.mean(), "rms_norm": np.sqrt((lengths**2).mean())}
+    for function, value in expected.items():
+        weights = LossWeights(energy=0.0, conservative=2.0, functions={"conservative": function})
+        found = loss(exact, batch, weights)["total"]
+        assert float(found.detach()) == pytest.approx(2.0 * value, rel=EQUALITY)
+        (slope,) = torch.autograd.grad(found, forces)
+        assert torch.isfinite(slope).all()
+        assert float(slope.norm()) > 0.0 and not slope[5].any()
+
+
+def test_lengths_do_not_depend_on_the_axes():
+    network, batch = network_and_batch()
+    prediction, _ = run(network, batch, LossWeights())
+    turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]
+    turned = replace(batch, labels=replace(batch.labels, forces=batch.labels.forces @ turn))
+    forces = type(prediction)(
+        prediction.energies, prediction.conservative @ turn, prediction.non_conservative
+    )
+    for function, agrees in (("norm", True), ("rms_norm", True), ("mae", False)):
+        weights = LossWeights(energy=0.0, conservative=1.0, functions={"conservative": function})
+        before, after = (
+            float(loss(*given, weights)["total"].detach())
+            for given in ((prediction, batch), (forces, turned))
+        )
+        assert (before == pytest.approx(after, rel=EQUALITY)) is agrees
