@@ -63,6 +63,7 @@ adapters: $(ADAPTERS:%=.venv-adapters/%/.installed)
 
 # The site, for a browser: build/docs/index.html. A warning or a link that leads nowhere is an error; nothing is fetched.
 docs: env
+	rm -rf build/docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going --quiet docs build/docs
 	$(BIN)/python docs/site/links.py build/docs
 

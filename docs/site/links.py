@@ -99,7 +99,8 @@ def main() -> int:
         sys.exit(f"{options.site} holds no pages; build them with: make docs")
     if options.external:
         for link, pages in external_links(site).items():
-            print(f"{link}\n    {', '.join(map(str, pages))}")
+            more = f" and {len(pages) - 3} more" if len(pages) > 3 else ""
+            print(f"{link}\n    {', '.join(map(str, pages[:3]))}{more}")
         return 0
     broken = broken_links(options.site, site)
     print(*broken, sep="\n", end="\n" if broken else "")

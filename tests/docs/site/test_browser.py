@@ -31,8 +31,8 @@ def test_the_search_finds_a_page_without_a_server(site, browser):
 
 def test_figures_are_drawn(site, browser):
     browser.get((site / "measurements" / "water.html").as_uri())
-    figures = browser.find_elements("css selector", "article img")
-    assert len(figures) >= 5
+    figures = wait_for(browser, lambda b: b.find_elements("css selector", "article img"))
+    assert len(figures) == 5
     for figure in figures:  # pictures far down are loaded when they come into view
         browser.execute_script("arguments[0].scrollIntoView()", figure)
         wait_for(browser, lambda b, f=figure: b.execute_script("return arguments[0].complete", f))
