@@ -66,6 +66,7 @@ class Recipe:
     config_type_weights: dict[str, float] = field(default_factory=dict)  # factors on the loss
     stress_where_labelled: bool = False  # do without terms of stress if no structure has one
     refit_composition: bool = False  # with a run to start from: reference energies of these data
+    force_scale: float = 0.0  # eV/Å, the unit of a new network; the RMS force of the data if 0
     replay: Replay | None = None
     warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
@@ -215,9 +216,11 @@ def _check(recipe: Recipe, path: str | Path) -> None:
         raise ValueError(
             f"{path}: precision must be one of {list(PRECISIONS)}, got {recipe.precision!r}"
         )
-    for name in ("batch_atoms", "batch_edges", "sharpness"):
-        if getattr(recipe, name) < 0:
-            raise ValueError(f"{path}: {name} must not be negative, got {getattr(recipe, name)}")
+    for name in ("batch_atoms", "batch_edges", "sharpness", "force_scale"):
+        if not 0 <= getattr(recipe, name) < float("inf"):
+            raise ValueError(
+                f"{path}: {name} must be finite and not negative, got {getattr(recipe, name)}"
+            )
     if recipe.schedule not in SCHEDULES:
         raise ValueError(
             f"{path}: schedule must be one of {list(SCHEDULES)}, got {recipe.schedule!r}"

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from mlip_engines.calculator import MlipCalculator
 from mlip_engines.properties.failure import first_failure
 from mlip_engines.properties.force_angles import force_angles
+from mlip_engines.properties.force_parts import forces_of_parts
 from mlip_engines.properties.lindemann import pair_distances
 from mlip_engines.properties.partial_distribution import partial_distributions
 from mlip_engines.simulations.engine import Engine
@@ -65,14 +66,19 @@ class Survey:
         if self.inner_steps < 1:
             raise ValueError(f"inner_steps must be positive, got {self.inner_steps}")
 
-    def simulation(self, ensemble: str, index: int) -> Simulation:
-        """Return the simulation from the structure of an index."""
+    def simulation(self, ensemble: str, index: int, *, orthogonal: bool = True) -> Simulation:
+        """Return the simulation from the structure of an index.
+
+        LAMMPS has the barostat of Berendsen for orthogonal cells only; others have that of Nosé and Hoover, isotropic
+        as well and with the same time constants.
+        """
+        name = ENSEMBLES[ensemble] if orthogonal or ensemble == "nvt" else "npt"
         forces = CONSERVATIVE if self.inner_steps == 1 else Forces("respa", self.inner_steps)
         every = FRAME_EVERY * self.step_fs
         return Simulation(
             forces,
             self.steps * self.step_fs / 1000.0,
-            ensemble=ENSEMBLES[ensemble],
+            ensemble=name,
             inner_step_fs=self.step_fs,
             temperature_K=self.temperature_K,
             time_constant_fs=self.thermostat_fs,
@@ -122,7 +128,8 @@ def survey(
     Returns
     -------
     dict
-        ``settings``, ``trajectories`` (a list of verdicts), ``distributions``, and ``angles_degrees`` if ``beside``.
+        ``settings``, ``trajectories`` (a list of verdicts), ``distributions``, ``angles_degrees`` if ``beside``, and
+        ``angles_of_parts_degrees`` if the model is the sum of a network and an empirical potential.
 
     Raises
     ------
@@ -146,8 +153,10 @@ def survey(
 
     def run(ensemble: str, k: int) -> None:
         place = folder / f"{ensemble}-{k}"
-        trajectory = engine.run(settings.simulation(ensemble, k), structures[k].copy(), place)
-        verdict = {"ensemble": ensemble, "structure": k, **judged(structures[k], trajectory)}
+        simulation = settings.simulation(ensemble, k, orthogonal=is_orthogonal(structures[k]))
+        trajectory = engine.run(simulation, structures[k].copy(), place)
+        verdict = {"ensemble": ensemble, "structure": k, "baths": simulation.ensemble}
+        verdict |= judged(structures[k], trajectory)
         draft = _path(folder, ensemble, k).with_suffix(".draft")
         draft.write_text(json.dumps(verdict))
         draft.replace(_path(folder, ensemble, k))
@@ -179,8 +188,13 @@ def survey(
     }
     for verdict in verdicts:
         verdict.pop("distributions")
+    chosen = [structures[k] for k in starts]
     if beside is not None:
-        data["angles_degrees"] = _angles(model, beside, [structures[k] for k in starts])
+        data["angles_degrees"] = _angles(model, beside, chosen)
+    parts = [forces_of_parts(model, atoms) for atoms in chosen]
+    if parts and parts[0] is not None:
+        angles = [force_angles(each["network"], each["empirical"]) for each in parts]
+        data["angles_of_parts_degrees"] = np.round(np.concatenate(angles), 2).tolist()
     return data
 
 
@@ -221,6 +235,11 @@ def judged(atoms: Atoms, trajectory: Trajectory) -> dict[str, Any]:
         "length_ps": last,
         "distributions": {name: np.round(each, 4).tolist() for name, each in g.items()},
     }
+
+
+def is_orthogonal(atoms: Atoms) -> bool:
+    """Return whether the three vectors of the cell are at right angles, to a thousandth of a degree."""
+    return bool(np.abs(atoms.cell.angles() - 90.0).max() < 1e-3) or not atoms.pbc.any()
 
 
 def _path(folder: Path, ensemble: str, index: int) -> Path:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FAILURES = {"overlap_ps": "overlap", "lindemann_ps": "Lindemann", "stopped_ps": "stopped"}
+ANGLES = {
+    "angles_degrees": "Angles to the forces of the other model",
+    "angles_of_parts_degrees": "Angles between the forces of the network and of the empirical potential in the model",
+}
 MOST_ROWS = 200  # of failed trajectories in the page; report.json has all
 
 
@@ -59,7 +63,7 @@ def write_survival(path: Path, title: str, data: dict[str, Any]) -> None:
             f"Trajectories of {settings['steps']} steps of {settings['step_fs']:g} fs at "
             f"{settings['temperature_K']:g} K. Overlap: two atoms come closer than half the smallest distance at "
             "the start. Lindemann: the index of an atom exceeds 0.25, or the mean 0.2. Stopped: the engine gave up. "
-            "Intervals are Wilson's, of 95 %."
+            f"Intervals are Wilson's, of 95 %.{_barostats(data)}"
         ),
         elements.table(
             ["ensemble", "failure", "trajectories", "of", "95 % interval"],
@@ -86,14 +90,18 @@ def write_survival(path: Path, title: str, data: dict[str, Any]) -> None:
             ),
             elements.figure(png(_distributions(data)), "g(r) of each pair of elements."),
         ]
-    if "angles_degrees" in data:
-        figure, (axes,) = panels(1)
-        axes.hist(data["angles_degrees"], np.linspace(0, 180, 37), density=True)
-        axes.set(xlabel="angle, degrees", ylabel="density")
-        body += [
-            elements.heading("Angles to the forces of the other model"),
-            elements.figure(png(figure), "0: both pull alike; 180: they fight each other."),
-        ]
+    for key, title in ANGLES.items():
+        if key in data:
+            body += [
+                elements.heading(title),
+                elements.paragraph(
+                    f"Of the atoms of the starts, {100 * np.mean(np.array(data[key]) > 90):.1f} % have forces more "
+                    f"than 90 degrees apart; the median is {np.median(data[key]):.0f} degrees."
+                ),
+                elements.figure(
+                    png(_angles(data[key])), "0: both pull alike; 180: they fight each other."
+                ),
+            ]
     failed = [run for run in data["trajectories"] if any(run[key] is not None for key in FAILURES)]
     if failed:
         times = [
@@ -113,6 +121,24 @@ def write_survival(path: Path, title: str, data: dict[str, Any]) -> None:
         ]
     body += [elements.heading("Settings"), elements.listing(settings)]
     path.write_text(page(f"Physicality of {title}", body), encoding="utf-8")
+
+
+def _barostats(data: dict[str, Any]) -> str:
+    """Return a sentence on cells that Berendsen's barostat is not for."""
+    n = sum(run.get("baths") == "npt" for run in data["trajectories"])
+    if n == 0:
+        return ""
+    return (
+        f" {n} NPT trajectories have cells that are not orthogonal, and with them the thermostat and the barostat of "
+        "Nosé and Hoover in place of Berendsen's, which LAMMPS has for orthogonal cells only."
+    )
+
+
+def _angles(angles: list[float]) -> Figure:
+    figure, (axes,) = panels(1)
+    axes.hist(angles, np.linspace(0, 180, 37), density=True)
+    axes.set(xlabel="angle, degrees", ylabel="density")
+    return figure
 
 
 def _survivors(data: dict[str, Any]) -> Figure:

@@ -113,6 +113,8 @@ def find_origin(
         fitted = references_of(training, recipe.reference_energies)
         if not getattr(network_class(recipe.network), "is_scaled", True):
             return None, fitted, 1.0
+        if recipe.force_scale > 0.0:
+            return None, fitted, recipe.force_scale
         has_forces = any(_has_forces(atoms) for atoms in training)
         scale = force_scale(training) if has_forces else energy_scale(training, fitted)
         return None, fitted, scale

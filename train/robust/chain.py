@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import yaml
 from ase import Atoms
 
 from mlip_engines.checkpoints import export_checkpoint
+from mlip_engines.labels.composition import force_scale
 from mlip_engines.labels.labelling import label, write_labelled
 from mlip_engines.labels.reading import read_checked
 from mlip_engines.model.load import load_model
@@ -140,22 +141,35 @@ def run_chain(
         export_checkpoint(output / "eam/checkpoint.pt", model, short_range="none")
     perturbed, labelled = output / "perturbed.extxyz", output / "labelled.extxyz"
     if not perturbed.exists():
-        paths = [*files.data, *files.train]
-        structures = [
-            atoms
-            for path in paths
-            for atoms in read_checked(path, units=files.units, labels=False)[0]
-        ]
-        structures = _with_pairs(structures)
+        structures = _with_pairs(_read(files, labels=False))
         distances = perturb(structures, chain.perturb, perturbed, workers=max(machine.workers, 1))
         write_distances(perturbed.with_suffix(".html"), chain.perturb, *distances)
     if not labelled.exists():
         structures = read_checked(perturbed, labels=False)[0]
         write_labelled(labelled, label(load_model(model), structures), len(structures))
-    _train(chain.pretrain, labelled, output / "pretrain", machine=machine)
+    _train(_in_units_of(chain.pretrain, files), labelled, output / "pretrain", machine=machine)
     start = output / "pretrain/checkpoint.pt"
     _train(chain.fine_tune, files, output / "fine_tune", start=start, machine=machine)
     print(f"{output / 'fine_tune/checkpoint.pt'}: turn it into a model file with mlip-export")
+
+
+def _read(files: DataFiles, *, labels: bool) -> list[Atoms]:
+    """Return the structures that are not for validation or test alone."""
+    settings = {"units": files.units, "labels": labels, "keys": files.keys}
+    return [
+        atoms for path in (*files.data, *files.train) for atoms in read_checked(path, **settings)[0]
+    ]
+
+
+def _in_units_of(recipe: Recipe, files: DataFiles) -> Recipe:
+    """Return the recipe with the unit of force of the data, unless it has one.
+
+    Close pairs have forces that are hundreds of times larger, and the weights of a network in such a unit are too
+    coarse for those of the data: errors after fine-tuning were twice as large.
+    """
+    if recipe.force_scale > 0.0:
+        return recipe
+    return replace(recipe, force_scale=force_scale(_read(files, labels=True)))
 
 
 def _open(output: Path, record: dict[str, Any], *, resume: bool) -> None:

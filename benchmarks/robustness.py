@@ -1,0 +1,398 @@
+"""Tables 1 and 2 of the paper on physics-informed pre-training, small: which training keeps atoms apart?
+
+    python benchmarks/robustness.py --data silica.extxyz --system silica --minutes-per-model 0.5 -o silica
+    python benchmarks/robustness.py --data monbtaw.extxyz --system alloy --fractions 0.1 -o alloy
+
+A cell of the table is a network, a way of training and a fraction of the data. All cells of a system are trained for
+the same time of a processor, and pre-trained ones for half of it before. Each is exported with and without the
+short-range repulsion, and both files are judged: trajectories from structures of the test set, NVT and NPT, in LAMMPS.
+What it will cost is measured and printed first; --count stops there. A call that is interrupted goes on where it
+stopped when it is made again. The folder receives ``table.md``, which grows by each cell
+(benchmarks/robustness_table.py), and for each cell a folder with the runs, the model files and ``cell.json``.
+
+Ways: plain; sam, sharpness-aware minimisation; pretrained, on perturbed structures with labels of an empirical
+potential; half, the same with as much time in all as plain; hybrid, the sum of network and empirical potential.
+
+Zheng, Fung, Improving reliability of machine learned interatomic potentials with physics-informed pretraining.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import torch
+from ase import Atoms
+from robustness_table import write_table
+
+from mlip_engines.checkpoints import export_checkpoint
+from mlip_engines.diagnostics.survival import Survey, survey
+from mlip_engines.diagnostics.survival_report import counts
+from mlip_engines.labels.composition import fit_composition, force_scale
+from mlip_engines.labels.labelling import label, write_labelled
+from mlip_engines.model.load import load_model
+from mlip_engines.properties.errors import evaluate_model
+from mlip_engines.simulations.engine import make_engine
+from mlip_train.data.batching import collate
+from mlip_train.data.sets import DataFiles
+from mlip_train.data.structure import prepare
+from mlip_train.loop.losses import loss
+from mlip_train.loop.prediction import predict
+from mlip_train.loop.run import train
+from mlip_train.loop.stage import begin_stage
+from mlip_train.loop.start import baseline_by_number
+from mlip_train.networks import build_network, complete_settings
+from mlip_train.recipe import Recipe, recipe_of
+from mlip_train.robust.perturbation import Perturbation
+from mlip_train.robust.stream import perturb
+
+NETWORKS = {  # 32 features and two layers; what it costs to learn is 5 to 10 times less than at usual sizes
+    "cgcnn": {"n_features": 32, "n_basis": 24, "n_layers": 2, "n_hidden": 64},
+    "m3gnet": {"n_features": 32, "n_layers": 2, "three_body_cutoff": 3.5},
+    "torchmdnet": {"n_features": 32, "n_basis": 16, "n_heads": 4, "n_layers": 2},
+    "painn": {"n_features": 32, "n_basis": 8, "n_layers": 2},
+}
+WAYS = ("plain", "sam", "pretrained", "half", "hybrid")
+LEARNING_RATES = {"eam": 0.05, "cgcnn": 0.008, "m3gnet": 0.012, "torchmdnet": 0.012, "painn": 0.008}
+FORMS = ("none", "zbl")  # of the short-range part of the file
+ERRORS_ONLY = ("half",)  # ways that are not judged
+VALIDATION, TEST = 10, 40  # structures
+
+
+@dataclass(frozen=True)
+class System:
+    """What is particular to a data set."""
+
+    cutoff: float  # Å
+    temperature_K: float
+    step_fs: float
+    hold_out: (
+        str  # key of the data; a tenth of its values is the test set, or those that are "test"
+    )
+    fewest: int  # atoms of a structure to start from; smaller ones are repeated
+    most: int
+    batch: int
+
+
+SYSTEMS = {
+    "silica": System(4.5, 4000.0, 2.0, "config_type", 20, 48, 1),
+    "alloy": System(4.5, 3000.0, 2.0, "split", 16, 54, 2),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A network, a way and a fraction of the data."""
+
+    network: str
+    way: str
+    fraction: float
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.network}-{self.way}-{self.fraction:g}"
+
+
+class Comparison:
+    """Everything that the cells of a system share.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    """
+
+    def __init__(self, options: argparse.Namespace):
+        self.folder, self.system = options.output, SYSTEMS[options.system]
+        self.seconds = 60.0 * options.minutes_per_model
+        self.folder.mkdir(parents=True, exist_ok=True)
+        frames = ase.io.read(options.data, ":")
+        frames = [a for a in frames if len(a) > 1 and a.pbc.all()]
+        self.training, self.test = divided(frames, self.system.hold_out)
+        rng = np.random.default_rng(1)
+        small = [repeated(a, self.system.fewest) for a in self.test]
+        small = [a for a in small if len(a) <= self.system.most]
+        chosen = sorted(rng.permutation(len(small))[: options.starts].tolist())
+        self.starts = [small[k] for k in chosen]
+        self.tested = [self.test[k] for k in sorted(rng.permutation(len(self.test))[:TEST])]
+        self.survey = Survey(
+            ensembles=("nvt", "npt"),
+            n=options.starts,
+            steps=options.steps,
+            step_fs=self.system.step_fs,
+            temperature_K=options.temperature or self.system.temperature_K,
+        )
+        self.has_stress = "stress" in self.training[0].calc.results
+        self.prices: dict[tuple[str, bool], float] = {}
+
+    def part(self, fraction: float) -> list[Atoms]:
+        """Return this fraction of the training data, the smaller ones within the larger ones."""
+        order = np.random.default_rng(1).permutation(len(self.training))
+        n = max(round(fraction * len(self.training)), 40)
+        return [self.training[k] for k in order[:n]]
+
+    def network(self, name: str) -> dict[str, Any]:
+        """Return the settings of a network without species."""
+        own = {"name": name, "cutoff": self.system.cutoff}
+        return own if name == "eam" else {**own, **NETWORKS[name], "non_conservative_layer": 0}
+
+    def price(self, name: str, hybrid: bool) -> float:
+        """Return what a step of training takes, in seconds of a processor."""
+        if (name, hybrid) not in self.prices:
+            self.prices[name, hybrid] = step_seconds(self.recipe(name, 1, 1, hybrid), self.training)
+        return self.prices[name, hybrid]
+
+    def weights(self) -> dict[str, Any]:
+        """Return the weights of the loss; virials where there are labels."""
+        terms = {"energy": 1.0, "conservative": 1.0}
+        if self.has_stress:
+            terms["stress"] = 0.2
+        return {**terms, "functions": dict.fromkeys(terms, "mae")}
+
+    def steps(self, name: str, seconds: float, *, way: str = "plain") -> int:
+        """Return how many steps of training fit into a time; a step of SAM is two."""
+        price = self.price(name, way == "hybrid") * (2.0 if way == "sam" else 1.0)
+        return max(round(seconds / price), 20)
+
+    def run(self, cell: Cell) -> None:
+        """Train, export and judge a cell, or what is missing of it."""
+        folder = self.folder / cell.name
+        if (folder / "cell.json").exists():
+            return
+        potential = self.potential(cell.fraction)
+        more: dict[str, Any] = {}
+        start, empirical, seconds = None, None, self.seconds
+        if cell.way == "sam":
+            more["sharpness"] = 0.02
+        if cell.way in ("pretrained", "half"):
+            start = self.pretrained(cell) / "checkpoint.pt"
+            more["refit_composition"] = True
+        if cell.way == "half":
+            seconds *= 0.5
+        if cell.way == "hybrid":
+            empirical = potential / "checkpoint.pt"
+        steps = self.steps(cell.network, seconds, way=cell.way)
+        frames = self.part(cell.fraction)
+        began = time.process_time()
+        self.train(
+            folder / "run", cell.network, frames, steps, start=start, empirical=empirical, **more
+        )
+        spent = time.process_time() - began
+        result: dict[str, Any] = {**asdict(cell), "steps": steps, "seconds": round(spent, 1)}
+        judged = {}
+        for form in FORMS[:1] if cell.way in ERRORS_ONLY else FORMS:
+            path = folder / f"{form}.pt"
+            if not path.exists():
+                export_checkpoint(folder / "run/checkpoint.pt", path, short_range=form)
+            model = load_model(path)
+            if form == "none":
+                result["errors"] = asdict(evaluate_model(model, self.tested))
+            if cell.way in ERRORS_ONLY:
+                continue
+            beside = load_model(potential / "none.pt") if form == "none" else None
+            data = survey(
+                model,
+                make_engine("lammps", path),
+                self.starts,
+                self.survey,
+                folder / f"judged-{form}-{self.survey.temperature_K:g}",
+                beside=beside,
+            )
+            judged[form] = {"counts": counts(data), **data}
+            judged[form].pop("distributions")
+        result["judged"] = judged
+        (folder / "cell.json").write_text(json.dumps(result))
+
+    def potential(self, fraction: float) -> Path:
+        """Return the folder of the empirical potential, fitted to a fraction of the data."""
+        folder = self.folder / f"eam-{fraction:g}"
+        frames = self.part(fraction)
+        self.train(folder, "eam", frames, self.steps("eam", 0.5 * self.seconds))
+        if not (folder / "none.pt").exists():
+            export_checkpoint(folder / "checkpoint.pt", folder / "none.pt", short_range="none")
+        if not (folder / "errors.json").exists():
+            errors = evaluate_model(load_model(folder / "none.pt"), self.tested)
+            (folder / "errors.json").write_text(json.dumps(asdict(errors)))
+        return folder
+
+    def pretrained(self, cell: Cell) -> Path:
+        """Return the folder of a network trained on perturbed structures."""
+        potential = self.potential(cell.fraction)
+        labelled = potential / "labelled.extxyz"
+        frames = self.part(cell.fraction)
+        steps = self.steps(cell.network, 0.5 * self.seconds)
+        if not labelled.exists():
+            # no more than a network can see once
+            most = self.steps("painn", 0.5 * self.seconds) * self.system.batch // 5 + 20
+            perturb(frames[:most], Perturbation(), potential / "perturbed.extxyz", workers=1)
+            structures = ase.io.read(potential / "perturbed.extxyz", ":")
+            model = load_model(potential / "none.pt")
+            write_labelled(labelled, label(model, structures), len(structures))
+        folder = self.folder / f"pretrain-{cell.network}-{cell.fraction:g}"
+        perturbed = ase.io.read(labelled, ":")
+        scale = force_scale(frames)
+        self.train(folder, cell.network, perturbed, steps, force_scale=scale)
+        return folder
+
+    def train(
+        self,
+        folder: Path,
+        network: str,
+        frames: list[Atoms],
+        steps: int,
+        *,
+        start: Path | None = None,
+        empirical: Path | None = None,
+        **more: Any,
+    ) -> None:
+        """Train for a number of steps. Structures that would not be seen once are left out."""
+        if (folder / "test.json").exists():
+            return
+        frames = [frames[k] for k in np.random.default_rng(2).permutation(len(frames))]
+        validation, frames = frames[:VALIDATION], frames[VALIDATION:][: self.system.batch * steps]
+        files = {"train": frames, "validation": validation, "test": self.tested[:5]}
+        data = folder.with_name(f"{folder.name}-data")
+        data.mkdir(parents=True, exist_ok=True)
+        for name, part in files.items():
+            ase.io.write(data / f"{name}.extxyz", part)
+        paths = [(data / f"{name}.extxyz",) for name in files]
+        recipe = self.recipe(network, len(frames), steps, empirical is not None, **more)
+        train(
+            recipe,
+            DataFiles(train=paths[0], validation=paths[1], test=paths[2]),
+            folder,
+            start=start,
+            empirical=empirical,
+            resume=(folder / "checkpoint.pt").exists(),
+        )
+
+    def recipe(self, network: str, n: int, steps: int, hybrid: bool, **more: Any) -> Recipe:
+        """Return a recipe of about so many steps on n structures."""
+        epochs = max(round(steps * self.system.batch / n), 1)
+        rate = LEARNING_RATES[network]
+        stage = {
+            "name": "fit",
+            "epochs": epochs,
+            "learning_rate": rate,
+            "weights": self.weights(),
+        }
+        values = {
+            "name": network,
+            "network": self.network(network) | ({"empirical": True} if hybrid else {}),
+            "batch_size": self.system.batch,
+            "average_decay": 0.99,
+            "validate_every": 10000,
+            "optimizer": "adamw" if network == "eam" else "muon",
+            "stages": [stage],
+        }
+        return recipe_of({**values, **more}, network)
+
+
+def divided(frames: Sequence[Atoms], key: str) -> tuple[list[Atoms], list[Atoms]]:
+    """Return structures to train on and to test on, by whole groups."""
+    values = sorted({a.info[key] for a in frames})
+    if "test" in values:
+        held = {"test"}
+    else:
+        order = np.random.default_rng(1).permutation(values)
+        held = set(order[: max(len(values) // 10, 1)].tolist())
+    return (
+        [a for a in frames if a.info[key] not in held],
+        [a for a in frames if a.info[key] in held],
+    )
+
+
+def repeated(atoms: Atoms, fewest: int) -> Atoms:
+    """Return a structure with at least so many atoms, repeated along its shortest vector until it has them."""
+    while len(atoms) < fewest:
+        times = [1, 1, 1]
+        times[int(np.argmin(atoms.cell.lengths()))] = 2
+        atoms = atoms.repeat(times)
+    return atoms
+
+
+def step_seconds(recipe: Recipe, frames: list[Atoms]) -> float:
+    """Return the time that a processor needs for a step of training, mean of 12 batches."""
+    size = recipe.batch_size
+    chosen = [frames[k] for k in np.random.default_rng(3).permutation(len(frames))[: 14 * size]]
+    species = sorted({int(z) for a in frames for z in set(a.numbers.tolist())})
+    network = build_network(complete_settings({**recipe.network, "species": species}))
+    baseline = baseline_by_number(fit_composition(chosen))
+    prepared = [prepare(a, network.cutoff) for a in chosen]
+    weights = recipe.stages[0].weights
+    optimizer = begin_stage(recipe, recipe.stages[0], network)
+    spent = 0.0
+    for k in range(0, len(prepared), size):
+        began = time.process_time()
+        batch = collate(prepared[k : k + size], baseline, network.cutoff, torch.float32)
+        prediction = predict(
+            network,
+            batch,
+            1.0,
+            differentiate=True,
+            with_non_conservative=False,
+            create_graph=True,
+            with_stress=weights.uses_stress,
+        )
+        optimizer.zero_grad()
+        loss(prediction, batch, weights)["total"].backward()
+        optimizer.step()
+        spent += (time.process_time() - began) * (k >= 2 * size)  # the first ones warm up
+    return spent / (len(prepared) // size - 2)
+
+
+def main() -> None:
+    """Count, then fill the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="labelled structures")
+    parser.add_argument("--system", choices=SYSTEMS, required=True)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--fractions", nargs="+", type=float, default=[0.1, 1.0])
+    parser.add_argument("--minutes-per-model", type=float, default=1.0)
+    parser.add_argument("--starts", type=int, default=10, help="trajectories of each kind")
+    parser.add_argument("--steps", type=int, default=300, help="of a trajectory")
+    parser.add_argument("--temperature", type=float, help="K (default: that of the system)")
+    parser.add_argument("--count", action="store_true", help="say what it will cost, and stop")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    comparison = Comparison(options)
+    cells = [
+        Cell(network, way, fraction)
+        for fraction in options.fractions
+        for network in options.networks
+        for way in options.ways
+    ]
+    training = sum(
+        comparison.seconds * {"pretrained": 1.5, "half": 0.5}.get(cell.way, 1.0) for cell in cells
+    )
+    print(
+        f"{len(comparison.training)} structures to train on, {len(comparison.test)} to test on, "
+        f"{len(comparison.starts)} to start from"
+    )
+    for name in (*options.networks, "eam"):
+        price = 1000.0 * comparison.price(name, False)
+        print(f"{name}: {price:.0f} ms a step, {comparison.steps(name, comparison.seconds)} steps")
+    judged = [cell for cell in cells if cell.way not in ERRORS_ONLY]
+    n = len(judged) * len(FORMS) * len(comparison.survey.ensembles) * options.starts
+    print(
+        f"{len(cells)} cells: {training / 60:.0f} min of training, {n} trajectories of {options.steps} steps",
+        flush=True,
+    )
+    if options.count:
+        return
+    for cell in cells:
+        comparison.run(cell)
+        write_table(options.output)
+        print(f"{time.strftime('%X')} {cell.name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
