@@ -30,6 +30,7 @@ import ase.io
 import numpy as np
 import torch
 from ase import Atoms
+from lammps_in_process import LammpsInProcess, restart_with_libraries
 from robustness_table import write_table
 
 from mlip_engines.checkpoints import export_checkpoint
@@ -39,7 +40,6 @@ from mlip_engines.labels.composition import fit_composition, force_scale
 from mlip_engines.labels.labelling import label, write_labelled
 from mlip_engines.model.load import load_model
 from mlip_engines.properties.errors import evaluate_model
-from mlip_engines.simulations.engine import make_engine
 from mlip_train.data.batching import collate
 from mlip_train.data.sets import DataFiles
 from mlip_train.data.structure import prepare
@@ -59,7 +59,7 @@ NETWORKS = {  # 32 features and two layers; what it costs to learn is 5 to 10 ti
     "torchmdnet": {"n_features": 32, "n_basis": 16, "n_heads": 4, "n_layers": 2},
     "painn": {"n_features": 32, "n_basis": 8, "n_layers": 2},
 }
-WAYS = ("plain", "sam", "pretrained", "half", "hybrid")
+WAYS = ("plain", "sam", "pretrained", "hybrid", "half")
 LEARNING_RATES = {"eam": 0.05, "cgcnn": 0.008, "m3gnet": 0.012, "torchmdnet": 0.012, "painn": 0.008}
 FORMS = ("none", "zbl")  # of the short-range part of the file
 ERRORS_ONLY = ("half",)  # ways that are not judged
@@ -82,7 +82,7 @@ class System:
 
 
 SYSTEMS = {
-    "silica": System(4.5, 4000.0, 2.0, "config_type", 20, 48, 1),
+    "silica": System(4.5, 2000.0, 2.0, "config_type", 20, 48, 1),
     "alloy": System(4.5, 3000.0, 2.0, "split", 16, 54, 2),
 }
 
@@ -199,10 +199,10 @@ class Comparison:
             beside = load_model(potential / "none.pt") if form == "none" else None
             data = survey(
                 model,
-                make_engine("lammps", path),
+                LammpsInProcess(path),
                 self.starts,
                 self.survey,
-                folder / f"judged-{form}-{self.survey.temperature_K:g}",
+                folder.resolve() / f"judged-{form}-{self.survey.temperature_K:g}",
                 beside=beside,
             )
             judged[form] = {"counts": counts(data), **data}
@@ -363,6 +363,7 @@ def main() -> None:
     parser.add_argument("--count", action="store_true", help="say what it will cost, and stop")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
+    restart_with_libraries()
     comparison = Comparison(options)
     cells = [
         Cell(network, way, fraction)

@@ -22,6 +22,7 @@ def write_model(
     network: nn.Module,
     species: list[str],
     reference_energies: dict[str, float] | None = None,
+    scale: float = 1.0,
 ) -> Path:
     metadata = ModelMetadata(
         name=path.stem,
@@ -33,7 +34,9 @@ def write_model(
         dtype="float64",
         licence="BSD-3-Clause",
     )
-    export_model(network.double(), metadata, path, reference_energies=reference_energies)
+    export_model(
+        network.double(), metadata, path, reference_energies=reference_energies, scale=scale
+    )
     return path
 
 

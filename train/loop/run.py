@@ -31,7 +31,7 @@ from mlip_train.loop.presence import check_labels_for, check_types
 from mlip_train.loop.record import errors_in_ev, named_in_record, range_in_record, record_of
 from mlip_train.loop.report import format_test_errors, write_report
 from mlip_train.loop.sources import Sources
-from mlip_train.loop.start import Start, baseline_by_number, find_origin
+from mlip_train.loop.start import Start, baseline_by_number, coarse_scale, find_origin
 from mlip_train.loop.trainer import Trainer
 from mlip_train.machine.environment import add_environment
 from mlip_train.machine.processes import Processes
@@ -127,6 +127,9 @@ def _trainer(
     recipe = _without_missing_stress(recipe, training)
     origin, references, scale = find_origin(recipe, training, before, sources.start, where)
     potential = read_empirical(sources.empirical) if sources.empirical is not None else None
+    doubt = None if before is not None or origin is None else coarse_scale(origin, training)
+    if doubt is not None and processes.is_first:
+        print(f"mlip-train: warning: {doubt}", file=sys.stderr)
     network, settings = _network(recipe, references, origin, where, potential)
     if isinstance(network, WithEmpirical):
         network.set_scale(scale)

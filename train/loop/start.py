@@ -25,6 +25,8 @@ from mlip_train.loop.record import range_in_record
 from mlip_train.networks import network_class, stored_settings
 from mlip_train.recipe import Recipe
 
+_COARSE = 5.0  # times the RMS force of the data
+
 
 @dataclass(frozen=True)
 class Start:
@@ -121,6 +123,25 @@ def find_origin(
     origin = read_start(start)
     references = merged_references(origin.reference_energies, training, recipe)
     return origin, references, origin.scale
+
+
+def coarse_scale(origin: Start, training: Selection) -> str | None:
+    """Return a sentence if the network to start from computes in a unit that is too large for these data.
+
+    A step of training changes outputs by a part of the unit, so errors cannot become small against it.
+    """
+    if not getattr(network_class(origin.network), "is_scaled", True):
+        return None
+    if not any(_has_forces(atoms) for atoms in training):
+        return None
+    own = force_scale(training)
+    if origin.scale < _COARSE * own:
+        return None
+    return (
+        f"the network to start from computes in a unit of {origin.scale:.3g} eV/Å, the RMS force of its data; that of "
+        f"these data is {own:.3g} eV/Å. Errors will stay larger than those of a network that begins anew: repeat the "
+        f"run before with force_scale: {own:.3g} in its recipe"
+    )
 
 
 def is_same_recipe(before: dict[str, Any], recipe: Recipe) -> bool:

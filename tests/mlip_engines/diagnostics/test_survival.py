@@ -6,14 +6,16 @@ import os
 import ase.io
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk
 
 from mlip_engines.commands.validate import main
-from mlip_engines.diagnostics.survival import Survey, judged, survey
+from mlip_engines.diagnostics.survival import Survey, is_orthogonal, judged, survey
 from mlip_engines.diagnostics.survival_report import counts, write_survival
 from mlip_engines.model.load import load_model
 from mlip_engines.simulations.engine import make_engine
 from mlip_engines.simulations.simulation import CONSERVATIVE, Simulation
+from mlip_train.networks import build_network
 from mlip_train.potentials.analytic import LennardJones
 from tests.exact_models import write_model
 from tests.mlip_engines.simulations.trajectories import trajectory
@@ -109,6 +111,49 @@ def test_lammps_runs_both_ensembles_from_the_command(model, tmp_path, capsys):
     assert {run["length_ps"] for run in report["trajectories"]} == {0.4}
     assert max(report["angles_degrees"]) < 0.1  # the same model twice
     assert "nvt overlap" in capsys.readouterr().out
+
+
+def test_a_cell_that_is_not_orthogonal_has_other_baths_in_npt():
+    settings = Survey(ensembles=("nvt", "npt"))
+    primitive = bulk("Ar", "fcc", 5.4)
+    assert is_orthogonal(argon(1)[0]) and not is_orthogonal(primitive)
+    names = {
+        (ensemble, flag): settings.simulation(ensemble, 0, orthogonal=flag).ensemble
+        for ensemble in ("nvt", "npt")
+        for flag in (True, False)
+    }
+    assert names["npt", True] == "berendsen" and names["npt", False] == "npt"
+    assert names["nvt", True] == names["nvt", False] == "langevin"
+
+
+@pytest.mark.lammps
+def test_npt_of_a_triclinic_cell_runs_and_the_page_says_how(model, tmp_path):
+    atoms = bulk("Ar", "fcc", 5.4).repeat(3)
+    settings = Survey(ensembles=("npt",), n=1, steps=20, step_fs=2.0, temperature_K=30.0)
+    loaded = load_model(model)
+    data = survey(loaded, make_engine("lammps", model), [atoms], settings, tmp_path / "judged")
+    (run,) = data["trajectories"]
+    assert run["baths"] == "npt" and run["stopped_ps"] is None
+    write_survival(tmp_path / "report.html", "argon", data)
+    assert (
+        "1 NPT trajectories have cells that are not orthogonal"
+        in (tmp_path / "report.html").read_text()
+    )
+
+
+def test_the_page_of_a_hybrid_has_the_angles_between_its_parts(tmp_path):
+    torch.manual_seed(0)
+    settings = {"name": "painn", "species": [18], "cutoff": 5.0, "n_features": 8, "n_layers": 1}
+    network = build_network({**settings, "non_conservative_layer": 1, "empirical": True}).double()
+    path = write_model(tmp_path / "hybrid.pt", network, ["Ar"])
+    structures = argon(2)
+    data = survey(
+        load_model(path), Pullers(), structures, Survey(n=2, steps=1000), tmp_path / "judged"
+    )
+    angles = np.array(data["angles_of_parts_degrees"])
+    assert len(angles) == 8 and (angles > 0).all() and (angles < 180).all()
+    write_survival(tmp_path / "report.html", "argon", data)
+    assert "empirical potential in the model" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.lammps

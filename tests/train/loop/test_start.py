@@ -14,7 +14,7 @@ from mlip_train.command import main as train
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.start import read_start
 from mlip_train.networks import build_network
-from tests.labelled import argon_frames, write_argon, write_recipe
+from tests.labelled import RECIPE, argon_frames, write_argon, write_recipe
 
 ROOT = Path(__file__).parents[3]
 
@@ -162,3 +162,26 @@ def test_replayed_structures_are_trained_on_and_belong_to_the_run(
     write_argon(Path(old), 11)  # another file
     assert train([fine_tune, *start, str(tmp_path / "with"), "--resume"]) == 1
     assert "replay_sha256" in capsys.readouterr().err
+
+
+@pytest.mark.training
+def test_a_start_in_a_unit_that_is_too_coarse_is_warned_of(tmp_path, fine_tune, capsys):
+    """Forces before are a hundred times those of the data; with the unit of these there is no warning."""
+    frames = argon_frames(6)
+    own = float(np.sqrt(np.mean([a.get_forces() ** 2 for a in frames])))
+    for atoms in frames:
+        for name in ("energy", "forces", "stress"):
+            atoms.calc.results[name] = 100.0 * np.asarray(atoms.calc.results[name])
+    ase.io.write(tmp_path / "large.xyz", frames, format="extxyz")
+    data = str(write_argon(tmp_path / "argon.xyz", 23))
+    for name, more in (("coarse", ""), ("fine", f"force_scale: {own}\n")):
+        recipe = str(write_recipe(tmp_path / f"{name}.yaml", RECIPE + more))
+        before = tmp_path / name / "checkpoint.pt"
+        assert train([recipe, "--data", str(tmp_path / "large.xyz"), "-o", str(before.parent)]) == 0
+        capsys.readouterr()
+        out = str(tmp_path / f"{name}-after")
+        assert train([fine_tune, "--data", data, "--from", str(before), "-o", out]) == 0
+        said = capsys.readouterr().err
+        assert ("in a unit of" in said and "force_scale: " in said) == (name == "coarse")
+        scale = read_checkpoint(tmp_path / f"{name}-after/checkpoint.pt")["scale"]
+        assert scale == pytest.approx(own if name == "fine" else 100.0 * own, rel=0.3)

@@ -65,6 +65,12 @@ def test_a_chain_ends_with_a_network_of_the_data_and_goes_on_where_it_was_stoppe
         atoms.get_potential_energy(), abs=tolerance.energy
     )
     np.testing.assert_allclose(labelled[3].get_forces(), atoms.get_forces(), atol=tolerance.force)
+    # the unit of the data, not that of close pairs, which is far too coarse for them
+    forces = np.concatenate([a.get_forces() for a in argon_frames(6)])
+    pretrained = read_checkpoint(out / "pretrain/checkpoint.pt")
+    assert pretrained["scale"] == pytest.approx(np.sqrt(np.mean(forces**2)), rel=1e-6)
+    close = np.concatenate([a.get_forces() for a in labelled])
+    assert np.sqrt(np.mean(close**2)) > 5 * pretrained["scale"]
     # energies of the data, not those of the potential
     state = read_checkpoint(out / "fine_tune/checkpoint.pt")
     energy = np.mean([a.get_potential_energy() / 8 for a in argon_frames(6)])
