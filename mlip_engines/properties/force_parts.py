@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from ase import Atoms
 from numpy.typing import NDArray
 
 from mlip_engines.model.derivatives import energy_gradient, forces_from_edges
@@ -12,6 +13,9 @@ from mlip_engines.model.evaluation import trained_network_of
 from mlip_engines.model.graph import graph_to_device, with_edges
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.neighbors import neighbor_graph
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def forces_of_parts(model: LoadedModel, atoms: Atoms) -> dict[str, NDArray[np.float64]] | None:
