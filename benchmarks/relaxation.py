@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--alone", type=int, default=40, help="how many ASE relaxes")
     parser.add_argument("--cell", action="store_true")
-    parser.add_argument("--optimiser", choices=["lbfgs", "fire"], default="lbfgs")
+    parser.add_argument("--optimiser", choices=["lbfgs", "bfgs", "fire"], default="lbfgs")
     parser.add_argument("--fmax", type=float, default=0.02)
     parser.add_argument("--edges", type=int, nargs="+", default=[20_000])
     options = parser.parse_args()

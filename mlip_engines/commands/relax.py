@@ -76,11 +76,15 @@ def _relax(options: argparse.Namespace) -> int:
     folder = RelaxationFolder(options.output)
     folder.claim(model, structures, settings)
     done = folder.finished(structures)
-    waiting = [(k, atoms) for k, atoms in enumerate(structures) if k not in done]
+    under_way = None if options.paths else folder.under_way()
+    first = set() if under_way is None else set(under_way.index.tolist())
+    order = sorted(range(len(structures)), key=lambda k: k not in first)  # stable
+    waiting = [(k, structures[k]) for k in order if k not in done]
+    save = None if options.paths else folder.save
     with tqdm(
         total=len(structures), initial=len(done), unit="structure", mininterval=1.0, smoothing=0.05
     ) as bar:
-        for relaxed in relax_each(model, waiting, settings):
+        for relaxed in relax_each(model, waiting, settings, under_way=under_way, save=save):
             folder.append(relaxed)
             relaxed.path = []
             done[relaxed.index] = relaxed
@@ -135,9 +139,10 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--optimiser",
-        choices=["lbfgs", "fire"],
+        choices=["lbfgs", "bfgs", "fire"],
         default="lbfgs",
-        help="lbfgs needs fewer steps, fire is more robust (default: %(default)s)",
+        help="lbfgs needs few steps, bfgs fewer for small structures (it is refused beyond 500 atoms), fire is more "
+        "robust (default: %(default)s)",
     )
     parser.add_argument(
         "--fmax",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlip_engines.relaxation.optimiser import Optimiser
 from mlip_engines.relaxation.rows import Rows
 
 Array = NDArray[np.float64]
@@ -20,7 +21,7 @@ GROWTH, SHRINKAGE = 1.1, 0.5
 MIXING, MIXING_DECAY = 0.1, 0.99
 
 
-class Fire:
+class Fire(Optimiser):
     """The state of each structure: velocities, time step and mixing.
 
     Parameters
@@ -30,7 +31,7 @@ class Fire:
     """
 
     def __init__(self, max_step: float):
-        self.max_step = max_step
+        super().__init__(max_step)
         self.velocities = np.zeros((0, 3))
         self.time_step, self.mixing = np.zeros(0), np.zeros(0)
         self.downhill = np.zeros(0, dtype=np.int64)

@@ -7,7 +7,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.relaxation.relaxed import Relaxed
 from mlip_engines.relaxation.settings import Settings
+from mlip_engines.relaxation.under_way import UnderWay
+
+SAVE_EVERY = 30.0  # s
 
 
 class RelaxationFolder:
@@ -28,6 +32,7 @@ class RelaxationFolder:
     ==================  ====================================================================
     ``relaxation.json`` the model, the settings and a checksum of the structures
     ``finished.jsonl``  a line for each structure that is done, in the order of their ends
+    ``under_way.npz``   structures that are not done yet and the state of their optimisers, not older than a minute
     ``paths``           every step of each structure, if it was asked for
     ``relaxed.extxyz``  at the end: structures that are relaxed
     ``failed.extxyz``   at the end: the last geometry of the others
@@ -43,6 +48,8 @@ class RelaxationFolder:
     def __init__(self, path: Path):
         self.path = path
         self._finished = path / "finished.jsonl"
+        self._under_way = path / "under_way.npz"
+        self._saved = time.monotonic()
 
     def claim(self, model: LoadedModel, structures: Sequence[Atoms], settings: Settings) -> None:
         """Write what is relaxed into the folder, or make sure that it is the same as there.
@@ -90,6 +97,16 @@ class RelaxationFolder:
         lines = (json.loads(line) for line in whole.splitlines())
         return {line["index"]: _from_line(line, structures) for line in lines}
 
+    def under_way(self) -> UnderWay | None:
+        """Return where structures were that are not done, None if nothing is known of them."""
+        return UnderWay.read(self._under_way) if self._under_way.exists() else None
+
+    def save(self, under_way: Callable[[], UnderWay]) -> None:
+        """Keep where structures are, if that has not been done for a while."""
+        if time.monotonic() - self._saved > SAVE_EVERY:
+            under_way().write(self._under_way)
+            self._saved = time.monotonic()
+
     def append(self, relaxed: Relaxed) -> None:
         """Keep a structure that is done; its path first, so that a line says that all is there."""
         if relaxed.path:
@@ -102,7 +119,8 @@ class RelaxationFolder:
             file.write(json.dumps(_to_line(relaxed)) + "\n")
 
     def write_results(self, finished: Sequence[Relaxed], rows: Sequence[dict[str, Any]]) -> None:
-        """Write the structures and the table."""
+        """Write the structures and the table; all structures are done."""
+        self._under_way.unlink(missing_ok=True)
         for name, converged in (("relaxed", True), ("failed", False)):
             chosen = [r for r in finished if r.converged is converged]
             path = self.path / f"{name}.extxyz"

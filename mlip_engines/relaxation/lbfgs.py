@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlip_engines.relaxation.optimiser import Optimiser
 from mlip_engines.relaxation.rows import Rows
 
 Array = NDArray[np.float64]
@@ -18,7 +19,7 @@ CURVATURE = 70.0  # eV/Å^2, before anything is known
 MEMORY = 40  # steps
 
 
-class Lbfgs:
+class Lbfgs(Optimiser):
     """The last steps of each structure, and how its forces changed along them.
 
     Steps of all structures are in the same place of a ring; a structure that joined later has zeros there. A step along
@@ -31,7 +32,7 @@ class Lbfgs:
     """
 
     def __init__(self, max_step: float):
-        self.max_step = max_step
+        super().__init__(max_step)
         self.steps = np.zeros((MEMORY, 0, 3))
         self.changes = np.zeros((MEMORY, 0, 3))  # of the gradient
         self.inverse_products = np.zeros((MEMORY, 0))  # 0: left out

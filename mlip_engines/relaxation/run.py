@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
 from mlip_engines.relaxation.batch import Batch, Evaluation
+from mlip_engines.relaxation.bfgs import LARGEST_SYSTEM, Bfgs
 from mlip_engines.relaxation.deformation import deformation, force_on_log
 from mlip_engines.relaxation.evaluation import evaluate_each
 from mlip_engines.relaxation.fire import Fire
 from mlip_engines.relaxation.lbfgs import Lbfgs
 from mlip_engines.relaxation.member import Member
+from mlip_engines.relaxation.optimiser import Optimiser
 from mlip_engines.relaxation.relaxed import (
     EXPLODED,
     NOT_CONVERGED,
@@ -27,9 +30,11 @@ from mlip_engines.relaxation.relaxed import (
 )
 from mlip_engines.relaxation.rows import Rows
 from mlip_engines.relaxation.settings import Settings
+from mlip_engines.relaxation.under_way import UnderWay
 
 Array = NDArray[np.float64]
 
+_OPTIMISERS: dict[str, type[Optimiser]] = {"lbfgs": Lbfgs, "bfgs": Bfgs, "fire": Fire}
 LARGEST_FORCE = 1e5  # eV/Å; no minimum is to be found from there
 LARGEST_STRAIN = np.log(2.0)  # of a cell that has not exploded or collapsed, as a logarithm
 
@@ -72,7 +77,12 @@ def relax(
 
 
 def relax_each(
-    model: LoadedModel, structures: Iterable[tuple[int, Atoms]], settings: Settings
+    model: LoadedModel,
+    structures: Iterable[tuple[int, Atoms]],
+    settings: Settings,
+    *,
+    under_way: UnderWay | None = None,
+    save: Callable[[Callable[[], UnderWay]], None] | None = None,
 ) -> Iterator[Relaxed]:
     """Relax numbered structures together and yield each when it is done.
 
@@ -80,8 +90,13 @@ def relax_each(
     ----------
     model : LoadedModel
     structures : iterable of (int, ase.Atoms)
-        Taken one by one as there is room for them.
+        Taken one by one as there is room for them. Those of ``under_way`` come first; what is missing of them is
+        left out.
     settings : Settings
+    under_way : UnderWay, optional
+        Where an earlier call was, with the same model and settings.
+    save : callable, optional
+        Called before each step with a function that returns what has to be kept to go on from there.
 
     Raises
     ------
@@ -92,6 +107,22 @@ def relax_each(
     crowd = _Crowd(model, settings)
     waiting, is_empty = iter(structures), False
     held: Member | None = None  # the next, for which there is no room yet
+    if under_way is not None:
+        place = {int(index): k for k, index in enumerate(under_way.index)}
+        taken: list[tuple[int, Atoms]] = []
+        for each in waiting:
+            if each[0] not in place:
+                waiting = itertools.chain([each], waiting)
+                break
+            taken.append(each)
+        resumed = []
+        for index, atoms in sorted(taken, key=lambda each: place[each[0]]):
+            found = _member(index, atoms, model, settings)
+            if isinstance(found, Relaxed):
+                yield found
+            else:
+                resumed.append(found)
+        crowd.resume(resumed, under_way)
     while True:
         joining: list[Member] = []
         n_edges = crowd.batch.n_edges
@@ -114,6 +145,8 @@ def relax_each(
         crowd.admit(joining)
         if not crowd.batch.members:
             return
+        if save is not None:
+            save(crowd.under_way)
         yield from crowd.advance()
 
 
@@ -123,6 +156,12 @@ def _member(index: int, atoms: Atoms, model: LoadedModel, settings: Settings) ->
         model.check_elements(set(atoms.get_chemical_symbols()))
     except ValueError as e:
         return Relaxed(index, atoms.copy(), UNKNOWN_ELEMENT, str(e))
+    if settings.optimiser == "bfgs" and len(atoms) > LARGEST_SYSTEM:
+        reason = (
+            f"{len(atoms)} atoms are too many for bfgs, which diagonalises a matrix of three times this size at each "
+            f"step; expected at most {LARGEST_SYSTEM}, use lbfgs"
+        )
+        return Relaxed(index, atoms.copy(), REFUSED, reason)
     reach = model.metadata.cutoff + settings.skin
     try:
         return Member(index, atoms, model, reach, with_cell=settings.cell)
@@ -141,7 +180,7 @@ class _Crowd:
         self.settings = settings
         self.is_direct = settings.forces == "non_conservative"
         self.batch = Batch(model, settings.forces, with_virials=settings.cell)
-        self.optimiser = {"lbfgs": Lbfgs, "fire": Fire}[settings.optimiser](settings.max_step)
+        self.optimiser: Optimiser = _OPTIMISERS[settings.optimiser](settings.max_step)
         self.coordinates = np.zeros((0, 3))
         self._arrange([])
 
@@ -159,6 +198,31 @@ class _Crowd:
         if self.is_direct:
             for member in members:
                 member.energy_before = self._energy(member.atoms)
+
+    def resume(self, members: list[Member], before: UnderWay) -> None:
+        """Go on with members where they were; nobody may be there yet."""
+        stays = np.isin(before.index, [member.index for member in members])
+        for member, steps, energy in zip(
+            members, before.steps[stays], before.energy_before[stays], strict=True
+        ):
+            member.steps, member.energy_before = int(steps), float(energy)
+        rows = np.repeat(stays, before.counts)
+        self.coordinates = before.coordinates[rows]
+        self.optimiser.restore(before.optimiser)
+        self.optimiser.keep(rows, stays)
+        self._arrange(members)
+
+    def under_way(self) -> UnderWay:
+        """Return where the members are."""
+        members = self.batch.members
+        return UnderWay(
+            index=np.array([member.index for member in members], dtype=np.int64),
+            steps=np.array([member.steps for member in members], dtype=np.int64),
+            energy_before=np.array([member.energy_before for member in members]),
+            counts=self.rows.counts,
+            coordinates=self.coordinates,
+            optimiser=self.optimiser.state(),
+        )
 
     def _energy(self, atoms: Atoms) -> float:
         """Return the energy of a structure, which non-conservative forces do without; NaN if it is not finite."""

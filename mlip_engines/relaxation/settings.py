@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlip_engines.model.load import LoadedModel
 
-OPTIMISERS = ("lbfgs", "fire")
+OPTIMISERS = ("lbfgs", "bfgs", "fire")
 FORCES = ("conservative", "non_conservative")
 
 
@@ -17,7 +17,7 @@ class Settings:
 
     Parameters
     ----------
-    optimiser : {"lbfgs", "fire"}
+    optimiser : {"lbfgs", "bfgs", "fire"}
     fmax : float, eV/Å
         A structure is relaxed when no atom has a larger force. With ``cell``, the force on the cell counts as well: the
         virial per atom in eV, as in ASE's ``FrechetCellFilter``.
@@ -32,7 +32,7 @@ class Settings:
     skin : float, Å
         Neighbour lists reach so much farther than the cutoff, and are made anew when atoms have moved too far.
     max_step : float, Å
-        Of L-BFGS, the longest step of an atom; of FIRE, of all atoms of a structure together, as in ASE.
+        Of L-BFGS and BFGS, the longest step of an atom; of FIRE, of all atoms of a structure together, as in ASE.
     keep_path : bool
         Whether every step is kept.
 

@@ -74,10 +74,10 @@ def test_a_run_that_was_killed_goes_on(folder, structures_file, tmp_path, monkey
     begun = []
     original = run.relax_each
 
-    def watched(model, structures, settings):
+    def watched(model, structures, settings, **how):
         structures = list(structures)
         begun.extend(k for k, _ in structures)
-        return original(model, structures, settings)
+        return original(model, structures, settings, **how)
 
     monkeypatch.setattr(run, "relax_each", watched)
     command = ["water", str(structures_file), "-o", str(killed), "--paths"]
@@ -94,6 +94,36 @@ def test_a_run_that_was_killed_goes_on(folder, structures_file, tmp_path, monkey
     written = (killed / "results.csv").read_text()
     assert main(command) == 0  # nothing is left to do
     assert (killed / "results.csv").read_text() == written
+
+
+def test_structures_under_way_go_on(structures_file, tmp_path, monkeypatch):
+    """Interrupted twice, in the fourth step that each of the first two calls takes; steps count from the beginning."""
+    import mlip_engines.relaxation.folder as module
+
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
+    command = ["water", str(structures_file), "-o", str(tmp_path / "whole"), "--fmax", "1e-3"]
+    assert main(command) == 0
+    command[3] = str(tmp_path / "cut")
+    original = module.RelaxationFolder.save
+    for _ in range(2):
+        calls = []
+
+        def cut(self, under_way, calls=calls):
+            original(self, under_way)
+            calls.append(0)
+            if len(calls) == 4:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(module.RelaxationFolder, "save", cut)
+        assert main(command) == 130
+    monkeypatch.setattr(module.RelaxationFolder, "save", original)
+    assert main(command) == 0
+    whole, parts = (
+        list(csv.DictReader((tmp_path / name / "results.csv").read_text().splitlines()))
+        for name in ("whole", "cut")
+    )
+    assert [row["steps"] for row in parts] == [row["steps"] for row in whole]
+    assert not (tmp_path / "cut" / "under_way.npz").exists()
 
 
 def test_another_relaxation_in_the_same_folder_is_refused(folder, structures_file, capsys):

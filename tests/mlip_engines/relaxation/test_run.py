@@ -9,7 +9,8 @@ from ase.filters import UnitCellFilter
 from ase.optimize import LBFGS
 
 from mlip_engines import MlipCalculator, load_model
-from mlip_engines.relaxation import relax
+from mlip_engines.relaxation import Settings, relax, relax_each
+from mlip_engines.relaxation.under_way import UnderWay
 from mlip_train.potentials.analytic import HarmonicPair
 from tests.exact_models import SIGMA, argon_model, write_model  # noqa: F401
 from tolerances import EXACT, TOLERANCE
@@ -206,3 +207,50 @@ def test_forces_that_a_model_lacks_are_refused(tmp_path):
     model = load_model(write_model(tmp_path / "energy.pt", network, ["Ar"]))
     with pytest.raises(ValueError, match="need a model with this head"):
         relax(model, [Atoms("Ar")], forces="non_conservative")
+
+
+def test_bfgs_ends_where_lbfgs_does(model, relaxed):
+    for one, other in zip(
+        relax(model, argon_structures(), cell=True, fmax=FMAX, optimiser="bfgs"),
+        relaxed,
+        strict=True,
+    ):
+        assert one.converged
+        assert one.energy_after == pytest.approx(other.energy_after, abs=1e-6)
+
+
+def test_bfgs_refuses_what_would_take_forever(model):
+    (found,) = relax(model, [bulk("Ar", a=5.3, cubic=True).repeat(6)], optimiser="bfgs")
+    assert found.failure == "refused"
+    assert "expected at most 500, use lbfgs" in found.reason
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "bfgs", "fire"])
+def test_structures_under_way_go_on_from_where_they_were(model, optimiser, tmp_path):
+    """Killed after eight steps: numbers of steps and ends are those without the break."""
+    settings = Settings(optimiser=optimiser, cell=True, fmax=FMAX, max_edges=900)
+    structures = list(enumerate(argon_structures()))
+    whole = {each.index: each for each in relax_each(model, structures, settings)}
+    calls, done = [], {}
+
+    def save(under_way):
+        calls.append(0)
+        if len(calls) == 6:
+            under_way().write(tmp_path / "state")
+        if len(calls) == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        for each in relax_each(model, structures, settings, save=save):
+            done[each.index] = each
+    kept = UnderWay.read(tmp_path / "state")
+    assert len(kept.index) and (kept.steps > 0).any()
+    there = set(kept.index.tolist())
+    waiting = sorted((s for s in structures if s[0] not in done), key=lambda s: s[0] not in there)
+    for each in relax_each(model, waiting, settings, under_way=kept):
+        done[each.index] = each
+    assert sorted(done) == sorted(whole)
+    for index, each in done.items():
+        assert each.steps == whole[index].steps
+        assert each.energy_before == whole[index].energy_before
+        assert each.energy_after == pytest.approx(whole[index].energy_after, abs=EXACT)
