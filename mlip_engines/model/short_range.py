@@ -1,11 +1,12 @@
 """What keeps atoms apart: beyond its training data a network's answer is a guess, and nuclei repel.
 
 For a pair of elements s is the distance at which the repulsion begins, a little below the shortest of the training data
-(:func:`mlip_engines.labels.shortest.with_margin`). With the middle m = 0.9 s and the bound b = 0.8 s:
+(:func:`mlip_engines.labels.shortest.with_margin`). With the middle m = 0.8 s and the bound b = 0.5 s:
 
-- A screened nuclear repulsion u(r) is added for each pair below s, all of it from m on.
+- A repulsion u(r) is added for each pair below s (:mod:`mlip_engines.model.repulsion`). It is as strong as that of two
+  bare nuclei at m, but no stiffer than a simulation can follow with its usual time step, and nothing else from b down.
 - An atom that has another one nearer than m loses sight of its neighbours: all edges from it lengthen towards the
-  cutoff, where the network's cutoff function has faded them out. With one pair at b, or several just above, the
+  cutoff, where the network's cutoff function has faded them out. With one pair at b, or several between b and m, the
   network sees an isolated atom there. So it is never asked about a crowd that its data do not have, however dense.
   What is repulsive in the network's energy is lost with the sight. The repulsion has to be there before, or close pairs
   are caught between b and s.
@@ -16,11 +17,6 @@ network gives before the repulsion is added.
 Both are twice continuously differentiable, and nothing changes where no pair is closer than s. The repulsion is part of
 the energy, of the conservative forces and of the non-conservative ones, so r-RESPA has it in its inner loop. What an
 atom sees depends on its own edges only, so a domain decomposition has to look no farther than without.
-
-References
-----------
-Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Matter, vol. 1, Pergamon (1985): the universal screening
-function. ``pair_style zbl`` of LAMMPS has the same one.
 """
 
 import torch
@@ -38,9 +34,8 @@ from mlip_engines.model.data_range import (
 )
 from mlip_engines.model.exported import dtype_of
 from mlip_engines.model.graph import Graph, with_edges
+from mlip_engines.model.repulsion import BOUND, MIDDLE, repulsion
 from mlip_engines.units import COULOMB_EV_ANGSTROM
-
-MIDDLE, BOUND = 0.9, 0.8  # m / s, b / s
 
 
 class WithShortRange(nn.Module):
@@ -225,9 +220,9 @@ class WithShortRange(nn.Module):
         ).index_add(
             0,
             centre.index_select(0, close),
-            rise(distance, self.middle * shortest, self.bound / self.middle),
+            closeness(distance, self.middle * shortest, (self.middle - self.bound) * shortest),
         )  # (N,)
-        lost = smooth_step(crowding.clamp(max=1.0)).index_select(0, centre)  # (E,)
+        lost = part_lost(crowding).index_select(0, centre)  # (E,)
         length = torch.linalg.vector_norm(graph.edge_vectors, dim=1).clamp(min=1e-6)  # (E,)
         stretch = 1.0 + lost * (self.out_of_sight / length - 1.0)
         edges = torch.where(
@@ -239,7 +234,7 @@ class WithShortRange(nn.Module):
         """Return u (C,) in eV and du/dr (C,) in eV/Å, float64."""
         numbers, _, distance, shortest = self._pairs(graph, close)
         distance, shortest = distance.to(torch.float64), shortest.to(torch.float64)
-        return repulsion(numbers, distance, shortest, self.middle, self.coulomb)
+        return repulsion(numbers, distance, shortest, self.coulomb)
 
     def _add_forces(
         self, output: dict[str, Tensor], graph: Graph, close: Tensor, slopes: Tensor
@@ -259,68 +254,31 @@ class WithShortRange(nn.Module):
             )
 
 
-def smooth_step(t: Tensor) -> Tensor:
-    """Return S(t) = 10 t^3 - 15 t^4 + 6 t^5, which rises from 0 at 0 to 1 at 1 with two derivatives zero at both."""
-    return t * t * t * (10.0 - 15.0 * t + 6.0 * t * t)
-
-
-def rise(distance: Tensor, outer: Tensor, inner: float) -> Tensor:
-    """Return S((o - r) / (o - i)), 0 from o on and 1 up to i.
+def part_lost(crowding: Tensor) -> Tensor:
+    """Return 1 - (1 - x)^3, with x = 1 beyond it: 0 at 0, 1 from 1 on, two derivatives zero there.
 
     Parameters
     ----------
-    distance, outer : (C,) tensor, Å
-        r and o.
-    inner : float
-        i / o
+    crowding : (N,) tensor
+        x, the sum of :func:`closeness` over the edges of an atom.
     """
-    return smooth_step(((outer - distance) / ((1.0 - inner) * outer)).clamp(0.0, 1.0))
+    rest = 1.0 - crowding.clamp(max=1.0)
+    return 1.0 - rest * rest * rest
 
 
-def repulsion(
-    numbers: Tensor, distance: Tensor, shortest: Tensor, middle: float, coulomb: float
-) -> tuple[Tensor, Tensor]:
-    """Return the screened nuclear repulsion of pairs and its slope.
+def closeness(distance: Tensor, middle: Tensor, width: Tensor) -> Tensor:
+    """Return t^3, t = (m - r) / (m - b): 0 from m on with two derivatives, 1 from b down.
 
-    u(r) = Z_i Z_j e^2 / r phi(r / a) S((s - r) / (s - m)),  a = 0.46850 Å / (Z_i^0.23 + Z_j^0.23)
-
-    phi is the universal screening function, S is :func:`smooth_step`.
+    Together with :func:`part_lost` this is as gentle as possible: two steps of zero slope at both ends, one upon the
+    other, would be three times as stiff.
 
     Parameters
     ----------
-    numbers : (2, C) int64 tensor
-        Atomic numbers.
-    distance, shortest : (C,) float64 tensor, Å
-        r and s.
-    middle : float
-        m / s
-    coulomb : float, eV Å
-        e^2 / (4 pi epsilon_0)
-
-    Returns
-    -------
-    u : (C,) tensor, eV
-    slope : (C,) tensor, eV/Å
-        du/dr, negative.
+    distance, middle, width : (C,) tensor, Å
+        r, m and m - b.
     """
-    z = numbers.to(distance.dtype)
-    length = 0.46850 / (z[0] ** 0.23 + z[1] ** 0.23)  # (C,)
-    screening = torch.zeros_like(distance)
-    screening_slope = torch.zeros_like(distance)
-    amplitudes = [0.18175, 0.50986, 0.28022, 0.02817]
-    decays = [3.19980, 0.94229, 0.40290, 0.20162]
-    for amplitude, decay in zip(amplitudes, decays):  # noqa: B905  TorchScript knows no strict
-        term = amplitude * torch.exp(-decay * distance / length)
-        screening = screening + term
-        screening_slope = screening_slope - decay / length * term
-    bare = coulomb * z[0] * z[1] / distance
-    width = (1.0 - middle) * shortest
-    t = ((shortest - distance) / width).clamp(0.0, 1.0)
-    switch = smooth_step(t)
-    switch_slope = -30.0 * t * t * (1.0 - t) * (1.0 - t) / width
-    energy = bare * screening
-    slope = bare * (screening_slope - screening / distance)
-    return energy * switch, slope * switch + energy * switch_slope
+    t = ((middle - distance) / width).clamp(0.0, 1.0)
+    return t * t * t
 
 
 def numbers_of_pair(name: str) -> tuple[int, int]:

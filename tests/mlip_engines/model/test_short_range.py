@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk
+from ase.data import atomic_numbers
 from ase.optimize import FIRE
 
 from mlip_engines import MlipCalculator, check_conformance
 from mlip_engines.checkpoints import Exportable, export_network
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.load import models_directory, read_metadata
-from mlip_engines.model.short_range import BOUND, MIDDLE, repulsion
+from mlip_engines.model.repulsion import BOUND, MIDDLE, ONSET, STIFFEST, repulsion
 from mlip_engines.units import COULOMB_EV_ANGSTROM
 from mlip_train.networks import build_network
 from mlip_train.potentials.analytic import LennardJones
@@ -57,7 +58,14 @@ def crowd() -> Atoms:
     rng = np.random.default_rng(4)
     cell = [[4.6, 0.0, 0.0], [0.7, 4.3, 0.0], [-0.4, 0.5, 4.5]]
     atoms = Atoms("H8O4", rng.uniform(0.0, 4.3, (12, 3)), cell=cell, pbc=True)
-    for i, j, distance in ((0, 1, 0.4), (2, 3, 0.55), (4, 8, 0.6), (5, 9, 0.75), (10, 11, 1.7)):
+    for i, j, distance in (
+        (0, 1, 0.25),
+        (2, 3, 0.55),
+        (6, 7, 0.4),
+        (4, 8, 0.6),
+        (5, 9, 0.75),
+        (10, 11, 1.7),
+    ):
         direction = rng.normal(size=3)
         atoms.positions[j] = atoms.positions[i] + distance * direction / np.linalg.norm(direction)
     return atoms
@@ -74,7 +82,8 @@ def test_networks_keep_the_contract(model):
 
 def test_the_crowd_is_one():
     distances = crowd().get_all_distances(mic=True)[np.triu_indices(12, 1)]
-    assert distances.min() < BOUND * SHORTEST["H-H"] < 0.55 < SHORTEST["H-H"] < 0.75
+    in_middle = MIDDLE * SHORTEST["H-H"]
+    assert distances.min() < BOUND * SHORTEST["H-H"] < 0.4 < in_middle < 0.55 < SHORTEST["H-H"]
 
 
 def test_forces_and_stress_are_derivatives_of_the_energy(model):
@@ -116,7 +125,7 @@ def test_it_is_twice_differentiable(wall, pair):
     """Differences of the curvature across either end shrink with the step: a jump of it would not."""
     a, b = pair.split("-")
     calculator = MlipCalculator(wall)
-    for edge in (SHORTEST[pair], MIDDLE * SHORTEST[pair]):
+    for edge in SHORTEST[pair] * np.array([1.0, ONSET, MIDDLE, BOUND]):
         jumps = []
         for h in (4e-3, 1e-3):
             at = edge + h * np.array([-1.5, -0.5, 0.5, 1.5])
@@ -124,6 +133,62 @@ def test_it_is_twice_differentiable(wall, pair):
             left, right = (slopes[1] - slopes[0]) / h, (slopes[3] - slopes[2]) / h
             jumps.append(abs(right - left))
         assert jumps[1] < 0.4 * jumps[0]
+
+
+@pytest.mark.parametrize("pair", ["H-O", "O-Si", "Cu-Cu", "O-O"])
+def test_a_hot_simulation_can_follow_it(pair):
+    """Two atoms run into it with 2 eV (k_B T at 23,000 K) at a usual time step, and come away with as much.
+
+    Velocity Verlet is written out here. A nuclear repulsion that is switched on within a tenth of s heats: H-O and O-Si
+    come away with many times their energy.
+    """
+    shortest, mass, step = {  # Å, u, fs
+        "H-O": (0.7, 0.948, 0.5),
+        "O-Si": (1.4, 10.19, 1.0),
+        "Cu-Cu": (1.83, 31.77, 2.0),
+        "O-O": (2.16, 8.0, 1.0),
+    }[pair]
+    numbers = torch.tensor([[atomic_numbers[symbol]] for symbol in pair.split("-")])
+    s = torch.tensor([shortest], dtype=torch.float64)
+
+    def slope(at: float) -> float:
+        if at >= shortest:
+            return 0.0
+        _, found = repulsion(numbers, s.new_tensor([at]), s, COULOMB_EV_ANGSTROM)
+        return float(found)
+
+    for offset in np.linspace(0.0, 1.0, 7):  # where between two steps the collision begins
+        per_mass, h = 1.0 / mass, step * units.fs
+        v = -np.sqrt(2.0 * 2.0 * per_mass)
+        r = shortest - offset * v * h
+        turned = r
+        for _ in range(400):
+            v -= 0.5 * h * slope(r) * per_mass
+            r += h * v
+            v -= 0.5 * h * slope(r) * per_mass
+            turned = min(turned, r)
+            if r > shortest:
+                break
+        assert r > shortest > turned
+        assert 0.5 * mass * v * v == pytest.approx(2.0, rel=0.05)
+
+
+@pytest.mark.parametrize("pair", SHORTEST)
+def test_it_is_as_strong_as_nuclei_or_as_stiff_as_allowed(pair):
+    """At the middle: the energy of the bare nuclei, or less where the wall would be too stiff."""
+    first, second = (torch.tensor([[atomic_numbers[symbol]] * 60]) for symbol in pair.split("-"))
+    numbers = torch.cat([first, second])
+    shortest = torch.full((60,), SHORTEST[pair], dtype=torch.float64)
+    r = torch.linspace(MIDDLE, 1.0, 60, dtype=torch.float64) * shortest
+    energy, slope = repulsion(numbers, r, shortest, COULOMB_EV_ANGSTROM)
+    curvature = torch.gradient(slope, spacing=(r,))[0]
+    assert (energy[:-1] > 0.0).all() and (curvature > -1e-6).all()
+    assert float(curvature.max()) < 1.01 * STIFFEST
+    nuclear, _ = repulsion(numbers, r, torch.full_like(r, 50.0), COULOMB_EV_ANGSTROM)
+    if float(curvature.max()) < 0.9 * STIFFEST:
+        assert float(energy[0]) == pytest.approx(float(nuclear[0]), rel=1e-9)
+    else:
+        assert float(energy[0]) < float(nuclear[0])
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -235,7 +300,7 @@ jump SELF start
     numbers = torch.tensor([[1] * 4, [8] * 4])
     r = torch.tensor(distances)
     # far below the bound, so that nothing is switched here either
-    _, slope = repulsion(numbers, r, torch.full_like(r, 50.0), MIDDLE, COULOMB_EV_ANGSTROM)
+    _, slope = repulsion(numbers, r, torch.full_like(r, 50.0), COULOMB_EV_ANGSTROM)
     # LAMMPS has e^2 to seven digits
     np.testing.assert_allclose(slope, expected, rtol=1e-6)
 
