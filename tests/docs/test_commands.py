@@ -21,10 +21,19 @@ class _ParsedError(Exception):
     """The arguments are those of the command."""
 
 
+def lines_of_code(text: str) -> list[str]:
+    """Return the lines of indented code and of blocks of bash, without comments, one command each."""
+    lines = re.findall(r"(?m)^ {4}(.*)$", text)
+    for block in re.findall(r"(?ms)^```bash[^\n]*\n(.*?)^```$", text):
+        lines += block.splitlines()
+    return [part for line in lines for part in re.split(r"&&|[|;>]", line.partition("#")[0])]
+
+
 def commands_in(text: str) -> list[tuple[list[str], bool]]:
     """Return the words of each of our commands, and whether it is a line of code: others may be named in part."""
     text = re.sub(r"\\\n *", "", text)  # a command on several lines
-    lines = re.findall(r"(?m)^ {4}(?:[^\n#]*[\s/])?(mlip-[a-z]+ [^#\n]+)", text)
+    found = [re.search(r"(?:^|[\s/])(mlip-[a-z]+(?: .*)?)$", line) for line in lines_of_code(text)]
+    lines = [match[1] for match in found if match]
     named = re.findall(r"`(mlip-[a-z]+\s[^`]+)`", text)
     return [
         (shlex.split(command), is_line)
@@ -35,9 +44,14 @@ def commands_in(text: str) -> list[tuple[list[str], bool]]:
 
 
 def test_commands_are_found_in_documents():
-    text = "Use `mlip-eval water x.xyz` or\n\n    mpiexec -n 2 .venv/bin/mlip-validate water -o a  # why\n"
+    text = (
+        "Use `mlip-eval water x.xyz` or\n\n    mpiexec -n 2 .venv/bin/mlip-validate water -o a  # why\n"
+        "```bash run\nmlip-doctor | grep ok && mlip-lammps build\n```\n"
+    )
     assert commands_in(text) == [
         (["mlip-validate", "water", "-o", "a"], True),
+        (["mlip-doctor"], True),
+        (["mlip-lammps", "build"], True),
         (["mlip-eval", "water", "x.xyz"], False),
     ]
 
