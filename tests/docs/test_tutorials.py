@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.run_tutorials import FOLDERS, blocks_of, differences, execute
+from docs.run_tutorials import FOLDERS, blocks_of, differences, environment, execute
 from tests.docs.documents import ROOT
 from tests.docs.test_commands import lines_of_code
 
@@ -71,7 +71,7 @@ def test_inputs_and_scripts_exist_and_have_the_variables_and_options(name):
 @pytest.mark.parametrize("name", QUICK)
 def test_quick_commands_print_what_the_page_says(name, tmp_path):
     page = EXECUTED[name].read_text()
-    if "lmp" in page and shutil.which("lmp") is None:
+    if "lmp" in page and shutil.which("lmp", path=environment()["PATH"]) is None:
         pytest.skip("LAMMPS is not installed")
     if "openmm" in page and importlib.util.find_spec("openmm") is None:
         pytest.skip("OpenMM is not installed")

@@ -1,4 +1,4 @@
-"""The commands that README tells a newcomer to type, and the structures that they use."""
+"""The commands that the first tutorial on training tells a newcomer to type, and the structures that they use."""
 
 import importlib.metadata
 import json
@@ -30,12 +30,12 @@ def test_the_labels_are_those_of_the_potential():
 
 @pytest.mark.training
 @pytest.mark.slow
-def test_the_lines_in_readme_run_as_they_stand(tmp_path, monkeypatch, capsys):
+def test_the_lines_in_the_tutorial_run_as_they_stand(tmp_path, monkeypatch, capsys):
     """Train, export, look, evaluate; what was learned is far better than no forces at all."""
-    section = (ROOT / "README.md").read_text().split("## Your own model")[1]
-    block = re.search(r"(?m)(?:^ {4}mlip-.*\n)+", section).group()
-    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
-    assert [line[0] for line in lines] == ["mlip-train", "mlip-export", "mlip-export", "mlip-eval"]
+    page = (ROOT / "docs" / "do" / "train.md").read_text()
+    typed = "".join(re.findall(r"(?ms)^```bash run\n(.*?)^```$", page))
+    lines = [shlex.split(line) for line in re.findall(r"(?m)^mlip-[^|\n]*", typed)]
+    assert [line[0] for line in lines] == ["mlip-train", "mlip-train", "mlip-export", "mlip-eval"]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.setattr("mlip_train.loop.run.write_report", lambda *arguments: None)  # slow figures
