@@ -13,7 +13,7 @@ ARGS ?=
 ADAPTERS ?= chgnet e3nn-0.4 e3nn-0.5 matgl metatrain nequip orb schnetpack torchmdnet
 THREADS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: env demo bench quick test adapters docs docs-links wheel lint format clean check-tools
+.PHONY: env demo bench quick test adapters docs docs-links tutorials wheel dist lint format clean check-tools
 
 env: $(VENV)/.installed
 
@@ -71,8 +71,19 @@ docs: env
 docs-links: docs
 	$(BIN)/python docs/site/links.py build/docs --external
 
+# Runs the commands of docs/start and docs/do, and writes what they print into the pages: half an hour. PAGES names some.
+tutorials: env
+	$(BIN)/python docs/run_tutorials.py $(PAGES)
+
 # With the compiled plugin and operators, for this platform and the installed LAMMPS and torch.
 wheel: env
+	$(BIN)/python .ci/wheel.py --output dist
+
+# A release: the sources, a wheel for any machine, and one with the compiled plugin and operators.
+dist: env
+	rm -rf dist
+	$(BIN)/python .ci/sdist.py --output dist
+	$(BIN)/python .ci/wheel.py --pure --output dist
 	$(BIN)/python .ci/wheel.py --output dist
 
 lint: env
