@@ -18,6 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlip_engines.model.card_facts import with_another_inner_force
 from mlip_engines.model.contract import DTYPES, ModelContractError, ModelMetadata
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Exportable:
     scale: float = 1.0  # factor on what the network returns, to eV and eV/Å
     training: dict[str, Any] = field(default_factory=dict)  # data, their hash, split, recipe
     errors: dict[str, float] = field(default_factory=dict)  # on the test split, eV and eV/Å
+    errors_by: dict[str, Any] = field(default_factory=dict)  # the same by element and config_type
+    card: dict[str, Any] = field(default_factory=dict)  # facts for the model card
     licence: str = ""
     citation: str = ""
     shortest_distances: dict[str, float] = field(
@@ -261,6 +264,8 @@ def export_network(
         dtype=dtype,
         training=exportable.training,
         errors=exportable.errors,
+        errors_by=exportable.errors_by,
+        card=exportable.card,
         licence=exportable.licence,
         citation=exportable.citation,
     )
@@ -314,6 +319,17 @@ def _with_short_range(exportable: Exportable, shortest: dict[str, float]) -> nn.
     )
 
 
+def _without_head(errors_by: dict[str, Any]) -> dict[str, Any]:
+    """Return errors by element and kind without those of a head that another network replaces."""
+    return {
+        part: {
+            name: {key: value for key, value in values.items() if "non_conservative" not in key}
+            for name, values in rows.items()
+        }
+        for part, rows in errors_by.items()
+    }
+
+
 def _with_inner_force(
     exportable: Exportable, inner: str | Path | Exportable, dtype: str
 ) -> Exportable:
@@ -343,4 +359,6 @@ def _with_inner_force(
         # of the energy's data: the inner force may have seen fewer structures
         shortest_distances=exportable.shortest_distances or small.shortest_distances,
         errors=kept,
+        errors_by=_without_head(exportable.errors_by),
+        card=with_another_inner_force(exportable.card),
     )

@@ -34,6 +34,7 @@ name: argon
 network: {name: painn, cutoff: 5.0, n_features: 8, n_basis: 6, n_layers: 2, non_conservative_layer: 1}
 n_validation: 2
 n_test: 2
+card: {summary: Argon of a test.}
 stages:
   - name: non_conservative
     epochs: 2

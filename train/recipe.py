@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from mlip_engines.model.card_facts import check_facts
 from mlip_train.data.references import check_references
 from mlip_train.data.sampling import BatchLimits
 from mlip_train.loss_weights import TERMS, LossWeights
@@ -80,6 +81,7 @@ class Recipe:
     validate_every: int = 1  # epochs
     checkpoint_minutes: float = 2.0
     metadata: dict[str, Any] = field(default_factory=dict)  # licence, citation, data
+    card: dict[str, Any] = field(default_factory=dict)  # what the model card shall say
 
     @property
     def batch_limits(self) -> BatchLimits:
@@ -159,6 +161,7 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
 
 
 def _check(recipe: Recipe, path: str | Path) -> None:
+    check_facts(recipe.card, f"{path}: card")
     for stage in recipe.stages:
         if stage.epochs < 1 or stage.learning_rate <= 0.0:
             raise ValueError(

@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_engines.labels.isolated import config_type
     from mlip_engines.labels.reading import INDEX, read_checked
     from mlip_engines.model.load import load_model
+    from mlip_engines.properties.by_element import ElementSums, element_rows
     from mlip_engines.properties.by_structure import (
         NamedErrors,
         as_text,
@@ -43,9 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
         )
         for warning in warnings:
             print(f"mlip-eval: warning: {warning}", file=sys.stderr)
-        each = []
+        each, elements = [], ElementSums()
         errors = evaluate_model(
-            model, structures, batch_size=options.batch, progress=True, each=each
+            model,
+            structures,
+            batch_size=options.batch,
+            progress=True,
+            each=each,
+            elements=elements,
         )
     except (ValueError, OSError) as e:
         print(f"mlip-eval: {e}", file=sys.stderr)
@@ -59,14 +65,19 @@ def main(arguments: list[str] | None = None) -> int:
         for atoms, found in zip(structures, each, strict=True)
     ]
     kinds = errors_by_kind(named)
+    by_element = elements.errors()
     if options.json:
         if len(kinds) > 1:
             values["by_config_type"] = {kind.name: asdict(kind) for kind in kinds}
+        if len(by_element) > 1:
+            values["by_element"] = {each.symbol: asdict(each) for each in by_element}
         print(json.dumps(values, indent=2))
         return 0
     print(format_errors(errors))
     if len(kinds) > 1:
         print(f"\n{as_text(*kind_rows(named))}")
+    if len(by_element) > 1:
+        print(f"\n{as_text(*element_rows(by_element))}")
     if len(named) > 1:
         print(f"\n{as_text(*worst_rows(named))}")
     return 0
@@ -77,7 +88,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "mlip-eval",
         description="Compare the energies, forces and stresses of a model with labelled structures, and print the "
-        "errors: of all, of each config_type, and of the worst structures.",
+        "errors: of all, of each config_type, of the forces on each element, and of the worst structures.",
         example="mlip-eval water labelled.extxyz",
     )
     parser.add_argument(

@@ -57,6 +57,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mlip_engines.model.card_facts import check_facts
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -133,6 +135,10 @@ class ModelMetadata:
     reference_energies: dict[str, float] = field(default_factory=dict)  # eV per atom of an element
     training: dict[str, Any] = field(default_factory=dict)  # data, their hash, split, recipe
     errors: dict[str, float] = field(default_factory=dict)  # on the test split, eV and eV/Å
+    # "element" and "config_type": the same by name, of sets with several (mlip_engines.model.card)
+    errors_by: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    # What somebody has written down about the model (mlip_engines.model.card_facts)
+    card: dict[str, Any] = field(default_factory=dict)
     # Largest differences from the calculator of the package that the network comes from: eV/atom, eV/Å, eV/Å^3
     comparison: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -184,6 +190,10 @@ class ModelMetadata:
             )
         metadata = cls(**{name: value for name, value in values.items() if name in known})
         metadata.check(where)
+        try:
+            check_facts(metadata.card, f"{where}: card")
+        except ValueError as e:
+            raise ModelContractError(str(e)) from e
         return metadata
 
     def check(self, where: str = "metadata") -> None:

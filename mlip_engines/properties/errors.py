@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from ase import Atoms
 from torch import Tensor
 from tqdm import tqdm
@@ -14,6 +15,7 @@ from mlip_engines.labels.batch import Labels, labels_of
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.model.prediction import Prediction, predict_together
+from mlip_engines.properties.by_element import ElementSums
 from mlip_engines.properties.by_structure import StructureErrors, errors_by_structure
 from mlip_engines.units import MEV_PER_EV
 
@@ -56,6 +58,7 @@ def evaluate_model(
     batch_size: int = 4,
     progress: bool = False,
     each: list[StructureErrors] | None = None,
+    elements: ElementSums | None = None,
 ) -> ModelErrors:
     """Compare a model with labels.
 
@@ -71,6 +74,8 @@ def evaluate_model(
         Show a bar on standard error.
     each : list, optional
         Receives the errors of each structure, in their order.
+    elements : ElementSums, optional
+        Counts the errors of forces by element.
 
     Returns
     -------
@@ -103,6 +108,9 @@ def evaluate_model(
                 comparison = compare(labels, prediction)
                 if each is not None:
                     each.extend(errors_by_structure(labels, comparison))
+                if elements is not None:
+                    numbers = torch.cat([graph.atomic_numbers for graph in graphs])
+                    elements.add(numbers, labels, comparison)
                 yield comparison
                 bar.update(len(batch))
 

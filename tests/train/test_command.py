@@ -44,6 +44,8 @@ def test_a_run_leaves_its_record_and_exports_to_a_model_of_the_same_energy(finis
     test_errors = json.loads((tmp_path / "run/test.json").read_text())
     assert metadata.errors["rms_c_minus_nc"] == pytest.approx(1e-3 * test_errors["c_minus_nc_rmse"])
 
+    assert metadata.card == {"summary": "Argon of a test."}  # of the recipe
+
     opened = open_checkpoint(checkpoint)
     network, reference, scale = opened.network, opened.reference_energies, opened.scale
     atoms = argon_frames(1, seed=9)[0]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
+from mlip_engines.properties.by_element import ElementSums
 from mlip_engines.properties.by_structure import StructureErrors, errors_by_structure
 from mlip_engines.properties.errors import Comparison, compare, mean_errors
 from mlip_engines.units import MEV_PER_EV
@@ -23,10 +24,12 @@ def compared(
     differentiate: bool,
     batch_size: int = 2,
     each: list[StructureErrors] | None = None,
+    elements: ElementSums | None = None,
 ) -> Iterator[Comparison]:
     """Yield what :func:`mlip_engines.properties.errors.compare` returns, for batches of structures.
 
-    Energies are above the baseline. ``each`` receives the errors of each structure.
+    Energies are above the baseline. ``each`` receives the errors of each structure, ``elements`` those of
+    forces by element.
     """
     was_training = network.training
     network.eval()
@@ -48,6 +51,8 @@ def compared(
             comparison = compare(batch.labels, prediction)
             if each is not None:
                 each.extend(errors_by_structure(batch.labels, comparison))
+            if elements is not None:
+                elements.add(batch.graph.atomic_numbers, batch.labels, comparison)
             yield comparison
     finally:
         network.train(was_training)
@@ -61,12 +66,21 @@ def evaluate(
     *,
     differentiate: bool,
     batch_size: int = 2,
+    each: list[StructureErrors] | None = None,
+    elements: ElementSums | None = None,
 ) -> dict[str, float]:
     """Return MAE and RMSE of energy (meV/atom), C and NC forces and C - NC (meV/Å), and stress (meV/Å^3).
 
     Forces and stress are per component; stress is there if a structure has this label.
     """
     comparisons = compared(
-        network, structures, baseline, scale, differentiate=differentiate, batch_size=batch_size
+        network,
+        structures,
+        baseline,
+        scale,
+        differentiate=differentiate,
+        batch_size=batch_size,
+        each=each,
+        elements=elements,
     )
     return {name: MEV_PER_EV * value for name, value in mean_errors(comparisons).items()}

@@ -45,6 +45,8 @@ def open_model_file(path: str | Path) -> Exportable:
         scale=float(module.scale),
         training=metadata.training,
         errors=dict(metadata.errors),
+        errors_by=dict(metadata.errors_by),
+        card=dict(metadata.card),
         licence=metadata.licence,
         citation=metadata.citation,
         shortest_distances=dict(metadata.short_range),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ase.data import atomic_numbers as number_of
 
 from mlip_engines.model.data_range import DataRange
+from mlip_engines.properties.by_element import ElementErrors
+from mlip_engines.properties.by_structure import KindErrors
 from mlip_engines.properties.errors import named_as_metadata
 from mlip_engines.units import MEV_PER_EV
 from mlip_train.loop.sources import Sources
@@ -59,6 +62,8 @@ def record_of(
         "citation": recipe.metadata.get("citation", ""),
         "training": training,
         "errors": {},
+        "errors_by": {},
+        "card": dict(recipe.card),
     }
     return {
         "network": network,
@@ -82,3 +87,35 @@ def range_in_record(training: dict[str, Any]) -> DataRange:
 def errors_in_ev(errors: dict[str, float]) -> dict[str, float]:
     """Rename test errors the way metadata name them, in eV per atom, eV/Å and eV/Å^3 per component."""
     return {name: value / MEV_PER_EV for name, value in named_as_metadata(errors).items()}
+
+
+def errors_by_part(
+    elements: Sequence[ElementErrors], kinds: Sequence[KindErrors]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return test errors by element and by ``config_type`` for the metadata, where there are several.
+
+    Energies are in eV/atom, forces in eV/Å per component; what is unknown is left out.
+    """
+    by_element = {
+        each.symbol: {
+            "conservative_rmse": each.conservative_rmse,
+            "non_conservative_rmse": each.non_conservative_rmse,
+        }
+        for each in elements
+    }
+    by_kind = {
+        each.name: {
+            "structures": each.n_structures,
+            "energy_rmse": each.energy_rmse,
+            "conservative_rmse": each.force_rmse,
+        }
+        for each in kinds
+    }
+    return {
+        title: {
+            name: {key: value for key, value in values.items() if value is not None}
+            for name, values in rows.items()
+        }
+        for title, rows in (("element", by_element), ("config_type", by_kind))
+        if len(rows) > 1
+    }

@@ -15,8 +15,11 @@ from ase.data import atomic_numbers as number_of
 from torch import nn
 from tqdm import tqdm
 
+from mlip_engines.labels.isolated import config_type
 from mlip_engines.labels.shortest import shortest_distances
 from mlip_engines.model.data_range import DataRange, observed_range
+from mlip_engines.properties.by_element import ElementSums
+from mlip_engines.properties.by_structure import NamedErrors, StructureErrors, errors_by_kind
 from mlip_train.data.division import divide
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
@@ -28,7 +31,13 @@ from mlip_train.loop.empirical import read_empirical, settings_of, start_with
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
 from mlip_train.loop.presence import check_labels_for, check_types
-from mlip_train.loop.record import errors_in_ev, named_in_record, range_in_record, record_of
+from mlip_train.loop.record import (
+    errors_by_part,
+    errors_in_ev,
+    named_in_record,
+    range_in_record,
+    record_of,
+)
 from mlip_train.loop.report import format_test_errors, write_report
 from mlip_train.loop.sources import Sources
 from mlip_train.loop.start import Start, baseline_by_number, coarse_scale, find_origin
@@ -196,11 +205,23 @@ def _finish(trainer: Trainer) -> None:
     """Write what the averaged network is worth on the test split, and what it gives for its training data."""
     training = trainer.record["metadata"]["training"]
     known = range_in_record(training)
-    found = observed_range(trainer.average, trainer.structures["train"].frames, trainer.scale)
+    with tqdm(
+        trainer.structures["train"].frames, desc="range of the data", unit="structure"
+    ) as bar:
+        found = observed_range(trainer.average, bar, trainer.scale)
     training.update(named_in_record(known.including(found)))
     arguments = trainer.average, trainer.structures["test"], trainer.baseline, trainer.scale
-    errors = evaluate(*arguments, differentiate=True)
+    each: list[StructureErrors] = []
+    elements = ElementSums()
+    errors = evaluate(*arguments, differentiate=True, each=each, elements=elements)
+    named = [
+        NamedErrors(config_type(atoms), "", of_one)
+        for atoms, of_one in zip(trainer.structures["test"].frames, each, strict=True)
+    ]
     trainer.record["metadata"]["errors"] = errors_in_ev(errors)
+    trainer.record["metadata"]["errors_by"] = errors_by_part(
+        elements.errors(), errors_by_kind(named)
+    )
     trainer.save()
     (trainer.directory / "test.json").write_text(json.dumps(errors, indent=2))
     constant = constant_errors(trainer.structures["test"], trainer.baseline)

@@ -50,6 +50,8 @@ def test_json_has_the_documented_keys():
         "reference_energies",
         "training",
         "errors",
+        "errors_by",
+        "card",
         "licence",
         "citation",
         "checksum",
