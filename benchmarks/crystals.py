@@ -21,14 +21,23 @@ from measured_crystals import CRYSTALS, MODES, MeasuredCrystal, bulk_modulus
 from mlip_engines import load_model
 from mlip_engines.elasticity.measurement import elasticity
 from mlip_engines.model.load import LoadedModel
+from mlip_engines.phonons.settings import PhononSettings
 from mlip_engines.phonons.spectrum import phonons
+from mlip_engines.phonons.supercell import widths
 from mlip_engines.relaxation.crystal import relaxed_crystal
 
 FMAX = 1e-3  # eV/Å
 
 
-def measured(model: LoadedModel, crystal: MeasuredCrystal) -> dict:
+def measured(model: LoadedModel, crystal: MeasuredCrystal, width: float) -> dict:
     """Return the lattice (Å), elastic constants (GPa) and a frequency (THz) of a crystal, and warnings.
+
+    Parameters
+    ----------
+    model : LoadedModel
+    crystal : MeasuredCrystal
+    width : float, Å
+        Between opposite faces of the supercell of the phonons, at least; twice the cutoff in any case.
 
     Raises
     ------
@@ -39,7 +48,9 @@ def measured(model: LoadedModel, crystal: MeasuredCrystal) -> dict:
     relaxed, warnings = relaxed_crystal(model, crystal.atoms(), fmax=FMAX)
     a, c = lattice_constants(relaxed.cell.array, crystal.structure)
     elastic = elasticity(model, relaxed, fmax=FMAX)
-    found = phonons(model, relaxed)
+    wide = np.ceil(max(width, 2.0 * model.metadata.cutoff) / widths(relaxed) - 1e-9)
+    supercell = tuple(int(n) for n in wide)
+    found = phonons(model, relaxed, settings=PhononSettings(supercell=supercell))
     label, place, _ = MODES[crystal.structure]
     t = elastic.tensor.constants
     constants = [t[0, 0], t[0, 1], t[3, 3]]
@@ -53,6 +64,7 @@ def measured(model: LoadedModel, crystal: MeasuredCrystal) -> dict:
         "phonon_THz": float(found.points()[label][place]),
         "highest_phonon_THz": float(np.max(found.phonopy.mesh.frequencies)),
         "lowest_imaginary_THz": -imaginary[0][1] if imaginary else None,
+        "supercell": supercell,
         "warnings": [*warnings, *elastic.warnings, *found.warnings],
         "cpu_seconds": time.process_time() - began,
     }
@@ -136,9 +148,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("model", help="a model file or the name of a shipped model")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=[each.name for each in CRYSTALS], default=None)
+    parser.add_argument("--width", type=float, default=0.0, help="Å, least width of supercells")
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     model = load_model(options.model)
+    made_with = {"checksum": model.metadata.checksum, "width": options.width}
     results = {}
     for crystal in CRYSTALS:
         if options.only and crystal.name not in options.only:
@@ -147,12 +161,12 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         path = options.output / f"{crystal.name}.json"
         found = json.loads(path.read_text()) if path.exists() else None
-        if found is None or found["checksum"] != model.metadata.checksum:
+        if found is None or found["made_with"] != made_with:
             try:
-                found = measured(model, crystal)
+                found = measured(model, crystal, options.width)
             except ValueError as e:  # this crystal is no minimum of the model: a result as well
                 found = {"failure": str(e)}
-            found["checksum"] = model.metadata.checksum
+            found["made_with"] = made_with
             draft = path.with_suffix(".partial")
             draft.write_text(json.dumps(found, indent=1) + "\n")
             draft.replace(path)

@@ -67,6 +67,9 @@ class Exportable:
     )  # Å by pair, of the data: "H-O"
     data_range: DataRange | None = None  # what the network gives for the data
     reference: Calculator | None = None
+    orientations: Orientations | None = (
+        None  # over which a model file averages that is exported again
+    )
 
 
 def checkpoint_readers() -> dict[str, Callable[[Path], Exportable]]:
@@ -249,6 +252,7 @@ def export_network(
         raise ValueError("shortest distances go with short_range='zbl', got 'none'")
     else:
         walled = network
+    orientations = orientations or exportable.orientations
     if orientations is not None:
         from mlip_engines.model.symmetrised import Symmetrised
 

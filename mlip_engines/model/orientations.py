@@ -145,6 +145,28 @@ def point_group_orientations(atoms: Atoms, tolerance: float = 1e-3) -> Orientati
     return _orientations(u @ v, np.ones(len(matrices)), origin, inversion=False)
 
 
+def stored_orientations(
+    origin: dict[str, str | int | bool],
+    matrices: NDArray[np.floating],
+    weights: NDArray[np.floating],
+) -> Orientations:
+    """Return the orientations of a model file.
+
+    Parameters
+    ----------
+    origin : dict
+        What the metadata of the file say of them. A Lebedev grid is made anew from it.
+    matrices : (M, 3, 3) array
+        In the precision of the file; the nearest orthogonal matrices are taken.
+    weights : (M,) array
+    """
+    if origin.get("grid") == "lebedev":
+        return lebedev_orientations(int(origin["degree"]), inversion=bool(origin["inversion"]))
+    u, _, v = np.linalg.svd(np.asarray(matrices, dtype=np.float64))
+    given = np.asarray(weights, dtype=np.float64)
+    return Orientations(u @ v, given / given.sum(), dict(origin))
+
+
 def _orientations(
     turns: NDArray[np.float64],
     weights: NDArray[np.float64],

@@ -13,6 +13,7 @@ from mlip_engines.model.data_range import DataRange
 from mlip_engines.model.evaluation import trained_network_of
 from mlip_engines.model.inner_force import WithInnerForce
 from mlip_engines.model.load import load_model, read_metadata
+from mlip_engines.model.orientations import Orientations, stored_orientations
 from mlip_train.networks import build_network, stored_settings
 
 
@@ -51,7 +52,15 @@ def open_model_file(path: str | Path) -> Exportable:
         citation=metadata.citation,
         shortest_distances=dict(metadata.short_range),
         data_range=DataRange(metadata.energy_range, metadata.largest_forces),
+        orientations=_orientations(module.network, metadata.symmetrisation),
     )
+
+
+def _orientations(network: nn.Module, origin: dict[str, Any]) -> Orientations | None:
+    """Return what the file averages over, None if it does not."""
+    if not origin:
+        return None
+    return stored_orientations(origin, network.turns.cpu().numpy(), network.weights.cpu().numpy())
 
 
 def _rebuilt(training: dict[str, Any], scripted: nn.Module) -> nn.Module:

@@ -5,14 +5,19 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 from scipy.spatial.transform import Rotation
 
 from mlip_engines import MlipCalculator, ModelContractError, check_conformance, read_metadata
-from mlip_engines.checkpoints import Exportable, export_network
+from mlip_engines.checkpoints import Exportable, export_network, open_checkpoint
 from mlip_engines.commands.export import main
 from mlip_engines.model.evaluation import centroid_virials
 from mlip_engines.model.neighbors import neighbor_graph
-from mlip_engines.model.orientations import Orientations, lebedev_orientations
+from mlip_engines.model.orientations import (
+    Orientations,
+    lebedev_orientations,
+    point_group_orientations,
+)
 from mlip_engines.model.symmetrised import Symmetrised
 from mlip_engines.model.unfolded import unfolded_graph
 from mlip_engines.properties.symmetry import turned
@@ -201,6 +206,32 @@ def test_the_command_writes_it_and_says_what_it_costs(tmp_path, capsys, monkeypa
     }.items():
         assert main([*given, *wrong]) == 1
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["lebedev", "group"])
+def test_a_file_that_is_exported_again_keeps_its_average(kind, tmp_path):
+    """Through float32, as most files are; another grid takes the place of the first."""
+    crystal = bulk("HO", "rocksalt", a=3.0)
+    crystal = turned(crystal, Rotation.random(rng=3).as_matrix())
+    grid = lebedev_orientations(3) if kind == "lebedev" else point_group_orientations(crystal)
+    settings = {"name": "pet", "species": [1, 8], "cutoff": CUTOFF, **NETWORKS["pet"]}
+    settings["non_conservative_stress"] = True
+    exportable = Exportable(network("pet"), ["H", "O"], "a", training={"network": settings})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        first = export_network(exportable, tmp_path / "a.pt", orientations=grid)
+        again = export_network(open_checkpoint(tmp_path / "a.pt"), tmp_path / "b.pt")
+        other = lebedev_orientations(5, inversion=False)
+        third = export_network(
+            open_checkpoint(tmp_path / "b.pt"), tmp_path / "c.pt", orientations=other
+        )
+    assert again.symmetrisation == first.symmetrisation == grid.origin
+    assert third.symmetrisation == other.origin
+    crystal.rattle(0.05, seed=1)
+    one, two = (MlipCalculator(tmp_path / f"{name}.pt") for name in "ab")
+    np.testing.assert_allclose(
+        two.get_forces(crystal), one.get_forces(crystal), atol=TOLERANCE["float32"].force
+    )
 
 
 def test_heads_that_nobody_knows_how_to_turn_are_refused():
