@@ -92,7 +92,8 @@ def fair_tables(parts: list[dict]) -> list[str]:
             drift = f"{pace['drift']:+.3f} ± {pace['drift_error']:.3f}"
             cells = [pace["label"], f"{pace['outer_step_fs']:g}", f"{pace['seconds_per_ps']:.2f}"]
             cells += [f"{pace['ns_per_day']:.2f}", "blew up" if pace["stopped"] else drift]
-            cells += [f"{pace['fluctuation']:.3f}", pace["verdict"]]
+            fluctuation = f"{pace['fluctuation']:.3f} ± {pace.get('fluctuation_error', 0.0):.3f}"
+            cells += [fluctuation, pace["verdict"]]
             if pace["label"] in p["fair"]["best"]:
                 cells = [f"**{cell}**" for cell in cells]
             lines.append(f"| {' | '.join(cells)} |")

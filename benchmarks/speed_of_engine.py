@@ -205,6 +205,7 @@ def fair_of(
                 "drift": p.drift.value,
                 "drift_error": p.drift.error,
                 "fluctuation": p.fluctuation_meV_per_atom,
+                "fluctuation_error": p.fluctuation_error_meV_per_atom,
                 "stopped": p.stopped,
                 "verdict": p.verdict(limits),
             }

@@ -68,6 +68,7 @@ def measure_fair(case: Case, trajectories: Trajectories) -> dict[str, Any]:
                 "drift": kept.drift.value,
                 "drift_error": kept.drift.error,
                 "fluctuation_meV_per_atom": kept.fluctuation_meV_per_atom,
+                "fluctuation_error_meV_per_atom": kept.fluctuation_error_meV_per_atom,
                 "stopped": kept.stopped,
             }
         )
@@ -99,6 +100,7 @@ def paces_of(values: dict[str, Any], c_ms: float, nc_ms: float) -> list[Pace]:
             Estimate(_number(c["drift"]), _number(c["drift_error"])),
             _number(c["fluctuation_meV_per_atom"]),
             c["stopped"],
+            _number(c.get("fluctuation_error_meV_per_atom", 0.0)),
         )
         for c in values["choices"]
     ]
@@ -143,7 +145,7 @@ def fair_table(values: dict[str, Any]) -> Table:
             pace.label,
             number(pace.outer_step_fs, 2),
             "blew up" if pace.stopped else with_error(*pace.drift, 3, sign=True),
-            number(pace.fluctuation_meV_per_atom, 3),
+            with_error(pace.fluctuation_meV_per_atom, pace.fluctuation_error_meV_per_atom, 3),
             pace.verdict(limits),
         ]
         for pace in paces_of(values, 1.0, 1.0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 FEWEST_OUTER_STEPS = 80  # of a simulation, for a drift with an error
-LONGER = 3.0  # times the simulation if the drift is undecided
+LONGER = 3.0  # times the simulation if its drift or fluctuation is undecided
 
 
 class ConstantEnergy:
@@ -56,17 +56,18 @@ class ConstantEnergy:
         self.picoseconds, self.folder, self.say = picoseconds, folder, say
 
     def pace(self, forces: Forces, inner_step_fs: float) -> Pace:
-        """Simulate with one choice; longer if the drift is undecided."""
+        """Simulate with one choice; longer if drift or fluctuation is undecided."""
         found = self._pace(forces, inner_step_fs, self.picoseconds)
         if found.verdict(self.limits) == "undecided":
             found = self._pace(forces, inner_step_fs, LONGER * self.picoseconds)
-        drift, fluctuation = found.drift, found.fluctuation_meV_per_atom
+        drift = found.drift
+        fluctuation, error = found.fluctuation_meV_per_atom, found.fluctuation_error_meV_per_atom
         self.say(
             f"{found.label}: {found.seconds_per_ps:.3g} s/ps, "
             + (
                 f"blew up: {found.stopped}"
                 if found.stopped
-                else f"drift {drift.value:+.3f} ± {drift.error:.3f} meV/atom/ps, fluctuation {fluctuation:.3f} meV/atom"
+                else f"drift {drift.value:+.3f} ± {drift.error:.3f} meV/atom/ps, fluctuation {fluctuation:.3f} ± {error:.3f} meV/atom"
             )
             + f", {found.verdict(self.limits)}"
         )

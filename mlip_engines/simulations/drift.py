@@ -68,6 +68,34 @@ def energy_drift(time_ps: ArrayLike, energy_eV: ArrayLike, n_atoms: int) -> Esti
     return Estimate(*(MEV_PER_EV * value / n_atoms for value in slope))
 
 
+def energy_fluctuation(time_ps: ArrayLike, energy_eV: ArrayLike, n_atoms: int) -> Estimate:
+    """Standard deviation of a conserved energy about the line whose slope is its drift, without the first tenth.
+
+    With s^2 the mean square of the residuals, the error of s is that of s^2, with rows that are correlated, over 2 s.
+
+    Parameters
+    ----------
+    time_ps : (n,) array, ps
+    energy_eV : (n,) array, eV
+        Of all atoms together.
+    n_atoms : int
+
+    Returns
+    -------
+    Estimate, meV/atom
+        The error is NaN for less than four rows.
+    """
+    time, energy = np.asarray(time_ps), np.asarray(energy_eV)
+    kept = slice(len(time) // LEFT_OUT, None)
+    time, energy = time[kept], energy[kept]
+    residuals = MEV_PER_EV / n_atoms * (energy - np.polyval(np.polyfit(time, energy, 1), time))
+    square = mean_and_error(residuals**2)
+    root = float(np.sqrt(square.value))
+    if len(time) < FEWEST_ROWS:
+        return Estimate(root, float("nan"))
+    return Estimate(root, square.error / (2.0 * root) if root > 0.0 else 0.0)
+
+
 def rows_before_explosion(trajectory: Trajectory, temperature_K: NDArray[np.float64]) -> int:
     """Return how many rows tell a rate: all, or those of a run that blew up until it is half as hot again.
 
@@ -95,6 +123,8 @@ class Conservation:
         Slope of the kinetic temperature, from the first row on.
     fluctuation_meV_per_atom : float
         Standard deviation of the conserved energy about its line, averaged over runs.
+    fluctuation_error_meV_per_atom : float
+        Its standard error: that of the mean square, of correlated rows, or the scatter of runs if that is larger.
     final_temperatures_K : dict of str to Estimate
         Mean over the last fifth of each run, of ``"all"`` atoms and of each element.
     picoseconds : float
@@ -106,6 +136,7 @@ class Conservation:
     drift: Estimate
     heating: Estimate
     fluctuation_meV_per_atom: float
+    fluctuation_error_meV_per_atom: float
     final_temperatures_K: dict[str, Estimate]
     picoseconds: float
     stopped: str
@@ -137,24 +168,18 @@ def conservation(atoms: Atoms, runs: list[Trajectory], ensemble: str = "nve") ->
         end = rows_before_explosion(run, by_element["all"])
         time, energy = run.time_ps[:end], run.conserved_eV[:end]
         drifts.append(energy_drift(time, energy, len(atoms)))
-        fluctuations.append(_scatter_about_line(time, energy) / len(atoms))
+        fluctuations.append(energy_fluctuation(time, energy, len(atoms)))
         heatings.append(slope_and_error(time, by_element["all"][:end]))
         n_last = max(2, len(run.time_ps) // 5)
         for name, values in by_element.items():
             final.setdefault(name, []).append(mean_and_error(values[-n_last:]))
+    fluctuation = combine(fluctuations) if drifts else UNKNOWN
     return Conservation(
         drift=combine(drifts) if drifts else UNKNOWN,
         heating=combine(heatings) if heatings else UNKNOWN,
-        fluctuation_meV_per_atom=float(np.mean(fluctuations)) if drifts else float("nan"),
+        fluctuation_meV_per_atom=fluctuation.value,
+        fluctuation_error_meV_per_atom=fluctuation.error,
         final_temperatures_K={name: combine(values) for name, values in final.items()},
         picoseconds=float(sum(run.time_ps[-1] - run.time_ps[0] for run in runs)),
         stopped=next((run.stopped for run in runs if run.stopped), ""),
     )
-
-
-def _scatter_about_line(time_ps: NDArray[np.float64], energy_eV: NDArray[np.float64]) -> float:
-    """Standard deviation about the line whose slope is the drift, meV."""
-    kept = slice(len(time_ps) // LEFT_OUT, None)
-    time, energy = time_ps[kept], energy_eV[kept]
-    line = np.polyval(np.polyfit(time, energy, 1), time)
-    return MEV_PER_EV * float(np.std(energy - line))

@@ -73,6 +73,8 @@ class Pace:
     fluctuation_meV_per_atom : float
     stopped : str
         Why the simulation blew up; empty if it did not.
+    fluctuation_error_meV_per_atom : float
+        Standard error of the fluctuation; 0 where it is not known.
     """
 
     forces: Forces
@@ -81,6 +83,7 @@ class Pace:
     drift: Estimate
     fluctuation_meV_per_atom: float
     stopped: str = ""
+    fluctuation_error_meV_per_atom: float = 0.0
 
     @classmethod
     def of(
@@ -88,8 +91,9 @@ class Pace:
     ) -> Pace:
         """Return the pace of runs whose conservation has been measured."""
         fluctuation = found.fluctuation_meV_per_atom
+        error = found.fluctuation_error_meV_per_atom
         return cls(
-            forces, inner_step_fs, ms_per_outer_step, found.drift, fluctuation, found.stopped
+            forces, inner_step_fs, ms_per_outer_step, found.drift, fluctuation, found.stopped, error
         )
 
     @property
@@ -115,22 +119,37 @@ class Pace:
         return f"{self.inner_step_fs:g} fs x {self.forces.inner_steps}"
 
     def verdict(self, limits: Limits) -> str:
-        """Say whether it stays within the limits, beyond what the error of its drift explains.
+        """Say whether it stays within the limits, beyond what the errors of drift and fluctuation explain.
 
         Returns
         -------
         str
-            ``passes``, ``fails``, or ``undecided`` where the error of the drift reaches across the limit: a longer
-            simulation would tell.
+            ``passes``, ``fails``, or ``undecided`` where an error reaches across its limit: a longer simulation would
+            tell.
         """
-        drift = abs(self.drift.value)
-        error = self.drift.error if math.isfinite(self.drift.error) else 0.0
-        limit = limits.drift_meV_per_atom_per_ps
-        if self.stopped or not math.isfinite(drift) or drift - error > limit:
+        found = (
+            _against(abs(self.drift.value), self.drift.error, limits.drift_meV_per_atom_per_ps),
+            self.verdict_of_fluctuation(limits),
+        )
+        if self.stopped or "fails" in found:
             return "fails"
-        if not self.fluctuation_meV_per_atom <= limits.fluctuation_meV_per_atom:
-            return "fails"
-        return "passes" if drift + error <= limit else "undecided"
+        return "undecided" if "undecided" in found else "passes"
+
+    def verdict_of_fluctuation(self, limits: Limits) -> str:
+        """Say likewise whether the fluctuation alone stays within its limit."""
+        return _against(
+            self.fluctuation_meV_per_atom,
+            self.fluctuation_error_meV_per_atom,
+            limits.fluctuation_meV_per_atom,
+        )
+
+
+def _against(value: float, error: float, limit: float) -> str:
+    """Return whether a value with its error is below a limit; an error that is not known is none."""
+    error = error if math.isfinite(error) else 0.0
+    if not math.isfinite(value) or value - error > limit:
+        return "fails"
+    return "passes" if value + error <= limit else "undecided"
 
 
 def respa_ms(inner_steps: int, conservative_ms: float, non_conservative_ms: float) -> float:
@@ -148,8 +167,8 @@ def respa_ms(inner_steps: int, conservative_ms: float, non_conservative_ms: floa
 def fastest(paces: Iterable[Pace], limits: Limits, kind: str) -> Pace | None:
     """Return the fastest of the paces of one kind of forces within the limits, None if none is.
 
-    r-RESPA has to pass. C has the benefit of the doubt: a drift that is undecided in a short simulation counts for it,
-    so that short simulations cannot make a gain look larger.
+    r-RESPA has to pass. C has the benefit of the doubt: a drift or fluctuation that is undecided in a short simulation
+    counts for it, so that short simulations cannot make a gain look larger.
 
     Parameters
     ----------

@@ -99,10 +99,12 @@ def limited_by(summary: Summary) -> str:
         p = min(beyond, key=lambda other: other.outer_step_fs)
         if p.stopped:
             words.append(f"at the next longer outer step ({p.label}) the simulation blows up")
-        elif not p.fluctuation_meV_per_atom <= limits.fluctuation_meV_per_atom:
+        elif p.verdict_of_fluctuation(limits) != "passes":
+            fluctuation = with_error(
+                p.fluctuation_meV_per_atom, p.fluctuation_error_meV_per_atom, 3
+            )
             words.append(
-                f"at the next longer outer step ({p.label}) the energy fluctuates by {p.fluctuation_meV_per_atom:.3f} "
-                "meV/atom"
+                f"at the next longer outer step ({p.label}) the energy fluctuates by {fluctuation} meV/atom"
             )
         else:
             words.append(
@@ -261,7 +263,7 @@ def _paces(summary: Summary) -> str:
             number(p.seconds_per_ps),
             number(p.ns_per_day),
             "blew up" if p.stopped else with_error(*p.drift, 3, sign=True),
-            number(p.fluctuation_meV_per_atom, 3),
+            with_error(p.fluctuation_meV_per_atom, p.fluctuation_error_meV_per_atom, 3),
             p.verdict(limits),
         ]
         for p in [*summary.conservative, *summary.best.paces]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlip_engines.simulations.drift import conservation, energy_drift
+from mlip_engines.simulations.drift import conservation, energy_drift, energy_fluctuation
 from mlip_engines.simulations.kinetics import temperatures
 from mlip_engines.simulations.statistics import mean_and_error
 from mlip_engines.units import BOLTZMANN_EV_PER_KELVIN
@@ -82,6 +82,25 @@ def test_the_fluctuation_is_about_the_line(argon):
     energy = 0.5 * time + 0.064 * np.sin(40.0 * time)  # of a sine, 1/sqrt(2) of its amplitude
     found = conservation(argon, [trajectory(time, np.ones(1001), energy)])
     assert found.fluctuation_meV_per_atom == pytest.approx(2.0 / np.sqrt(2.0), rel=0.02)
+
+
+def test_the_error_of_a_fluctuation_is_the_scatter_of_repeated_runs(argon):
+    """Of n normal numbers the standard deviation is known to 1 / sqrt(2 n); correlation makes it worse."""
+    random = np.random.default_rng(3)
+    time = np.linspace(0.0, 2.0, 400)
+    for memory in (0.0, 0.9):  # of an autoregressive series
+        values, errors = [], []
+        for _ in range(200):
+            energy = random.normal(size=400)
+            for k in range(1, 400):
+                energy[k] = memory * energy[k - 1] + np.sqrt(1.0 - memory**2) * energy[k]
+            found = energy_fluctuation(time, energy, len(argon))
+            values.append(found.value)
+            errors.append(found.error)
+        assert np.mean(errors) == pytest.approx(np.std(values), rel=0.25)
+        if memory == 0.0:
+            expected = np.mean(values) / np.sqrt(2.0 * 360)
+            assert np.mean(errors) == pytest.approx(expected, rel=0.15)
 
 
 def test_a_run_that_ended_at_once_has_no_drift(argon):

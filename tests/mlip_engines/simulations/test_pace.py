@@ -25,10 +25,15 @@ def pace(forces=CONSERVATIVE, step=1.0, ms=10.0, drift=0.0, error=0.01, fluctuat
         ({"error": math.nan}, "passes"),
         ({"fluctuation": 0.11}, "fails"),
         ({"fluctuation": math.nan}, "fails"),
+        ({"fluctuation": 0.11, "fluctuation_error_meV_per_atom": 0.02}, "undecided"),
+        ({"fluctuation": 0.09, "fluctuation_error_meV_per_atom": 0.02}, "undecided"),
+        ({"fluctuation": 0.09, "fluctuation_error_meV_per_atom": 0.005}, "passes"),
+        ({"fluctuation": 0.14, "fluctuation_error_meV_per_atom": 0.02, "error": 0.2}, "fails"),
+        ({"fluctuation": 0.05, "fluctuation_error_meV_per_atom": math.nan}, "passes"),
         ({"stopped": "an atom was lost"}, "fails"),
     ],
 )
-def test_a_drift_counts_with_its_error_and_a_fluctuation_by_itself(values, verdict):
+def test_drift_and_fluctuation_count_with_their_errors(values, verdict):
     assert pace(**values).verdict(LIMITS) == verdict
 
 
@@ -60,6 +65,23 @@ def test_a_short_simulation_cannot_make_a_gain_look_larger():
     c = [pace(step=1.0), pace(step=2.0, **doubtful)]
     respa = [pace(Forces("respa", 4), 1.0, 10.0), pace(Forces("respa", 8), 1.0, 10.0, **doubtful)]
     assert fair_gain([*c, *respa], LIMITS) == pytest.approx(2.0, rel=1e-12)
+
+
+def test_a_fluctuation_near_the_limit_does_not_flip_the_gain():
+    """Two seeds of one C, 0.09 and 0.11 with an error of 0.02: C has its step either way."""
+    r = pace(Forces("respa", 4), 1.0, 10.0)
+    gains = [
+        fair_gain(
+            [
+                pace(step=1.0),
+                pace(step=2.0, fluctuation=value, fluctuation_error_meV_per_atom=0.02),
+                r,
+            ],
+            LIMITS,
+        )
+        for value in (0.09, 0.11)
+    ]
+    assert gains == pytest.approx([2.0, 2.0], rel=1e-12)
 
 
 def test_without_anything_within_the_limits_there_is_no_gain():
