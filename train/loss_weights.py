@@ -11,10 +11,11 @@ TERMS = (
     "non_conservative",
     "stress",
     "non_conservative_stress",
+    "non_conservative_slope",
     "match",
     "match_slope",
 )
-LABELLED_TERMS = TERMS[:5]
+LABELLED_TERMS = TERMS[:6]
 VECTOR_FUNCTIONS = ("norm", "rms_norm")
 VECTOR_TERMS = ("conservative", "non_conservative", "match")
 
@@ -32,6 +33,9 @@ class LossWeights:
     non_conservative: float = 0.0  # of the head against labels
     stress: float = 0.0  # of the virial per atom by differentiation against labels
     non_conservative_stress: float = 0.0  # of the virial per atom of the head against labels
+    non_conservative_slope: float = (
+        0.0  # of the change of the head over a labelled displacement, per Å
+    )
     match: float = 0.0  # of the head against the model's own conservative forces
     match_slope: float = 0.0  # of the change of C - NC over a perturbation, per Å of it
     huber: float = 0.1  # eV/Å, of force errors: quadratic below, linear above
@@ -77,7 +81,12 @@ class LossWeights:
     @property
     def uses_head(self) -> bool:
         """Whether the non-conservative head is needed."""
-        return self.non_conservative > 0.0 or self.non_conservative_stress > 0.0 or self.match > 0.0
+        labelled = (
+            self.non_conservative,
+            self.non_conservative_stress,
+            self.non_conservative_slope,
+        )
+        return self.match > 0.0 or max(labelled) > 0.0
 
     @property
     def uses_stress(self) -> bool:

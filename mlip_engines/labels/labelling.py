@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mlip_engines.calculator import MlipCalculator
+from mlip_engines.labels.undisplaced import keep_undisplaced
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.structure_inputs import structure_inputs_from_info
 
@@ -31,7 +32,7 @@ def label(
 
     The labels of one model are free, so another can be taught from as many as it needs: distillation (Hinton, Vinyals,
     Dean, arXiv:1503.02531), on forces. Displaced copies show how forces change along stiff bonds, on which the outer
-    step of r-RESPA depends.
+    step of r-RESPA depends. Each says what it is a copy of, see :mod:`mlip_engines.labels.undisplaced`.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ def label(
                 forces = calculator.results["forces"].copy()
             displaced = calculator.results["forces"].copy()
             labels = {name: calculator.results[name] for name in wanted}
+            if copy > 0:
+                keep_undisplaced(atoms, positions, forces)
             atoms.calc = SinglePointCalculator(atoms, **labels)
             yield atoms
 

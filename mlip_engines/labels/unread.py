@@ -17,7 +17,7 @@ SPINS = ("spin", "multiplicity", "spin_multiplicity")
 # What may stand beside an energy without being meant as one.
 OTHER_THINGS = (
     "weight", "std", "err", "var", "uncert", "per_atom", "kinetic", "formation", "atomization", "interaction",
-    "cohesive", "binding", "adsorption", "surface", "max",
+    "cohesive", "binding", "adsorption", "surface", "max", "undisplaced",
 )  # fmt: skip
 
 

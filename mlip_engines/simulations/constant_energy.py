@@ -67,7 +67,8 @@ class ConstantEnergy:
             + (
                 f"blew up: {found.stopped}"
                 if found.stopped
-                else f"drift {drift.value:+.3f} ± {drift.error:.3f} meV/atom/ps, fluctuation {fluctuation:.3f} ± {error:.3f} meV/atom"
+                else f"drift {drift.value:+.3f} ± {drift.error:.3f} meV/atom/ps, fluctuation {fluctuation:.3f} ± "
+                f"{error:.3f} meV/atom"
             )
             + f", {found.verdict(self.limits)}"
         )

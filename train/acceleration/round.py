@@ -26,7 +26,14 @@ from mlip_train.acceleration.request import Request
 from mlip_train.acceleration.sampling import read_frames, sample
 from mlip_train.acceleration.sizes import Price, find_size, with_inner
 from mlip_train.acceleration.starts import plan_sampling
-from mlip_train.acceleration.teaching import COPIES, gather, inner_recipe, label_frames, teach
+from mlip_train.acceleration.teaching import (
+    COPIES,
+    count_pairs,
+    gather,
+    inner_recipe,
+    label_frames,
+    teach,
+)
 from mlip_train.acceleration.theory import Theory, linear_theory
 
 SHARES = {"sampling": 0.25, "training": 0.45, "measuring": 0.3}  # of the minutes of a round
@@ -174,6 +181,7 @@ def run_round(
             SHARES["training"] * minutes,
             is_first=not same,
             seed=request.seed,
+            n_pairs=count_pairs(data),
         )
         start = before.checkpoint if same else None
         return str(teach(recipe, data, folder / "training", start))

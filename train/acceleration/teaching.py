@@ -10,6 +10,7 @@ import ase.io
 from ase import Atoms
 
 from mlip_engines.labels.labelling import label, write_labelled
+from mlip_engines.labels.undisplaced import undisplaced
 from mlip_engines.model.load import LoadedModel
 from mlip_train.acceleration.sizes import Size
 from mlip_train.loop.run import train
@@ -18,6 +19,7 @@ from mlip_train.recipe import Recipe, Stage
 
 COPIES = 2  # of a frame that gets any: one displaced at random, one along stiff modes
 DISPLACEMENT = 0.03  # Å, of copies: they show how forces change along stiff bonds
+SLOPE_WEIGHT = 0.05  # of the term of the loss, beside 1 for the forces themselves
 HELD_OUT = 12  # one structure in so many is kept for validation, and one for the test
 FEWEST = 6  # structures, or there is nothing to hold out
 
@@ -93,6 +95,11 @@ def gather(files: list[Path], output: Path) -> int:
     return len(structures)
 
 
+def count_pairs(data: Path) -> int:
+    """Return how many structures of a file are displaced copies that say of what."""
+    return sum(undisplaced(atoms) is not None for atoms in ase.io.iread(data, format="extxyz"))
+
+
 def inner_recipe(
     name: str,
     size: Size,
@@ -104,6 +111,7 @@ def inner_recipe(
     *,
     is_first: bool,
     seed: int,
+    n_pairs: int = 0,
 ) -> Recipe:
     """Return the recipe of an inner network: direct forces only, for a number of minutes.
 
@@ -121,13 +129,17 @@ def inner_recipe(
     is_first : bool
         Whether the network begins with random weights.
     seed : int
+    n_pairs : int
+        How many of the structures are displaced copies that say of what; with enough of them, how forces change along
+        displacements is learnt too.
     """
     held_out = max(1, n_structures // HELD_OUT)
+    slope_weight = SLOPE_WEIGHT if n_pairs > 2 * held_out else 0.0
     stage = Stage(
         "direct",
         epochs=100_000,  # more than the minutes allow
         learning_rate=0.003 if is_first else 0.0015,
-        weights=LossWeights(energy=0.0, non_conservative=1.0),
+        weights=LossWeights(energy=0.0, non_conservative=1.0, non_conservative_slope=slope_weight),
         budget_minutes=minutes,
     )
     return Recipe(

@@ -32,10 +32,13 @@ def turned(structure: TrainingStructure, turn: Tensor) -> TrainingStructure:
         forces = (forces.to(turn.dtype) @ turn.T).to(forces.dtype)
     if stress is not None:
         stress = (turn @ stress.to(turn.dtype) @ turn.T).to(stress.dtype)
+    before = structure.undisplaced_positions
     return replace(
         structure,
         positions=structure.positions @ turn.T,
         cell=structure.cell @ turn.T,
         forces=forces,
         stress=stress,
+        undisplaced_positions=None if before is None else before @ turn.T,
+        undisplaced_forces=None if before is None else structure.undisplaced_forces @ turn.T,
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 from mlip_engines.labels.batch import Labels
 from mlip_engines.model.contract import STRUCTURE_INPUTS
 from mlip_engines.model.graph import Graph, graph_to_device
+from mlip_train.data.pairs import Pairs, with_undisplaced
 from mlip_train.data.structure import PERTURBATION_SKIN, TrainingStructure
 
 
@@ -21,10 +22,13 @@ class Batch:
     labels: Labels  # energies without the baseline
     # Å; if positive, the second half of the structures is the first half, perturbed
     perturbation: float
+    pairs: Pairs | None = None  # of displaced copies and what they are copies of
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with all its tensors on a device; where training leaves the CPU, it does so here."""
-        return Batch(graph_to_device(self.graph, device), self.labels.to(device), self.perturbation)
+        pairs = None if self.pairs is None else self.pairs.to(device, self.labels.forces.dtype)
+        labels = self.labels.to(device)
+        return Batch(graph_to_device(self.graph, device), labels, self.perturbation, pairs)
 
 
 def collate(
@@ -35,6 +39,7 @@ def collate(
     displacements: list[Tensor] | None = None,
     perturbation: float = 0.0,
     *,
+    with_pairs: bool = False,
     device: torch.device | str = "cpu",
 ) -> Batch:
     """Join structures; with displacements, append a displaced copy of each, its graph up to date and without labels.
@@ -51,9 +56,14 @@ def collate(
         Each at most half of :data:`mlip_train.data.structure.PERTURBATION_SKIN` long.
     perturbation : float, Å
         Standard deviation of the displacements.
+    with_pairs : bool
+        Append what displaced copies among the structures are copies of, so that changes can be compared.
     device : torch.device or str
         Where the batch shall be; it is made on the CPU.
     """
+    pairs = None
+    if with_pairs:
+        structures, pairs = with_undisplaced(structures)
     moves: list[Tensor | None] = [None] * len(structures)
     if displacements is not None:
         moves, structures = [*moves, *displacements], structures * 2
@@ -106,7 +116,8 @@ def collate(
         has_stress=torch.tensor(has_stress),
         weights=torch.tensor([item.weights for item in structures], dtype=torch.float64),
     )
-    return Batch(graph, labels, perturbation if displacements is not None else 0.0).to(device)
+    length = perturbation if displacements is not None else 0.0
+    return Batch(graph, labels, length, pairs).to(device)
 
 
 def _structure_inputs(structures: list[TrainingStructure]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
+from mlip_engines.labels.undisplaced import undisplaced
 from mlip_engines.model.neighbors import neighbor_graph
 from mlip_engines.model.structure_inputs import numbers_from_info
 from mlip_train.data.weights import weights_of
@@ -33,6 +34,8 @@ class TrainingStructure:
     reverse_edge: Tensor  # (E,) int32
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of energy, forces, stress in the loss
     inputs: Mapping[str, float] = field(default_factory=dict)  # total charge, spin multiplicity
+    undisplaced_positions: Tensor | None = None  # (N, 3) Å, float64; of a displaced copy
+    undisplaced_forces: Tensor | None = None  # (N, 3) eV/Å, float64, labels there
 
     @property
     def is_labelled(self) -> bool:
@@ -61,6 +64,7 @@ def prepare(
     # Trajectories that are not wrapped go further than the 127 cells of the small type.
     is_small = shifts.numel() == 0 or float(shifts.abs().max()) <= torch.iinfo(torch.int8).max
     shift_type = torch.int8 if is_small else torch.int32
+    before = undisplaced(atoms)
     energy = forces = stress = None
     if atoms.calc is not None:
         if "energy" in atoms.calc.results:
@@ -83,4 +87,6 @@ def prepare(
         reverse_edge=graph.reverse_edge.int(),
         weights=weights_of(atoms, type_weights),
         inputs=numbers_from_info(atoms.info),
+        undisplaced_positions=None if before is None else torch.tensor(before.positions),
+        undisplaced_forces=None if before is None else torch.tensor(before.forces),
     )

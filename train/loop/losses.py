@@ -20,7 +20,8 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     no labels and enter only there. A structure that lacks a label does without its term, and counts by its weights.
     ``match_slope`` is a stochastic estimate of the Jacobian of C - NC: what heats
     r-RESPA is not C - NC itself, which the outer step adds back, but how fast it changes while the atoms vibrate
-    between two outer steps.
+    between two outer steps. ``non_conservative_slope`` is the same for a head that learns from labels: over a
+    displacement whose both ends are labelled, the change of the head less that of the labels, per Å.
 
     With a threshold d, ``huber`` is |x| - d/2 above d and x^2 / (2 d) below: in the unit of the error, as ``mae`` is.
     ``mse`` is in its square. ``norm`` is the mean length of the error of the force vectors, which does not depend on
@@ -82,6 +83,15 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
                 lambda predicted=predicted: ((predicted.double() - virials) / n_atoms)[with_stress],
                 importance,
             )
+    pairs = batch.pairs
+    if pairs is not None:
+        forces = prediction.non_conservative
+        add(
+            "non_conservative_slope",
+            weights.huber_slope,
+            lambda: (forces[pairs.displaced] - forces[pairs.undisplaced] - pairs.change)
+            / pairs.length,
+        )
     if weights.match > 0.0:
         difference = prediction.non_conservative - prediction.conservative.detach()
         add("match", weights.huber, lambda: difference)

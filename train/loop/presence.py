@@ -57,7 +57,7 @@ def _terms(weights: LossWeights, label: str) -> list[str]:
     """Return the terms of a loss that compare with a label."""
     terms = {
         "energy": ["energy"],
-        "forces": ["conservative", "non_conservative"],
+        "forces": ["conservative", "non_conservative", "non_conservative_slope"],
         "stress": ["stress", "non_conservative_stress"],
     }[label]
     return [term for term in terms if getattr(weights, term) > 0.0]

@@ -23,6 +23,7 @@ from mlip_engines.properties.by_structure import NamedErrors, StructureErrors, e
 from mlip_train.data.division import divide
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
+from mlip_train.data.pairs import check_pairs
 from mlip_train.data.replay import replayed
 from mlip_train.data.sets import DataFiles, open_sets
 from mlip_train.data.structure_inputs import check_structure_inputs
@@ -174,6 +175,7 @@ def _trainer(
         if name in structures:
             check_structure_inputs(asked, structures[name].frames, getattr(sources, name))
     check_labels_for(recipe, structures["train"].frames, sources.data)
+    check_pairs(recipe, structures["train"].frames, sources.data)
     check_types(recipe, frames, sources.data)
     counts = {name: len(items) for name, items in structures.items()}
     # those of the run before are in its record

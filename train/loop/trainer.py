@@ -283,6 +283,7 @@ class Trainer:
             self.precision.dtype,
             displacements,
             self.stage.perturbation,
+            with_pairs=displacements is None and weights.non_conservative_slope > 0.0,
             device=self.processes.device,
         )
         prediction = predict(
