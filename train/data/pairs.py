@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from ase import Atoms
 from torch import Tensor
 
-from mlip_engines.labels.undisplaced import undisplaced
-from mlip_train.data.structure import PERTURBATION_SKIN, TrainingStructure
-from mlip_train.recipe import Recipe
-
-TERM = "non_conservative_slope"
+from mlip_train.data.structure import TrainingStructure
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ def with_undisplaced(
     """
     starts = np.cumsum([0, *(len(item.positions) for item in structures)])
     end, before = int(starts[-1]), []
-    displaced, undisplaced_, changes, lengths = [], [], [], []
+    displaced, before_atoms, changes, lengths = [], [], [], []
     for start, item in zip(starts.tolist(), structures, strict=False):
         if item.undisplaced_positions is None or item.forces is None:
             continue
@@ -60,7 +54,7 @@ def with_undisplaced(
         if not length > 0.0:
             continue
         displaced.append(torch.arange(start, start + count))
-        undisplaced_.append(torch.arange(end, end + count))
+        before_atoms.append(torch.arange(end, end + count))
         changes.append(item.forces.double() - item.undisplaced_forces)
         lengths.append(length.expand(count, 1))
         before.append(
@@ -77,34 +71,5 @@ def with_undisplaced(
         end += count
     if not before:
         return structures, None
-    columns = (torch.cat(each) for each in (displaced, undisplaced_, changes, lengths))
+    columns = (torch.cat(each) for each in (displaced, before_atoms, changes, lengths))
     return [*structures, *before], Pairs(*columns)
-
-
-def check_pairs(recipe: Recipe, training: Iterable[Atoms], source: object) -> None:
-    """Refuse a recipe that learns how forces change along displacements which no structure has.
-
-    Raises
-    ------
-    ValueError
-        If no structure to train on is a displaced copy that says of what, or one is displaced too far.
-    """
-    if not any(getattr(stage.weights, TERM) > 0.0 for stage in recipe.stages):
-        return
-    limit, found = 0.5 * PERTURBATION_SKIN, 0
-    for atoms in training:
-        before = undisplaced(atoms)
-        if before is None or atoms.calc is None or "forces" not in atoms.calc.results:
-            continue
-        moved = float(np.linalg.norm(atoms.positions - before.positions, axis=1).max())
-        if moved > limit:
-            raise ValueError(
-                f"{source}: {TERM}: expected copies whose atoms are displaced by {limit:g} Å at most, got {moved:.3g} "
-                "Å; label copies with a smaller --displacement, and do not wrap positions afterwards"
-            )
-        found += moved > 0.0
-    if not found:
-        raise ValueError(
-            f"{source}: {TERM}: expected displaced copies that say where their atoms were, as mlip-label --copies "
-            f"writes them, got none (with --lazy they are not kept); label some, or set {TERM} to 0"
-        )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from ase import Atoms
 
 from mlip_engines.labels.isolated import config_type
+from mlip_engines.labels.undisplaced import undisplaced
+from mlip_train.data.structure import PERTURBATION_SKIN
 from mlip_train.loss_weights import LossWeights
 from mlip_train.recipe import Recipe
 
+SLOPE = "non_conservative_slope"
 _EXPECTED = {
     "energy": "energy=... in eV",
     "forces": "a column forces:R:3 in eV/Å",
@@ -79,4 +83,33 @@ def check_types(recipe: Recipe, structures: Iterable[Atoms], source: object) -> 
         raise ValueError(
             f"{source}: config_type_weights: expected kinds of structures in the data, {sorted(known - {''})}; got "
             f"{unknown}"
+        )
+
+
+def check_pairs(recipe: Recipe, training: Iterable[Atoms], source: object) -> None:
+    """Refuse a recipe that learns how forces change along displacements which no structure has.
+
+    Raises
+    ------
+    ValueError
+        If no structure to train on is a displaced copy that says of what, or one is displaced too far.
+    """
+    if not any(getattr(stage.weights, SLOPE) > 0.0 for stage in recipe.stages):
+        return
+    limit, found = 0.5 * PERTURBATION_SKIN, 0
+    for atoms in training:
+        before = undisplaced(atoms)
+        if before is None or atoms.calc is None or "forces" not in atoms.calc.results:
+            continue
+        moved = float(np.linalg.norm(atoms.positions - before.positions, axis=1).max())
+        if moved > limit:
+            raise ValueError(
+                f"{source}: {SLOPE}: expected copies whose atoms are displaced by {limit:g} Å at most, got {moved:.3g} "
+                "Å; label copies with a smaller --displacement, and do not wrap positions afterwards"
+            )
+        found += moved > 0.0
+    if not found:
+        raise ValueError(
+            f"{source}: {SLOPE}: expected displaced copies that say where their atoms were, as mlip-label --copies "
+            f"writes them, got none (with --lazy they are not kept); label some, or set {SLOPE} to 0"
         )

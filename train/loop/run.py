@@ -23,7 +23,6 @@ from mlip_engines.properties.by_structure import NamedErrors, StructureErrors, e
 from mlip_train.data.division import divide
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
-from mlip_train.data.pairs import check_pairs
 from mlip_train.data.replay import replayed
 from mlip_train.data.sets import DataFiles, open_sets
 from mlip_train.data.structure_inputs import check_structure_inputs
@@ -31,7 +30,7 @@ from mlip_train.loop.constant import constant_errors, little_learned
 from mlip_train.loop.empirical import read_empirical, settings_of, start_with
 from mlip_train.loop.folder import check_same_data, open_folder
 from mlip_train.loop.metrics import evaluate
-from mlip_train.loop.presence import check_labels_for, check_types
+from mlip_train.loop.presence import check_labels_for, check_pairs, check_types
 from mlip_train.loop.record import (
     errors_by_part,
     errors_in_ev,

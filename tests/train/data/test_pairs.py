@@ -1,11 +1,14 @@
 """Displaced copies and what they are copies of: the change of forces in between, against harmonic forces."""
 
+import csv
 from dataclasses import replace
 
 import ase.io
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
+from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlip_engines.labels.reading import read_checked
@@ -14,9 +17,9 @@ from mlip_engines.model.prediction import Prediction
 from mlip_train.command import main as train
 from mlip_train.data.augmentation import random_orthogonal, turned
 from mlip_train.data.batching import collate
-from mlip_train.data.pairs import check_pairs
 from mlip_train.data.structure import prepare
 from mlip_train.loop.losses import loss
+from mlip_train.loop.presence import check_pairs
 from mlip_train.loss_weights import LossWeights
 from mlip_train.recipe import Recipe, Stage
 from tests.labelled import RECIPE, argon_frames, write_recipe
@@ -157,11 +160,27 @@ def test_a_term_without_copies_or_with_far_ones_is_refused(copies):
 
 
 @pytest.mark.training
-def test_a_run_learns_the_slope(copies, tmp_path):
-    data = tmp_path / "copies.xyz"
-    ase.io.write(data, 3 * copies[0], format="extxyz")
+def test_a_run_learns_from_copies_and_refuses_files_without(tmp_path, capsys):
+    random, frames = np.random.default_rng(5), argon_frames(6)
+    for atoms in frames[:6]:
+        copy = Atoms("Ar8", atoms.positions + random.normal(scale=LENGTH, size=(8, 3)))
+        copy.set_cell(atoms.cell)
+        copy.pbc = True
+        keep_undisplaced(copy, atoms.positions, atoms.get_forces())
+        copy.calc = LennardJones(epsilon=0.0104, sigma=3.4, rc=5.0, smooth=True)
+        frames.append(labelled(copy, copy.get_forces()))
     stage = "weights: {energy: 0.0, non_conservative: 1.0, non_conservative_slope: 0.05}"
     text = RECIPE[: RECIPE.index("    learning_rate")] + f"    learning_rate: 0.005\n    {stage}\n"
     recipe = write_recipe(tmp_path / "recipe.yaml", text)
-    out = tmp_path / "run"
-    assert train([str(recipe), "--data", str(data), "-o", str(out)]) == 0
+
+    def run(name, chosen):
+        data = tmp_path / f"{name}.xyz"
+        ase.io.write(data, chosen, format="extxyz")
+        return train([str(recipe), "--data", str(data), "-o", str(tmp_path / name)])
+
+    assert run("copies", frames) == 0
+    with (tmp_path / "copies" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 and all(0.0 < float(row["loss"]) < np.inf for row in rows)
+    assert run("frames", frames[:6]) == 1
+    assert "mlip-label --copies" in capsys.readouterr().err
