@@ -21,7 +21,7 @@ extensions = [
     "formulas",  # mathematics without a network
 ]
 root_doc = "index"
-exclude_patterns = ["README.md"]  # index.md includes it
+exclude_patterns = ["README.md"]  # contents.md includes it
 suppress_warnings = [
     "myst.domains",  # links of pages do not lead to what sphinx-argparse names
 ]
@@ -29,7 +29,8 @@ nitpicky = False  # types in docstrings are prose
 smartquotes = False  # they make a dash of the two of an option
 
 html_theme = "furo"
-html_static_path: list[str] = []
+html_static_path = ["site/static"]
+html_css_files = ["width.css"]
 html_copy_source = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}

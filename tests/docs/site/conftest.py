@@ -21,7 +21,8 @@ def site(tmp_path_factory) -> Path:
     lacking = [package for package in NEEDED if importlib.util.find_spec(package) is None]
     if lacking:
         pytest.skip(f"{', '.join(lacking)} not installed: pip install 'mlip-engines[docs]'")
-    shared = tmp_path_factory.getbasetemp().parent  # by all processes of this run
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # by processes of one run
     folder, done = shared / "site", shared / "site-is-built"
     with open(shared / "site.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
