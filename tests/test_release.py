@@ -36,9 +36,13 @@ def test_packaging_takes_the_version_from_the_package():
 
 
 def test_citation_names_a_title_authors_and_references():
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: pip install 'mlip-engines[train]'")
+    yaml = pytest.importorskip(
+        "yaml", reason="PyYAML is not installed: pip install 'mlip-engines[train]'"
+    )
     found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert found["cff-version"] == "1.2.0" and found["authors"] and found["license"] == "BSD-3-Clause"
+    assert (
+        found["cff-version"] == "1.2.0" and found["authors"] and found["license"] == "BSD-3-Clause"
+    )
     for reference in found["references"]:
         assert {"type", "title", "authors", "year"} <= reference.keys()
         assert reference.get("doi") or reference.get("identifiers")
