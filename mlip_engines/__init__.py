@@ -21,7 +21,7 @@ Importing this package imports nothing heavy: LAMMPS imports it on every rank to
 
 from mlip_engines.lazy import imported_on_use
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "Committee": "committee",
