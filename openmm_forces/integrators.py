@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import numpy as np
 import openmm
 from openmm import unit
 
@@ -14,6 +15,8 @@ from openmm_forces.thermostats import (
     LangevinThermostat,
     RescalingThermostat,
 )
+
+_SAMPLED, _INNER_POSITIONS = "sampled_inner_step", "inner_positions"
 
 
 class RespaIntegrator(openmm.CustomIntegrator):
@@ -38,6 +41,8 @@ class RespaIntegrator(openmm.CustomIntegrator):
     outer_step : float (ps) or Quantity
     inner_steps : int
         M, the stride. With 1 the trajectory is that of velocity Verlet with conservative forces.
+    samples_inner_steps : bool
+        Keep the positions of one inner step of each outer step, drawn at random, for :meth:`inner_positions`.
 
     Raises
     ------
@@ -56,16 +61,33 @@ class RespaIntegrator(openmm.CustomIntegrator):
     Tuckerman, Berne and Martyna, J. Chem. Phys. 97, 1990 (1992).
     """
 
-    def __init__(self, outer_step: float | unit.Quantity, inner_steps: int):
+    def __init__(
+        self,
+        outer_step: float | unit.Quantity,
+        inner_steps: int,
+        *,
+        samples_inner_steps: bool = False,
+    ):
         outer_step = to_unit(outer_step, unit.picosecond)
         super().__init__(positive(outer_step, "a positive outer step", "ps"))
         self.inner_steps = _checked_inner_steps(inner_steps)
+        self.samples_inner_steps = samples_inner_steps
         self.addPerDofVariable("unconstrained", 0)
+        if samples_inner_steps:
+            self.addPerDofVariable(_INNER_POSITIONS, 0)
+            self.addGlobalVariable(_SAMPLED, 0)
         self._add_update_of_context_state()
+        if samples_inner_steps:
+            # not in turn, or reports at an interval could always meet the same inner step
+            self.addComputeGlobal(_SAMPLED, f"1 + floor({self.inner_steps}*uniform)")
         self._add_boundary_kick()
         self._ask_for(1)
         for step in range(self.inner_steps):
             self._add_move()
+            if samples_inner_steps:
+                self.addComputePerDof(
+                    _INNER_POSITIONS, f"select({_SAMPLED} - {step + 1}, {_INNER_POSITIONS}, x)"
+                )
             if step < self.inner_steps - 1:
                 # The end of one inner step and the start of the next.
                 self.addComputePerDof("v", f"v + dt/{self.inner_steps}*f/m")
@@ -81,6 +103,33 @@ class RespaIntegrator(openmm.CustomIntegrator):
         except BaseException:
             self._ask_for_conservative_forces()
             raise
+
+    def inner_positions(self) -> unit.Quantity:
+        """Return the positions of an inner step of the last outer step, each inner step with the same probability.
+
+        Positions at the ends of outer steps are right at the kicks of C - NC: a mode of angular frequency w that a
+        constant part of C - NC displaces is seen there with (w dt/2) cot(w dt/2) of its true displacement. Averages of
+        anything over positions within the steps are free of that.
+
+        Returns
+        -------
+        Quantity of (N, 3) array, nm
+            Not wrapped into the box.
+
+        Raises
+        ------
+        RuntimeError
+            If the integrator was made without ``samples_inner_steps``, or has made no step yet.
+        """
+        if not self.samples_inner_steps:
+            raise RuntimeError(
+                f"expected an integrator that samples inner steps; make it with "
+                f"{type(self).__name__}(..., samples_inner_steps=True)"
+            )
+        if self.getGlobalVariableByName(_SAMPLED) < 1:
+            raise RuntimeError("expected at least one outer step before its inner steps, got none")
+        positions = self.getPerDofVariableByName(_INNER_POSITIONS)
+        return unit.Quantity(np.array([tuple(p) for p in positions], dtype=float), unit.nanometer)
 
     def _ask_for_conservative_forces(self) -> None:
         """Set the parameter back where a step has ended before it did so."""
@@ -131,6 +180,8 @@ class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
     outer_step : float (ps) or Quantity
     inner_steps : int
         M.
+    samples_inner_steps : bool
+        As in :class:`RespaIntegrator`.
 
     Raises
     ------
@@ -153,8 +204,10 @@ class RespaLangevinIntegrator(LangevinThermostat, RespaIntegrator):
         friction: float | unit.Quantity,
         outer_step: float | unit.Quantity,
         inner_steps: int,
+        *,
+        samples_inner_steps: bool = False,
     ):
-        super().__init__(outer_step, inner_steps)
+        super().__init__(outer_step, inner_steps, samples_inner_steps=samples_inner_steps)
         self._add_langevin_bath(temperature, friction)
 
     def _add_update_of_context_state(self) -> None:
@@ -205,6 +258,8 @@ class RespaHighPassLangevinIntegrator(HighPassThermostat, RespaIntegrator):
         Of all particles, without memory.
     light_mass : float (g/mol) or Quantity
         The bath with memory acts on particles up to this mass: by default on hydrogens, the heavy ones too.
+    samples_inner_steps : bool
+        As in :class:`RespaIntegrator`.
 
     Raises
     ------
@@ -229,8 +284,10 @@ class RespaHighPassLangevinIntegrator(HighPassThermostat, RespaIntegrator):
         memory_rate: float | unit.Quantity = 100.0,
         friction: float | unit.Quantity = 2.0,
         light_mass: float | unit.Quantity = 4.5,
+        *,
+        samples_inner_steps: bool = False,
     ):
-        super().__init__(outer_step, inner_steps)
+        super().__init__(outer_step, inner_steps, samples_inner_steps=samples_inner_steps)
         self._constraints_are_checked = False
         self._add_high_pass_bath(temperature, friction, high_pass_friction, memory_rate, light_mass)
 
@@ -278,6 +335,8 @@ class RespaBussiIntegrator(RescalingThermostat, RespaIntegrator):
     outer_step : float (ps) or Quantity
     inner_steps : int
         M.
+    samples_inner_steps : bool
+        As in :class:`RespaIntegrator`.
 
     Raises
     ------
@@ -299,8 +358,10 @@ class RespaBussiIntegrator(RescalingThermostat, RespaIntegrator):
         time_constant: float | unit.Quantity,
         outer_step: float | unit.Quantity,
         inner_steps: int,
+        *,
+        samples_inner_steps: bool = False,
     ):
-        super().__init__(outer_step, inner_steps)
+        super().__init__(outer_step, inner_steps, samples_inner_steps=samples_inner_steps)
         self._add_rescaling_bath(temperature, time_constant)
 
     def _add_end_of_step(self) -> None:
