@@ -155,6 +155,21 @@ const Evaluation *Evaluator::conservative_here(const NeighList &list)
   return gather(list) ? &evaluate(false, false) : nullptr;
 }
 
+/* ---------------------------------------------------------------------- */
+
+const PropertyTerms *Evaluator::properties_here(const NeighList &list)
+{
+  if (!gather(list)) return nullptr;
+  together(processes_, error, [&] {
+    file_.model().properties(graph_.local(), decomposition_.exchange(), properties_);
+  });
+  // rows of owned atoms come first, those of the probe and of ghosts do not count
+  const size_t n = owned().size() * file_.info().properties.size();
+  properties_.values.resize(n);
+  properties_.scores.resize(n);
+  return &properties_;
+}
+
 /* ----------------------------------------------------------------------
    those of one layer are there already; those of an old file are missed where they are summed up
 ------------------------------------------------------------------------- */

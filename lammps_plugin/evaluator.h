@@ -73,6 +73,10 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   /// atoms.
   const Evaluation *conservative_here(const LAMMPS_NS::NeighList &list);
 
+  /// What each owned atom gives to the properties of the structure, at the present positions: one more evaluation.
+  /// Null without atoms.
+  const PropertyTerms *properties_here(const LAMMPS_NS::NeighList &list);
+
   /// Give the last evaluation, which was at the present positions, its centroid virials.
   void complete_centroid_virials(const LAMMPS_NS::NeighList &list);
 
@@ -105,6 +109,7 @@ class Evaluator : protected LAMMPS_NS::Pointers {
   Disagreement disagreement_;
 
   LastEvaluation last_;
+  PropertyTerms properties_;
   NonConservative direct_;                         // of the last evaluation of the heads alone
   int64_t n_non_conservative_ = 0, n_full_ = 0;    // evaluations since the last pair_style command
 };

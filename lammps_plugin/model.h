@@ -51,6 +51,19 @@ struct Evaluation {
       centroid_virials;    // (n_atoms, 3, 3); with atomic virials for one layer only
 };
 
+/// What each atom gives to the properties of the structure, see mlip_engines/model/structure_properties.py.
+struct PropertyTerms {
+  std::vector<double> values;    // (n_atoms, n_properties)
+  std::vector<double>
+      scores;    // (n_atoms, n_properties); an atom weighs exp(score) with attention
+};
+
+/// A property of the structure, such as a gap, as the file describes it.
+struct PropertyInfo {
+  std::string name, unit;
+  std::string pooling;    // sum, mean or attention
+};
+
 /// What the file says about the model.
 struct ModelInfo {
   std::string name;
@@ -72,6 +85,7 @@ struct ModelInfo {
   bool has_edge_exchange = false;               // so that reverse edges are asked for
   std::vector<std::string> structure_inputs;    // what it depends on of a structure as a whole
   std::vector<std::string> extensions;          // libraries of operators that it calls
+  std::vector<PropertyInfo> properties;         // of the structure as a whole, beside the energy
 };
 
 /// A loaded model. Every member function may throw std::exception with a message for the user.
@@ -94,6 +108,10 @@ class Model {
   /// unfolded: periodic images are atoms of their own, at `positions` (n_atoms, 3). Four gradients.
   virtual void centroid_virials(const LocalGraph &graph, const std::vector<double> &positions,
                                 std::vector<double> &result) = 0;
+
+  /// What atoms give to the properties of the structure: no energy, no gradient.
+  virtual void properties(const LocalGraph &graph, FeatureExchange *exchange,
+                          PropertyTerms &result) = 0;
 };
 
 /// Read a model file. `device` is "cpu", "cuda", "cuda:N" or "auto".

@@ -98,6 +98,23 @@ double limit_of_disagreement(const Json &metadata)
   return largest > 0.0 ? over_largest * largest : over_rms * error_of(metadata, "rms_c_minus_nc");
 }
 
+std::vector<PropertyInfo> properties_of(const Json &metadata)
+{
+  std::vector<PropertyInfo> properties;
+  const auto found = metadata.find("properties");
+  if (found == metadata.end() || !found->is_array()) return properties;
+  for (const auto &each : *found) {
+    PropertyInfo property{entry<std::string>(each, "name"), entry<std::string>(each, "unit"),
+                          entry<std::string>(each, "pooling")};
+    if (property.pooling != "sum" && property.pooling != "mean" && property.pooling != "attention")
+      fail("the property " + property.name + " is pooled by '" + property.pooling +
+           "', which this version of pair style mlip does not know. Upgrade mlip-engines and run: "
+           "mlip-lammps build");
+    properties.push_back(property);
+  }
+  return properties;
+}
+
 ModelInfo parse_metadata(const std::string &text)
 {
   const Json metadata = Json::parse(text, nullptr, false);
@@ -136,6 +153,7 @@ ModelInfo parse_metadata(const std::string &text)
   info.has_edge_exchange =
       metadata.contains("edge_exchange") && entry<bool>(metadata, "edge_exchange");
 
+  info.properties = properties_of(metadata);
   if (metadata.contains("structure_inputs"))
     info.structure_inputs = entry<std::vector<std::string>>(metadata, "structure_inputs");
   for (const auto &name : info.structure_inputs)

@@ -48,6 +48,9 @@ class ModelForces : protected LAMMPS_NS::Pointers {
   /// Energy, conservative forces and virial at the present positions; null without atoms.
   const Evaluation *conservative_here() { return evaluator_.conservative_here(*pair_.list); }
 
+  /// What each owned atom gives to the properties of the structure at the present positions; null without atoms.
+  const PropertyTerms *properties_here() { return evaluator_.properties_here(*pair_.list); }
+
   Tally &tally() { return tally_; }
   Evaluator &evaluator() { return evaluator_; }
   SkinGuard &skin_guard() { return skin_guard_; }

@@ -509,6 +509,23 @@ mlip::PresentEvaluation PairMLIP::conservative_here()
   return {forces.conservative_here(), forces.evaluator().owned()};
 }
 
+const mlip::ModelInfo &PairMLIP::model_info() const
+{
+  return state->file.info();
+}
+
+const std::string &PairMLIP::model_path() const
+{
+  return state->file.path();
+}
+
+const mlip::PropertyTerms *PairMLIP::properties_here()
+{
+  return evaluating_state().forces.properties_here();
+}
+
+/* ---------------------------------------------------------------------- */
+
 double PairMLIP::cutoff_of_committees()
 {
   double cutoff = 0.0;

@@ -19,7 +19,9 @@ PairStyle(mlip,PairMLIP);
 
 namespace mlip {
 class ElementMap;
+struct ModelInfo;
 struct PresentEvaluation;
+struct PropertyTerms;
 struct Settings;
 }    // namespace mlip
 
@@ -61,6 +63,10 @@ class PairMLIP : public Pair {
   const mlip::ElementMap &driving_elements() const;
   /// energy, conservative forces and virial at the present positions
   mlip::PresentEvaluation conservative_here();
+  // for compute mlip/property: what the file says, and what each owned atom gives; null without atoms
+  const mlip::ModelInfo &model_info() const;
+  const std::string &model_path() const;
+  const mlip::PropertyTerms *properties_here();
   /// at the end of a step: stop if the heads disagreed by more than the limit
   void stop_if_unsure();
   /// the fix that asks for the above is gone

@@ -5,6 +5,7 @@
 
 #include "compute_mlip_deviation.h"
 #include "compute_mlip_disagreement_atom.h"
+#include "compute_mlip_property.h"
 #include "fix_mlip.h"
 #include "fix_nve_mlip_highpass.h"
 #include "pair_mlip.h"
@@ -51,6 +52,11 @@ static void *create_compute_disagreement(void *lmp, int narg, char **arg)
 static void *create_compute_deviation(void *lmp, int narg, char **arg)
 {
   return new LAMMPS_NS::ComputeMLIPDeviation(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
+}
+
+static void *create_compute_property(void *lmp, int narg, char **arg)
+{
+  return new LAMMPS_NS::ComputeMLIPProperty(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
 static std::string size_of_integers(void *lmp, const char *type, size_t expected)
@@ -135,5 +141,10 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   plugin.name = "mlip/deviation";
   plugin.info = "compute mlip/deviation: how far several models deviate from their mean";
   plugin.creator.with_arguments = &create_compute_deviation;
+  announce(&plugin, lmp);
+
+  plugin.name = "mlip/property";
+  plugin.info = "compute mlip/property: properties of the structure that a model gives";
+  plugin.creator.with_arguments = &create_compute_property;
   announce(&plugin, lmp);
 }

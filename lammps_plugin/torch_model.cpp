@@ -224,6 +224,22 @@ class TorchModel : public Model {
     });
   }
 
+  void properties(const LocalGraph &graph, FeatureExchange *exchange,
+                  PropertyTerms &result) override
+  {
+    translated("the evaluation of the properties failed", [&] {
+      const ExchangeInUse in_use(exchange);
+      const WithoutOptimizer as_written;
+      const torch::NoGradGuard no_gradient;
+      auto inputs = inputs_of(graph, device_);
+      if (!info_.structure_inputs.empty()) inputs.emplace_back(structure_of(graph, device_));
+      const auto outputs = module_.get_method("properties")(std::move(inputs)).toGenericDict();
+      const auto n_properties = static_cast<int64_t>(info_.properties.size());
+      copy(output(outputs, "property_values", {graph.n_atoms(), n_properties}), result.values);
+      copy(output(outputs, "property_scores", {graph.n_atoms(), n_properties}), result.scores);
+    });
+  }
+
  private:
   void copy_non_conservative(const c10::Dict<c10::IValue, c10::IValue> &outputs, int64_t n_atoms,
                              NonConservative &result) const

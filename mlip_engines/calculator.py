@@ -17,6 +17,7 @@ from mlip_engines.model.graph import Graph, graph_to_device
 from mlip_engines.model.load import LoadedModel, load_model
 from mlip_engines.model.neighbors import as_tensors, neighbor_graph
 from mlip_engines.model.structure_inputs import structure_inputs_from_info
+from mlip_engines.model.structure_properties import evaluate_properties
 from mlip_engines.quantities import stress_from_virial, stress_to_ase_voigt
 
 FORCES = ("conservative", "non_conservative")
@@ -42,6 +43,9 @@ class MlipCalculator(Calculator):
     ``stresses``                 (N, 6)    eV/Å^3     the part of each atom, see below; they sum to ``stress``
     ``non_conservative_forces``  (N, 3)    eV/Å       if the model has this head
     ===========================  ========  =========  ==============================================
+
+    Properties of the structure that the model file has, such as ``gap``, are there under their names, in the units that
+    its metadata say: ``calculator.get_property("gap", atoms)``. They are evaluated when they are asked for.
 
     With conservative forces the non-conservative head runs only when its forces are asked for; with
     non-conservative forces the energy is evaluated only when it is asked for.
@@ -126,6 +130,8 @@ class MlipCalculator(Calculator):
             )
         if has_head:
             self.implemented_properties = [*self.implemented_properties, "non_conservative_forces"]
+        self.property_names = [each["name"] for each in self.model.metadata.properties]
+        self.implemented_properties = [*self.implemented_properties, *self.property_names]
         given = {"total_charge": total_charge, "spin_multiplicity": spin_multiplicity}
         self.given = {name: value for name, value in given.items() if value is not None}
         if set(self.given) - set(self.model.metadata.structure_inputs):
@@ -180,6 +186,12 @@ class MlipCalculator(Calculator):
             **as_tensors(self.model.check_structure_inputs(**structure))
         )
         graph = graph_to_device(graph, self.device)
+        if wanted & set(self.property_names):
+            found = evaluate_properties(self.model, [graph])[0].tolist()
+            self.results.update(zip(self.property_names, found, strict=True))
+            wanted -= set(self.property_names)
+            if not wanted:
+                return
         with_non_conservative = "non_conservative_forces" in wanted or (
             "forces" in wanted and self.force_kind == "non_conservative"
         )

@@ -70,6 +70,10 @@ class Exportable:
     orientations: Orientations | None = (
         None  # over which a model file averages that is exported again
     )
+    # "name", "unit", "pooling" of numbers per structure, and what gives them
+    # (mlip_engines.model.structure_properties)
+    properties: list[dict[str, str]] = field(default_factory=list)
+    property_reader: nn.Module | None = None
 
 
 def checkpoint_readers() -> dict[str, Callable[[Path], Exportable]]:
@@ -235,6 +239,9 @@ def export_network(
         )
     network = exportable.network.to(getattr(torch, dtype))
     exportable = replace(exportable, network=network)
+    reader = exportable.property_reader
+    if reader is not None:
+        reader = reader.to(getattr(torch, dtype))
     if inner is not None:
         exportable = _with_inner_force(exportable, inner, dtype)
         network = exportable.network
@@ -280,7 +287,8 @@ def export_network(
             bare = export_model(network, metadata, unchecked, **how)
             agreement = compare_with_reference(unchecked, bare, exportable.reference, compare_on)
             metadata = replace(metadata, comparison=agreement.as_metadata())
-        metadata = export_model(walled, metadata, unchecked, **how)
+        metadata = replace(metadata, properties=list(exportable.properties))
+        metadata = export_model(walled, metadata, unchecked, reader=reader, **how)
         os.replace(unchecked, output)
     finally:
         unchecked.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ _PUBLIC = {
     "ExtendedXYZReporter": "reporters",
     "HeadDisagreement": "evaluations",
     "HeadDisagreementReporter": "reporters",
+    "PropertyReporter": "reporters",
     "RespaBussiIntegrator": "integrators",
     "RespaHighPassLangevinIntegrator": "integrators",
     "RespaIntegrator": "integrators",
@@ -34,6 +35,7 @@ _PUBLIC = {
     "evaluation_counts": "evaluations",
     "from_ase": "structure",
     "head_disagreement": "evaluations",
+    "structure_properties": "properties",
 }
 
 __all__ = sorted(_PUBLIC)

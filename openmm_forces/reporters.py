@@ -28,6 +28,7 @@ from mlip_engines.properties.deviation import Deviation
 from mlip_engines.units import EV_TO_KJ_PER_MOL, NM_TO_ANGSTROM
 from openmm_forces.conserved import conserved_energy
 from openmm_forces.evaluations import conservative_state, evaluation_counts, head_disagreement
+from openmm_forces.properties import PresentProperties, present_atoms
 
 
 class _Table:
@@ -234,29 +235,57 @@ class CommitteeReporter(_Table):
         super().__init__(file, interval, append=append)
 
     def _row(self, simulation: app.Simulation) -> tuple:
-        structure = self._structure(simulation)
+        structure = present_atoms(simulation.context, simulation.topology, self._indices)
         return tuple(f"{value:.8f}" for value in self.committee.deviation(structure).row())
 
-    def _structure(self, simulation: app.Simulation) -> Atoms:
-        """Return the atoms of the models at the present positions."""
-        particles = list(simulation.topology.atoms())
-        kept = self._indices
-        if kept is None:
-            kept = [a.index for a in particles if a.element is not None]
-        wrong = [k for k in kept if not 0 <= k < len(particles) or particles[k].element is None]
-        if wrong or not kept:
-            raise ValueError(
-                f"atoms: expected indices of atoms with an element, 0 to {len(particles) - 1}, got "
-                f"{wrong[0] if wrong else 'none'}"
-            )
-        context = simulation.context
-        state = context.getState(positions=True)
-        numbers = [particles[k].element.atomic_number for k in kept]
-        structure = Atoms(numbers, _in(state.getPositions(asNumpy=True), unit.angstrom)[kept])
-        if context.getSystem().usesPeriodicBoundaryConditions():
-            structure.cell = _in(state.getPeriodicBoxVectors(asNumpy=True), unit.angstrom)
-            structure.pbc = True
-        return structure
+
+class PropertyReporter(_Table):
+    """Write properties of the structure that a model file has beside the energy, such as a gap.
+
+    Columns: step, time (ps), and each property in the unit that the file says (``mlip-export --info FILE``). Each line
+    costs one evaluation of the network of the properties, in ASE and on the CPU unless ``device`` says otherwise;
+    between lines there is no cost.
+
+    Parameters
+    ----------
+    file : str or Path
+    interval : int
+        Steps of the integrator between lines.
+    model : str, Path or LoadedModel
+        It need not be the one that drives the simulation.
+    atoms : iterable of int, optional
+        Indices of the atoms of the structure, the region of a mixed system for example; by default all atoms that have
+        an element.
+    append : bool
+        Continue an existing file. Its lines from the first new step on are removed, so that a run resumed from
+        a checkpoint has every step once.
+    options
+        Keywords of :class:`mlip_engines.MlipCalculator`: device, total_charge, spin_multiplicity.
+
+    Raises
+    ------
+    ValueError
+        If the model has no properties; from the first report, if it does not know an element or ``atoms`` names an atom
+        that is not there.
+    """
+
+    def __init__(
+        self,
+        file: str | Path,
+        interval: int,
+        model: str | Path | LoadedModel,
+        *,
+        atoms: Iterable[int] | None = None,
+        append: bool = False,
+        **options,
+    ):
+        self._properties = PresentProperties(model, atoms, options)  # before a file is emptied
+        self.columns = tuple(self._properties.calculator.property_names)
+        super().__init__(file, interval, append=append)
+
+    def _row(self, simulation: app.Simulation) -> tuple:
+        found = self._properties.evaluate(simulation.context, simulation.topology)
+        return tuple(f"{value:.12g}" for value in found.values())
 
 
 class ExtendedXYZReporter:

@@ -14,6 +14,7 @@ TERMS = (
     "non_conservative_slope",
     "match",
     "match_slope",
+    "denoising",
 )
 LABELLED_TERMS = TERMS[:6]
 VECTOR_FUNCTIONS = ("norm", "rms_norm")
@@ -38,6 +39,7 @@ class LossWeights:
     )
     match: float = 0.0  # of the head against the model's own conservative forces
     match_slope: float = 0.0  # of the change of C - NC over a perturbation, per Å of it
+    denoising: float = 0.0  # of the way back from noise, told by the head for forces
     huber: float = 0.1  # eV/Å, of force errors: quadratic below, linear above
     huber_energy: float = 0.01  # eV/atom, likewise
     huber_virial: float = 0.05  # eV/atom, likewise
@@ -59,6 +61,10 @@ class LossWeights:
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for term, function in self.functions.items():
+            if term == "denoising":
+                raise ValueError(
+                    "functions: denoising is a mean square, expected no other function for it"
+                )
             if term not in TERMS or function not in LOSS_FUNCTIONS:
                 raise ValueError(
                     f"functions must map terms {list(TERMS)} to {list(LOSS_FUNCTIONS)}, got {term}: {function}"

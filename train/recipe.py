@@ -30,6 +30,9 @@ class Stage:
     perturbation: float = 0.05  # Å, standard deviation per component
     stiff_perturbations: float = 0.0  # fraction of them along the stiff modes of the model
     unlabelled_steps: float = 0.0  # fraction of steps on structures without labels (needs match)
+    noise_steps: float = 0.0  # fraction of steps that denoise (needs denoising)
+    noise: float = 0.05  # Å, standard deviation per component
+    encode_forces: bool = False  # in these steps the network is given the forces before the noise
     negative_steps: float = 0.0  # fraction of steps on false minima of the network itself as well
     negative_weight: float = 1.0  # of what they lie too low, eV/atom
     negative_margin: float = 0.05  # eV/atom, how far below the lowest of the data is no mistake
@@ -179,6 +182,25 @@ def _check(recipe: Recipe, path: str | Path) -> None:
             raise ValueError(
                 f"{path}: stage {stage.name}: negative_steps is a fraction of the steps, from 0 to 1, "
                 f"got {stage.negative_steps}"
+            )
+        if not 0.0 <= stage.noise_steps <= 1.0:
+            raise ValueError(
+                f"{path}: stage {stage.name}: noise_steps is a fraction of the steps, from 0 to 1, "
+                f"got {stage.noise_steps}"
+            )
+        if (stage.noise_steps > 0.0) != (stage.weights.denoising > 0.0):
+            raise ValueError(
+                f"{path}: stage {stage.name}: noise_steps and the term 'denoising' need each other, got noise_steps: "
+                f"{stage.noise_steps} and denoising: {stage.weights.denoising}"
+            )
+        if stage.noise_steps > 0.0 and not 0.0 < stage.noise < float("inf"):
+            raise ValueError(
+                f"{path}: stage {stage.name}: noise must be positive, in Å, got {stage.noise}: without noise there is "
+                "no way back to tell"
+            )
+        if stage.encode_forces and stage.noise_steps == 0.0:
+            raise ValueError(
+                f"{path}: stage {stage.name}: encode_forces belongs to denoising; expected noise_steps as well"
             )
         for name in ("perturbed_steps", "unlabelled_steps", "stiff_perturbations"):
             fraction = getattr(stage, name)

@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from mlip_engines.commands.parser import add_label_keys, add_units, command_parser, label_keys
 from mlip_engines.readers.registry import format_titles
+
+if TYPE_CHECKING:
+    from mlip_engines.model.load import LoadedModel
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         model = load_model(options.model, options.device)
+        if options.properties:
+            return _properties(model, options)
         structures, warnings = read_checked(
             options.file,
             options.index,
@@ -83,6 +89,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _properties(model: LoadedModel, options: argparse.Namespace) -> int:
+    """Print the errors of the properties of structures."""
+    from mlip_engines.labels.reading import read_checked
+    from mlip_engines.properties.of_structures import format_property_errors, property_errors
+
+    structures, _ = read_checked(
+        options.file, options.index, units=options.units, labels=False, progress=True
+    )
+    errors = property_errors(model, structures, batch_size=options.batch)
+    if options.json:
+        print(json.dumps({each.name: asdict(each) for each in errors}, indent=2))
+    else:
+        print(format_property_errors(errors))
+    return 0
+
+
 def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of ``mlip-eval``."""
     parser = command_parser(
@@ -101,6 +123,12 @@ def argument_parser() -> argparse.ArgumentParser:
     add_label_keys(parser)
     parser.add_argument(
         "--json", action="store_true", help="print the errors as JSON, in eV/atom, eV/Å and eV/Å^3"
+    )
+    parser.add_argument(
+        "--properties",
+        action="store_true",
+        help="compare the properties of structures that the model file has, such as a gap, with values of the same "
+        "names in the comment lines; energies and forces are not needed",
     )
     parser.add_argument(
         "--index",

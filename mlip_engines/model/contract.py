@@ -38,6 +38,10 @@ A network with ``feature_exchange = True`` evaluates only the atoms that :mod:`m
 A network may have **other heads**, under names of its own. What it returns under such a name is passed on by the file;
 engines do not read it.
 
+**Properties** are numbers per structure, such as a gap. A file that has them, listed under ``properties`` in its
+metadata, has a second network and a method ``properties`` (:mod:`mlip_engines.model.structure_properties`). Who does
+not call it pays nothing, and readers that do not know it are right about everything else.
+
 A network that depends on the structure as a whole declares so in ``structure_inputs``, a list of names from
 :data:`STRUCTURE_INPUTS`. An engine that was not told the value refuses to evaluate the model, and one that was told a
 value refuses a model that does not depend on it.
@@ -127,6 +131,9 @@ class ModelMetadata:
     # "grid", "degree", "inversion", "orientations" that the answers are averaged over; empty: none
     # (mlip_engines.model.symmetrised)
     symmetrisation: dict[str, Any] = field(default_factory=dict)
+    # "name", "unit", "pooling" of what the file gives per structure beside the energy
+    # (mlip_engines.model.structure_properties)
+    properties: list[dict[str, str]] = field(default_factory=list)
     # Libraries of operators that the file calls, by the names under torch.ops
     extensions: list[str] = field(default_factory=lambda: [OWN_OPERATORS])
     contract_version: int = 1

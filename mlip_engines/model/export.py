@@ -23,7 +23,12 @@ from mlip_engines.model.evaluation import evaluate
 from mlip_engines.model.exported import ExportedModel
 from mlip_engines.model.extensions import used_extensions
 from mlip_engines.model.graph import Graph, reverse_edges
-from mlip_engines.model.load import load_model
+from mlip_engines.model.load import LoadedModel, load_model
+from mlip_engines.model.structure_properties import (
+    ModelWithProperties,
+    evaluate_properties,
+    properties_in,
+)
 from mlip_engines.model.symmetrised import Symmetrised, SymmetrisedModel
 
 # Eager and scripted evaluations differ by the order of their sums only.
@@ -37,6 +42,7 @@ def export_model(
     *,
     reference_energies: dict[str, float] | None = None,
     scale: float = 1.0,
+    reader: nn.Module | None = None,
 ) -> ModelMetadata:
     """Write a model file and return its metadata, checksum included.
 
@@ -52,6 +58,9 @@ def export_model(
         Composition baseline by symbol; by default that of ``metadata``.
     scale : float
         Factor on the network's energies and forces.
+    reader : nn.Module, optional
+        What gives the ``properties`` of the metadata, see
+        :class:`mlip_engines.model.structure_properties.ModelWithProperties`; in the dtype of the network.
 
     Raises
     ------
@@ -76,11 +85,17 @@ def export_model(
         symmetrisation=dict(getattr(network, "symmetrisation", {})),
     )
     metadata.check(metadata.name)
+    _check_reader(metadata, network, reader)
     network = network.eval()
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)  # no gradient work for parameters in an engine
-    kind = SymmetrisedModel if isinstance(network, Symmetrised) else ExportedModel
-    model = kind(network, {number_of[s]: e for s, e in reference_energies.items()}, scale).eval()
+    for module in (network, reader):
+        for parameter in [] if module is None else module.parameters():
+            parameter.requires_grad_(False)  # no gradient work for parameters in an engine
+    energies = {number_of[s]: e for s, e in reference_energies.items()}
+    if reader is not None:
+        model = ModelWithProperties(network, energies, scale, reader).eval()
+    else:
+        kind = SymmetrisedModel if isinstance(network, Symmetrised) else ExportedModel
+        model = kind(network, energies, scale).eval()
     _check_against_network(metadata, model)
     with warnings.catch_warnings():
         # torch deprecates TorchScript from 2.10 on; it is the format of the contract.
@@ -95,7 +110,10 @@ def export_model(
         strip_debug_records(draft)
         metadata = dataclasses.replace(metadata, checksum=checksum(draft))
         replace_metadata(draft, metadata)
-        _compare(model, load_model(draft).module, metadata)
+        reloaded = load_model(draft)
+        _compare(model, reloaded.module, metadata)
+        if reader is not None:
+            _compare_properties(LoadedModel(model, metadata, draft), reloaded)
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
@@ -117,6 +135,29 @@ def _check_numbers(
             )
     if not math.isfinite(scale) or scale == 0.0:
         raise ModelContractError(f"{metadata.name}: scale must be finite and not 0, got {scale}")
+
+
+def _check_reader(metadata: ModelMetadata, network: nn.Module, reader: nn.Module | None) -> None:
+    """Raise ModelContractError unless metadata and reader speak of the same properties, within the network's reach."""
+    known = properties_in(metadata.properties)
+    if (reader is None) != (not known):
+        raise ModelContractError(
+            f"{metadata.name}: expected properties in the metadata together with a reader of them, got one without the "
+            "other"
+        )
+    if reader is None:
+        return
+    if isinstance(network, Symmetrised):
+        raise ModelContractError(
+            f"{metadata.name}: properties are not averaged over orientations, so they would not be those of the model; "
+            "export without --symmetrise"
+        )
+    for name in ("cutoff", "message_passing_layers"):
+        if not getattr(reader, name) <= getattr(network, name):
+            raise ModelContractError(
+                f"{metadata.name}: expected a reader of properties with {name} of at most {getattr(network, name)}, "
+                f"that of the network, got {getattr(reader, name)}"
+            )
 
 
 def _check_against_network(metadata: ModelMetadata, model: ExportedModel) -> None:
@@ -160,6 +201,18 @@ def _compare(
                 f"{metadata.name}: {name} of the reloaded file differs by {difference:.2e} from "
                 f"the network, expected at most {limit:.0e} relative; the file was not written"
             )
+
+
+def _compare_properties(model: LoadedModel, reloaded: LoadedModel) -> None:
+    metadata = reloaded.metadata
+    graph = [_probe_graph(metadata)]
+    expected, found = evaluate_properties(model, graph)[0], evaluate_properties(reloaded, graph)[0]
+    limit = _RELATIVE_TOLERANCE[metadata.dtype] * expected.abs().clamp(min=1.0)
+    if not bool(((expected - found).abs() <= limit).all()):
+        raise ModelContractError(
+            f"{metadata.name}: properties of the reloaded file are {found.tolist()}, expected those of the network, "
+            f"{expected.tolist()}; the file was not written"
+        )
 
 
 def _probe_graph(metadata: ModelMetadata) -> Graph:

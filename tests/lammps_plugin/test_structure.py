@@ -95,7 +95,11 @@ def test_headers_of_styles_show_nothing_of_what_is_inside(style, count):
 
 def test_only_the_faces_of_the_plugin_know_the_pair_style():
     users = {name for name, included in own_includes().items() if "pair_mlip.h" in included}
-    computes = {"compute_mlip_disagreement_atom.cpp", "compute_mlip_deviation.cpp"}
+    computes = {
+        "compute_mlip_disagreement_atom.cpp",
+        "compute_mlip_deviation.cpp",
+        "compute_mlip_property.cpp",
+    }
     faces = {"pair_mlip.cpp", "fix_mlip.cpp", *computes, "plugin.cpp"}
     # a member of a committee has the settings of the style that drives
     assert users == faces | {"committee_member.cpp"}

@@ -12,7 +12,7 @@ from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.data_range import DataRange
 from mlip_engines.model.evaluation import trained_network_of
 from mlip_engines.model.inner_force import WithInnerForce
-from mlip_engines.model.load import load_model, read_metadata
+from mlip_engines.model.load import LoadedModel, load_model, read_metadata
 from mlip_engines.model.orientations import Orientations, stored_orientations
 from mlip_train.networks import build_network, stored_settings
 
@@ -35,7 +35,16 @@ def open_model_file(path: str | Path) -> Exportable:
         raise NotThisKind(f"expected a model file: {e}") from e
     if "network" not in metadata.training:
         raise NotThisKind(f"{path}: the model file does not say what its network was built from")
-    module = load_model(path).module
+    if metadata.properties:
+        raise NotThisKind(
+            f"{path}: the model file has properties, of which this reader knows nothing"
+        )
+    return exportable_of_file(load_model(path))
+
+
+def exportable_of_file(loaded: LoadedModel) -> Exportable:
+    """Return the network of energies of a loaded model file, and what the file says of it."""
+    module, metadata = loaded.module, loaded.metadata
     scripted = trained_network_of(module, metadata)
     network = _rebuilt(metadata.training, scripted)
     return Exportable(

@@ -23,7 +23,7 @@ def check_stage(stage: Stage, network: nn.Module) -> None:
             f"stage {stage.name}: trained: expected parts of the network, {sorted(parts)}; got {unknown}"
         )
     heads = {
-        "non_conservative_forces": stage.weights.uses_head,
+        "non_conservative_forces": stage.weights.uses_head or stage.weights.denoising > 0.0,
         "non_conservative_stress": stage.weights.non_conservative_stress > 0.0,
     }
     for head, is_needed in heads.items():
@@ -33,6 +33,10 @@ def check_stage(stage: Stage, network: nn.Module) -> None:
                 f"{network.heads}"
             )
 
+    if stage.encode_forces and getattr(network, "of_forces", None) is None:
+        raise ValueError(
+            f"stage {stage.name}: encode_forces needs a network that takes forces: painn with force_encoding: true"
+        )
     if stage.negative_steps > 0.0 and getattr(network, "structure_inputs", []):
         raise ValueError(
             f"stage {stage.name}: negative_steps makes structures whose {' and '.join(network.structure_inputs)} "

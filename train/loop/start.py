@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from mlip_train.data.loading import Selection
 from mlip_train.data.references import elements_of, references_of
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.record import range_in_record
+from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import network_class, stored_settings
-from mlip_train.recipe import Recipe
+from mlip_train.recipe import Recipe, Stage
 
 _COARSE = 5.0  # times the RMS force of the data
 
@@ -147,7 +148,16 @@ def coarse_scale(origin: Start, training: Selection) -> str | None:
 def is_same_recipe(before: dict[str, Any], recipe: Recipe) -> bool:
     """Return whether a run was begun with this recipe; settings that came later count as their defaults."""
     default = Recipe(recipe.name, recipe.stages, network=recipe.network).as_dict()
-    return {**default, **before} == recipe.as_dict()
+    old = {**default, **before}
+    # settings of stages that came later had their defaults then
+    stages = []
+    for stage in old["stages"]:
+        known = {**asdict(LossWeights()), **stage.get("weights", {})}
+        of_stage = asdict(
+            Stage(stage["name"], stage["epochs"], stage["learning_rate"], LossWeights())
+        )
+        stages.append({**of_stage, **stage, "weights": known})
+    return {**old, "stages": stages} == recipe.as_dict()
 
 
 def _has_forces(atoms: Atoms) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mlip_train.data.loading import PreparedStructures
 from mlip_train.data.sampling import batches_of_epoch
 from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.checkpoint import save_checkpoint
+from mlip_train.loop.denoising import denoising_loss, given_forces, noisy
 from mlip_train.loop.history import write_history
 from mlip_train.loop.losses import loss
 from mlip_train.loop.metrics import evaluate
@@ -239,16 +241,26 @@ class Trainer:
             rank=self.processes.rank,
             replay=self.structures.get("replay", []),
         )
-        parameters = self._trained()
+        if self._is_denoising(seed):
+            return self._update(lambda: self._denoise(chosen, seed, fraction))
         # alike in all processes, or some would wait for gradients that others do not have
         draw = torch.rand((), generator=torch.Generator().manual_seed(seed + 15485863))
         has_negatives = float(draw) < self.stage.negative_steps
         if has_negatives:
             self.negatives.descend(self.stage.negative_margin)
-        terms, fraction = self._differentiate(chosen, displacements, fraction, has_negatives)
+        return self._update(
+            lambda: self._differentiate(chosen, displacements, fraction, has_negatives)
+        )
+
+    def _update(
+        self, differentiate: Callable[[], tuple[dict[str, Tensor], float]]
+    ) -> tuple[dict[str, float], float]:
+        """Move the parameters along the gradient that a function leaves in them; return what it returns."""
+        parameters = self._trained()
+        terms, fraction = differentiate()
         if self.recipe.sharpness > 0.0:
             before = climb(parameters, self.recipe.sharpness)
-            self._differentiate(chosen, displacements, fraction, has_negatives)
+            differentiate()
             descend(parameters, before)
         norm = nn.utils.clip_grad_norm_(parameters, self.recipe.gradient_clip)
         if not torch.isfinite(norm):
@@ -264,6 +276,32 @@ class Trainer:
         self.progress.n_updates += 1
         follow(self.average, self.network, self.recipe.average_decay, self.progress.n_updates)
         return {name: float(term.detach()) for name, term in terms.items()}, fraction
+
+    def _is_denoising(self, seed: int) -> bool:
+        """Whether a step denoises: alike in all processes."""
+        draw = torch.rand((), generator=torch.Generator().manual_seed(seed + 32452843))
+        return float(draw) < self.stage.noise_steps
+
+    def _denoise(
+        self, chosen: list[TrainingStructure], seed: int, fraction: float
+    ) -> tuple[dict[str, Tensor], float]:
+        """As :meth:`_differentiate`, of the way back from noise."""
+        stage = self.stage
+        generator = torch.Generator().manual_seed(seed + 104729 * self.processes.rank + 1)
+        structures, target = noisy(chosen, stage.noise, self.network.cutoff, generator)
+        batch = collate(
+            structures,
+            self.baseline,
+            self.network.cutoff,
+            self.precision.dtype,
+            device=self.processes.device,
+        )
+        forces = given_forces(chosen, self.scale) if stage.encode_forces else None
+        term = stage.weights.denoising * denoising_loss(self.network, batch, target, forces)
+        self.optimizer.zero_grad()
+        term.backward()
+        fraction = self.processes.average_gradients(self._trained(), fraction)
+        return {"denoising": term, "total": term}, fraction
 
     def _differentiate(
         self,

@@ -186,6 +186,9 @@ class PaiNN(nn.Module):
     norm_width : float
         Length of a vector feature below which its norm is a parabola, see
         :func:`mlip_engines.operators.atom_blocks.smooth_norm`.
+    force_encoding : bool
+        Whether the network can be given forces, as the denoising of structures away from equilibrium needs it
+        (:mod:`mlip_train.loop.denoising`). Without forces, in engines above all, its vectors begin with zero as ever.
     charge, spin : bool
         Whether the network depends on the total charge, and on the spin multiplicity. First features are then
         those of the element and of these (:class:`~mlip_train.networks.structure_embedding.StructureEmbedding`).
@@ -198,6 +201,7 @@ class PaiNN(nn.Module):
 
     heads: list[str]
     structure_inputs: list[str]
+    encoded_forces: Tensor | None
     feature_exchange = True
     selects_edges = True  # leaves out edges from its cutoff on, so nobody has to before
 
@@ -214,6 +218,7 @@ class PaiNN(nn.Module):
         norm_width: float = 1.0,
         charge: bool = False,
         spin: bool = False,
+        force_encoding: bool = False,
     ):
         super().__init__()
         if n_force_layers < 0:
@@ -252,9 +257,19 @@ class PaiNN(nn.Module):
 
         def layers(count: int, start: int) -> nn.ModuleList:
             return nn.ModuleList(
-                [Interaction(n_features, n_basis, start + k == 0, norm_width) for k in range(count)]
+                [
+                    Interaction(
+                        n_features, n_basis, start + k == 0 and not force_encoding, norm_width
+                    )
+                    for k in range(count)
+                ]
             )
 
+        self.encoded_forces = (
+            None  # (N, 3) in the unit of the network, while it is trained to denoise
+        )
+        of_forces = nn.Parameter(torch.randn(n_features)) if force_encoding else None
+        self.register_parameter("of_forces", of_forces)  # (F,)
         self.shared = layers(n_shared, 0)
         self.energy_layers = layers(n_layers - n_shared, n_shared)
         self.energy_head = nn.Sequential(
@@ -282,6 +297,9 @@ class PaiNN(nn.Module):
         if self.of_spin is not None and spin is not None:
             s = s + self.of_spin(spin, graph.structure_index, n)
         v = torch.zeros((n, 3, self.n_features), dtype=s.dtype, device=s.device)  # (n, 3, F)
+        given, of_forces = self.encoded_forces, self.of_forces
+        if given is not None and of_forces is not None:
+            v = given[:n, :, None] * of_forces
         for layer in self.shared:
             s, v = layer(s, v, edges)
         return s, v, edges

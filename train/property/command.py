@@ -9,6 +9,8 @@ from pathlib import Path
 from mlip_engines.commands.parser import Once, command_parser
 from mlip_engines.readers.registry import format_titles
 
+PAPER = 0.1  # best noise in Å, and best weight: tables 11 and 12 of the paper in conformers.py
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``mlip-property --data FILE --target NAME -o DIR``; the options are in its help.
@@ -22,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_engines.readers import read_structures
     from mlip_train.data.sets import DataFiles
     from mlip_train.loop.start import read_start
+    from mlip_train.property.checkpoint import property_start
+    from mlip_train.property.potential import potential_record
     from mlip_train.property.run import train_property
     from mlip_train.property.settings import Settings
     from mlip_train.recipe import read_recipe
@@ -40,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
             n_train=options.n_train,
             split_key=options.split_key,
             seed=options.seed,
+            noise=_given(options.noise, options.conformers),
+            align=_given(options.align, options.conformers),
         )
         if (options.start is None) == (options.recipe is None):
             raise ValueError(
@@ -48,10 +54,25 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if options.start is None and settings.trained == "head":
             raise ValueError("a head alone needs a trained network; name one with --from")
-        weights = None
-        if options.start is not None:
+        if options.unit and len(options.unit) != len(options.target):
+            raise ValueError(
+                f"--unit: expected one for each of the targets {options.target}, got {options.unit}"
+            )
+        weights = potential = None
+        before = None if options.start is None else property_start(options.start)
+        if before is not None:
+            for name, mine in (("targets", list(settings.targets)), ("pooling", settings.pooling)):
+                if before["build"][name] != mine:
+                    raise ValueError(
+                        f"{options.start}: expected the {name} {mine}, as of this run, got {before['build'][name]}"
+                    )
+            if options.scratch:
+                raise ValueError("--scratch goes with a potential, got a run of mlip-property")
+            network, potential = before["build"]["network"], before.get("potential")
+        elif options.start is not None:
             start = read_start(options.start)
             network, weights = start.network, None if options.scratch else start.weights
+            potential = potential_record(options.start, start)
         else:
             network = read_recipe(options.recipe).network
         files = DataFiles(
@@ -59,8 +80,24 @@ def main(arguments: list[str] | None = None) -> int:
         )
         files.check()
         sets = [read_structures(path) for path in files.paths()]
+        conformers = None
+        if options.conformers:
+            conformers = [
+                a for path in options.conformers for a in read_structures(path, labels=False)
+            ]
         errors = train_property(
-            settings, files, sets, network, options.output, weights=weights, resume=options.resume
+            settings,
+            files,
+            sets,
+            network,
+            options.output,
+            weights=weights,
+            potential=potential,
+            units=options.unit or (before or {"build": {}})["build"].get("units", []),
+            conformers=conformers,
+            molecule_key=options.molecule_key,
+            start=None if before is None else before["best"],
+            resume=options.resume,
         )
     except (ValueError, FileNotFoundError, FileExistsError, FloatingPointError) as e:
         print(f"mlip-property: {e}", file=sys.stderr)
@@ -71,6 +108,11 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{part}: {name}: MAE {e['mae']:.5g}, RMSE {e['rmse']:.5g}, of {e['n']} structures"
             )
     return 0
+
+
+def _given(value: float | None, conformers: list[Path]) -> float:
+    """Return the value of an option; by default what the paper takes with conformers, and nothing without."""
+    return value if value is not None else PAPER if conformers else 0.0
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -104,14 +146,21 @@ def argument_parser() -> argparse.ArgumentParser:
         required=True,
         help="what to learn: names of numbers in the comment lines; a structure that lacks one does without it",
     )
+    parser.add_argument(
+        "--unit",
+        metavar="UNIT",
+        nargs="+",
+        default=[],
+        help="units of the targets in their order, such as eV, for the metadata of a model file",
+    )
     parser.add_argument("-o", "--output", metavar="FOLDER", action=Once, required=True, type=Path)
     parser.add_argument(
         "--from",
         dest="start",
         metavar="POTENTIAL",
         action=Once,
-        help="a checkpoint.pt of mlip-train or a model file, whose network and weights the run begins with. A model "
-        "file is a program: use only files you trust",
+        help="a checkpoint.pt of mlip-train or a model file, whose network and weights the run begins with; or one of "
+        "mlip-property, to go on with other geometries. A model file is a program: use only files you trust",
     )
     parser.add_argument(
         "--recipe",
@@ -136,6 +185,36 @@ def argument_parser() -> argparse.ArgumentParser:
         default="attention",
         help="from atoms to a structure: sum for what grows with size, attention for what a part decides "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--conformers",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=[],
+        help="other geometries of the same molecules, such as frames of relaxations: half of what is trained on. "
+        "Validation and test see the last one of each molecule",
+    )
+    parser.add_argument(
+        "--molecule-key",
+        metavar="NAME",
+        default="molecule",
+        help="name under which structures and conformers say which molecule they are (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--noise",
+        metavar="SIGMA",
+        type=float,
+        help="add so much to each coordinate of the geometries that are trained on, Å (default: 0.1 with --conformers, "
+        "else 0)",
+    )
+    parser.add_argument(
+        "--align",
+        metavar="WEIGHT",
+        type=float,
+        help="learn the way back to the true geometries as well, with this weight (default: 0.1 with --conformers, "
+        "else 0)",
     )
     parser.add_argument("--epochs", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: %(default)s")

@@ -40,14 +40,22 @@ class AtomFeatures(nn.Module):
 
     def forward(self, graph: Graph) -> Tensor:
         """Return the features (N, F) of the atoms of a graph."""
+        return self._evaluate(graph, False)[0]
+
+    def with_vectors(self, graph: Graph) -> tuple[Tensor, Tensor]:
+        """Return the features (N, F), and the vectors (N, 3) of the head for non-conservative forces."""
+        features, output = self._evaluate(graph, True)
+        return features, output["non_conservative_forces"]
+
+    def _evaluate(self, graph: Graph, with_vectors: bool) -> tuple[Tensor, dict[str, Tensor]]:
         self._caught = None
-        self.network(graph, False)
+        output = self.network(graph, with_vectors)
         if self._caught is None:
             raise RuntimeError(
                 f"{type(self.network).__name__} gave an energy without its energy_head"
             )
         features, self._caught = self._caught, None
-        return features
+        return features, output
 
     def size(self) -> int:
         """Return F, found by evaluating a single atom."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,16 @@ class Build:
     network: dict[str, Any]  # settings, with the species
     targets: list[str]
     pooling: str
+    units: list[str] = field(default_factory=list)  # of the targets, empty where unknown
+
+    @property
+    def properties(self) -> list[dict[str, str]]:
+        """What a model file says of the targets."""
+        units = self.units or [""] * len(self.targets)
+        return [
+            {"name": name, "unit": unit, "pooling": self.pooling}
+            for name, unit in zip(self.targets, units, strict=True)
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for a checkpoint."""
@@ -55,8 +65,22 @@ class PropertyNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the properties (S, T)."""
-        graph, n_atoms = batch.graph, batch.labels.n_atoms
+        graph = batch.graph
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_head_only):
             features = self.features(graph)  # (N, F)
+        return self._properties(features, batch)
+
+    def with_displacements(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the properties (S, T), and a vector (N, 3) for each atom: whither it has to move."""
+        features, vectors = self.features.with_vectors(batch.graph)
+        return self._properties(features, batch), vectors
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the network has a head that gives a vector for each atom."""
+        return "non_conservative_forces" in self.features.network.heads
+
+    def _properties(self, features: Tensor, batch: Batch) -> Tensor:
+        graph, n_atoms = batch.graph, batch.labels.n_atoms
         pooled = self.pooling(features, graph.structure_index, n_atoms)
         return self.scales(pooled, graph.atomic_numbers, graph.structure_index)

@@ -22,14 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = argument_parser().parse_args(arguments)
     from mlip_engines.readers import read_structures
-    from mlip_train.property.checkpoint import open_property, read_property
-    from mlip_train.property.prediction import predict_properties
+    from mlip_train.property.predictor import open_predictor
 
     try:
-        network, targets = open_property(options.checkpoint)
-        species = read_property(options.checkpoint)["build"]["network"]["species"]
+        predictor = open_predictor(options.checkpoint)
+        targets = predictor.targets
         structures = read_structures(options.structures, labels=False)
-        values, reasons = predict_properties(network, structures, species, options.batch_size)
+        values, reasons = predictor.predict(structures, options.batch_size)
         with options.output.open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["index", "formula", *targets, "reason"])
@@ -51,7 +50,12 @@ def argument_parser() -> argparse.ArgumentParser:
         "as a table.",
         example="mlip-predict gap/checkpoint.pt relaxed.extxyz -o gaps.csv",
     )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="checkpoint.pt of mlip-property")
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="checkpoint.pt of mlip-property, or a model file with properties. A model file is a program: use only "
+        "files you trust",
+    )
     parser.add_argument(
         "structures", metavar="STRUCTURES", type=Path, help=f"structures: {format_titles()}"
     )

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from mlip_train.data.sets import DataFiles, OpenedSets
 from mlip_train.data.structure import TrainingStructure, prepare
 from mlip_train.property.checkpoint import read_property, save_property
+from mlip_train.property.conformers import Conformers, alignment_loss, displacements, drawn
 from mlip_train.property.network import Build, PropertyNetwork
 from mlip_train.property.parts import parts_of
 from mlip_train.property.prediction import batch_of, predicted, reasons_against
@@ -39,6 +40,13 @@ class PropertyRun:
         Folder for ``checkpoint.pt``, ``metrics.csv`` and ``test.json``.
     weights : dict of str to Tensor, optional
         Of the network of a potential.
+    potential : dict, optional
+        What the checkpoint shall keep of it (:func:`mlip_train.property.potential.potential_record`).
+    conformers : Conformers, optional
+        Of these structures. Half of what is trained on are conformers, and the last one of each is what validation and
+        test see.
+    start : dict of str to Tensor, optional
+        State of a property network of the same build, to go on from.
 
     Raises
     ------
@@ -54,6 +62,9 @@ class PropertyRun:
         parts: dict[str, list[int]],
         output: Path,
         weights: dict[str, Tensor] | None,
+        potential: dict[str, Any] | None = None,
+        conformers: Conformers | None = None,
+        start: dict[str, Tensor] | None = None,
     ):
         if not parts["train"] or not parts["validation"]:
             counts = {name: len(part) for name, part in parts.items()}
@@ -61,16 +72,31 @@ class PropertyRun:
         torch.manual_seed(settings.seed)
         self.settings, self.build, self.output = settings, build, output
         self.parts = parts
+        self.potential = potential
         self.values, self.notes = read_targets(structures, settings.targets)
         self.network = PropertyNetwork(build)
         if weights is not None:
             self.network.features.network.load_state_dict(weights)
+        if start is not None:
+            self.network.load_state_dict(start)
+        if settings.align > 0.0 and not self.network.has_vectors:
+            raise ValueError(
+                "displacements need a network with a head for non-conservative forces, which then predicts them, got "
+                "one without (non_conservative_layer: 0); leave --align out"
+            )
+        if settings.align > 0.0 and settings.noise == 0.0 and conformers is None:
+            raise ValueError(
+                "expected --noise or --conformers with --align: without, no atom has to move"
+            )
+        self.atoms, self.conformers = structures, conformers
         if settings.trained == "head":
             self.network.train_only_head()
         self.structures: list[TrainingStructure] = [
             prepare(atoms, self.network.cutoff)
             for atoms in tqdm(structures, desc="neighbour lists", unit="structure", leave=False)
         ]
+        for k in [k for name in ("validation", "test") for k in parts[name]] if conformers else []:
+            self.structures[k] = prepare(conformers.last(k), self.network.cutoff)
         training = parts["train"]
         for part in ("train", "validation"):
             lacking = torch.isnan(self.values[parts[part]]).all(dim=0).tolist()
@@ -80,9 +106,10 @@ class PropertyRun:
                     f"expected each target in some structure of {part}, got none with {missing}; leave it out, or "
                     "divide the structures otherwise"
                 )
-        self.network.scales.fit(
-            [self.structures[k].atomic_numbers for k in training], self.values[training]
-        )
+        if start is None:
+            self.network.scales.fit(
+                [self.structures[k].atomic_numbers for k in training], self.values[training]
+            )
         trained = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=1e-4)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -101,6 +128,8 @@ class PropertyRun:
             If that run had other settings or other structures.
         """
         state = read_property(self.output / "checkpoint.pt")
+        # settings that came later had their defaults then
+        state["settings"] = {**Settings(self.settings.targets).as_dict(), **state["settings"]}
         for name, mine in (("settings", self.settings.as_dict()), ("parts", self.parts)):
             if state[name] != mine:
                 raise ValueError(
@@ -157,6 +186,7 @@ class PropertyRun:
                 "build": self.build.as_dict(),
                 "settings": self.settings.as_dict(),
                 "parts": self.parts,
+                "potential": self.potential,
                 "weights": self.network.state_dict(),
                 "best": self.best,
                 "best_error": self.best_error,
@@ -207,9 +237,9 @@ class PropertyRun:
             known = ~torch.isnan(values)
             if not known.any():
                 continue
-            found = self.network(batch_of([self.structures[k] for k in chosen], self.network))
+            found, aligned = self._predicted(chosen, generator)
             wrong = ((found - torch.where(known, values, 0.0)) / self.network.scales.spread)[known]
-            loss = wrong.abs().mean()
+            loss = wrong.abs().mean() + self.settings.align * aligned
             self.optimizer.zero_grad()
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -221,6 +251,25 @@ class PropertyRun:
             total, count = total + float(loss.detach()) * len(chosen), count + len(chosen)
         return total / max(count, 1)
 
+    def _predicted(self, chosen: list[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return properties (S, T) of structures in geometries drawn for them, and the loss of displacements."""
+        none = torch.zeros((), dtype=torch.float64)
+        if self.conformers is None and self.settings.noise == 0.0:
+            batch = batch_of([self.structures[k] for k in chosen], self.network)
+            return self.network(batch), none
+        true = [self.atoms[k] for k in chosen]
+        others = [self.conformers.by_structure[k] if self.conformers else [] for k in chosen]
+        geometries = [
+            drawn(atoms, of_it, self.settings.noise, generator)
+            for atoms, of_it in zip(true, others, strict=True)
+        ]
+        batch = batch_of([prepare(a, self.network.cutoff) for a in geometries], self.network)
+        if self.settings.align == 0.0:
+            return self.network(batch), none
+        target = [displacements(a, b) for a, b in zip(geometries, true, strict=True)]
+        found, vectors = self.network.with_displacements(batch)
+        return found, alignment_loss(vectors.double(), torch.cat(target))
+
 
 def train_property(
     settings: Settings,
@@ -230,6 +279,11 @@ def train_property(
     output: Path,
     *,
     weights: dict[str, Tensor] | None = None,
+    potential: dict[str, Any] | None = None,
+    units: Sequence[str] = (),
+    conformers: Sequence[Atoms] | None = None,
+    molecule_key: str = "molecule",
+    start: dict[str, Tensor] | None = None,
     resume: bool = False,
 ) -> dict[str, Any]:
     """Train on the structures of files; return the errors on validation and test.
@@ -247,6 +301,17 @@ def train_property(
     output : Path
     weights : dict of str to Tensor, optional
         Of a potential's network; without, the network begins with random ones.
+    potential : dict, optional
+        What the checkpoint keeps of the potential, for a model file (:mod:`mlip_train.property.potential`).
+    units : sequence of str, optional
+        Of the targets, for the model file.
+    conformers : sequence of ase.Atoms, optional
+        Other geometries of the molecules, see :class:`mlip_train.property.conformers.Conformers`. Structures of the
+        validation and the test part without one are left out.
+    molecule_key : str
+        Says which molecule a structure is of.
+    start : dict of str to Tensor, optional
+        State of a property network of the same targets and pooling.
     resume : bool
         Go on with the run in the folder.
 
@@ -267,11 +332,28 @@ def train_property(
     if len(reasons) > 10:
         print(f"mlip-property: {len(reasons)} structures are left out in all", file=sys.stderr)
     division = parts_of(OpenedSets(files, sets), settings, set(reasons))
-    parts = division.parts
+    parts, notes = division.parts, list(division.notes)
+    others = None
+    if conformers is not None:
+        used = sorted(k for part in parts.values() for k in part)
+        found = Conformers([structures[k] for k in used], conformers, molecule_key)
+        having = {k for n, k in enumerate(used) if found.by_structure[n]}
+        for name in ("validation", "test"):
+            lacking = [k for k in parts[name] if k not in having]
+            if lacking:
+                notes.append(f"{name}: {len(lacking)} structures without conformers are left out")
+            parts[name] = [k for k in parts[name] if k in having]
+        lacking = [k for k in parts["train"] if k not in having]
+        if lacking:
+            notes.append(f"train: {len(lacking)} structures have no conformers and do without")
     output.mkdir(parents=True, exist_ok=True)
     fine = sorted(k for part in parts.values() for k in part)
     place = {k: n for n, k in enumerate(fine)}
-    build = Build({**network, "species": list(species)}, list(settings.targets), settings.pooling)
+    if conformers is not None:
+        others = Conformers([structures[k] for k in fine], conformers, molecule_key)
+    build = Build(
+        {**network, "species": list(species)}, list(settings.targets), settings.pooling, list(units)
+    )
     run = PropertyRun(
         settings,
         build,
@@ -279,8 +361,11 @@ def train_property(
         {name: [place[k] for k in part] for name, part in parts.items()},
         output,
         weights,
+        potential,
+        others,
+        start,
     )
-    for note in [*division.notes, *run.notes]:
+    for note in [*notes, *run.notes]:
         print(f"mlip-property: {note}", file=sys.stderr)
     if resume:
         run.resume()

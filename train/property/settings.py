@@ -30,6 +30,10 @@ class Settings:
     n_train: int = 0  # if positive, only so many, for learning curves
     split_key: str = "split"  # of the data: train, valid or test
     seed: int = 1
+    noise: float = (
+        0.0  # Å, standard deviation of what is added to the geometries that are trained on
+    )
+    align: float = 0.0  # weight of the displacements to the true geometries beside the property
 
     def __post_init__(self) -> None:
         if not self.targets or len(set(self.targets)) < len(self.targets):
@@ -42,6 +46,13 @@ class Settings:
         for name in ("n_validation", "n_test", "n_train"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("noise", "align"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.align > 0.0 and self.trained == "head":
+            raise ValueError(
+                "displacements are learned by the network, and with --trained head it stays as it is; leave --align out"
+            )
         if not self.learning_rate > 0.0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
 

@@ -39,6 +39,7 @@ def test_json_has_the_documented_keys():
         "structure_inputs",
         "extensions",
         "short_range",
+        "properties",
         "comparison",
         "symmetrisation",
         "energy_range",
