@@ -13,7 +13,16 @@ from mlip_train.loop.start import Start
 from mlip_train.networks import build_network
 from mlip_train.property.network import Build
 
-_SAID = ("species", "name", "errors", "errors_by", "card", "licence", "citation", "shortest_distances")
+_SAID = (
+    "species",
+    "name",
+    "errors",
+    "errors_by",
+    "card",
+    "licence",
+    "citation",
+    "shortest_distances",
+)
 
 
 def potential_record(path: str | Path, start: Start) -> dict[str, Any]:
