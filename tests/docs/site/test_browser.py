@@ -12,18 +12,31 @@ def wait_for(browser, condition):
     return WebDriverWait(browser, 30).until(condition)
 
 
+def elements(browser, page, selector):
+    """Open a page and return the elements of a kind, as soon as there are any."""
+    browser.get(page.as_uri())
+    return wait_for(
+        browser,
+        lambda b: (
+            b.current_url == page.as_uri()
+            and b.execute_script("return document.readyState") == "complete"
+            and b.find_elements("css selector", selector)
+        ),
+    )
+
+
 def test_an_entry_of_the_navigation_opens_its_page(site, browser):
-    browser.get((site / "index.html").as_uri())
-    (entry,) = browser.find_elements("css selector", ".sidebar-tree a[href='openmm.html']")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", entry)
+    (entry,) = elements(browser, site / "index.html", ".sidebar-tree a[href='openmm.html']")
+    # At once: the theme scrolls smoothly, and a click on what moves goes elsewhere.
+    scroll = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})"
+    browser.execute_script(scroll, entry)
     entry.click()
-    wait_for(browser, lambda b: b.current_url.endswith("/openmm.html"))
-    assert "OpenMM" in browser.find_element("css selector", "h1").text
+    wait_for(browser, lambda b: b.current_url == (site / "openmm.html").as_uri())
+    wait_for(browser, lambda b: "OpenMM" in b.find_element("css selector", "h1").text)
 
 
 def test_the_search_finds_a_page_without_a_server(site, browser):
-    browser.get((site / "index.html").as_uri())
-    field = browser.find_element("css selector", ".sidebar-search")
+    (field,) = elements(browser, site / "index.html", ".sidebar-search")
     field.send_keys("resonance")
     field.submit()
     wait_for(browser, lambda b: "Search finished" in b.find_element("id", "search-results").text)
@@ -36,8 +49,7 @@ def test_the_search_finds_a_page_without_a_server(site, browser):
 
 
 def test_figures_are_drawn(site, browser):
-    browser.get((site / "measurements" / "water.html").as_uri())
-    figures = wait_for(browser, lambda b: b.find_elements("css selector", "article img"))
+    figures = elements(browser, site / "measurements" / "water.html", "article img")
     assert len(figures) == 5
     for figure in figures:  # pictures far down are loaded when they come into view
         browser.execute_script("arguments[0].scrollIntoView()", figure)
