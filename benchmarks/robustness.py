@@ -11,7 +11,8 @@ stopped when it is made again. The folder receives ``table.md``, which grows by 
 (benchmarks/robustness_table.py), and for each cell a folder with the runs, the model files and ``cell.json``.
 
 Ways: plain; sam, sharpness-aware minimisation; pretrained, on perturbed structures with labels of an empirical
-potential; half, the same with as much time in all as plain; hybrid, the sum of network and empirical potential.
+potential; hybrid, the sum of network and empirical potential. Two more are for errors alone: half is pretrained with as
+much time in all as plain; coarse is pretrained in the unit of force of the perturbed structures, not that of the data.
 
 Zheng, Fung, Improving reliability of machine learned interatomic potentials with physics-informed pretraining.
 """
@@ -59,10 +60,10 @@ NETWORKS = {  # 32 features and two layers; what it costs to learn is 5 to 10 ti
     "torchmdnet": {"n_features": 32, "n_basis": 16, "n_heads": 4, "n_layers": 2},
     "painn": {"n_features": 32, "n_basis": 8, "n_layers": 2},
 }
-WAYS = ("plain", "sam", "pretrained", "hybrid", "half")
+WAYS = ("plain", "sam", "pretrained", "hybrid", "half", "coarse")
 LEARNING_RATES = {"eam": 0.05, "cgcnn": 0.008, "m3gnet": 0.012, "torchmdnet": 0.012, "painn": 0.008}
 FORMS = ("none", "zbl")  # of the short-range part of the file
-ERRORS_ONLY = ("half",)  # ways that are not judged
+ERRORS_ONLY = ("half", "coarse")  # ways that are not judged
 VALIDATION, TEST = 10, 40  # structures
 
 
@@ -171,7 +172,7 @@ class Comparison:
         start, empirical, seconds = None, None, self.seconds
         if cell.way == "sam":
             more["sharpness"] = 0.02
-        if cell.way in ("pretrained", "half"):
+        if cell.way in ("pretrained", "half", "coarse"):
             start = self.pretrained(cell) / "checkpoint.pt"
             more["refit_composition"] = True
         if cell.way == "half":
@@ -235,9 +236,10 @@ class Comparison:
             structures = ase.io.read(potential / "perturbed.extxyz", ":")
             model = load_model(potential / "none.pt")
             write_labelled(labelled, label(model, structures), len(structures))
-        folder = self.folder / f"pretrain-{cell.network}-{cell.fraction:g}"
+        unit = "coarse" if cell.way == "coarse" else "data"
+        folder = self.folder / f"pretrain-{unit}-{cell.network}-{cell.fraction:g}"
         perturbed = ase.io.read(labelled, ":")
-        scale = force_scale(frames)
+        scale = 0.0 if cell.way == "coarse" else force_scale(frames)
         self.train(folder, cell.network, perturbed, steps, force_scale=scale)
         return folder
 
@@ -372,7 +374,8 @@ def main() -> None:
         for way in options.ways
     ]
     training = sum(
-        comparison.seconds * {"pretrained": 1.5, "half": 0.5}.get(cell.way, 1.0) for cell in cells
+        comparison.seconds * {"pretrained": 1.5, "coarse": 1.5, "half": 0.5}.get(cell.way, 1.0)
+        for cell in cells
     )
     print(
         f"{len(comparison.training)} structures to train on, {len(comparison.test)} to test on, "

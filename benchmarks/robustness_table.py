@@ -31,7 +31,7 @@ def write_table(folder: Path) -> None:
     (folder / "table.md").write_text(text)
 
 
-WAYS = ["plain", "sam", "pretrained", "hybrid", "half"]
+WAYS = ["plain", "sam", "pretrained", "hybrid", "half", "coarse"]
 
 
 def errors_table(cells: list[dict[str, Any]]) -> list[str]:
