@@ -35,6 +35,7 @@ from mlip_engines.operators import (
     reverse_features,
     tensor_product_sum,
 )
+from mlip_train.networks.glorot import begin_with_glorot
 from mlip_train.networks.neighborhood import first_edges
 from mlip_train.networks.plan import plan_heads
 from mlip_train.networks.species import species_rows
@@ -303,6 +304,7 @@ class M3GNet(nn.Module):
         has_head = plan.non_conservative_layers > 0
         self.force_head = BondScalars(n_features, n_basis) if has_head else None
         self.stress_head = BondScalars(n_features, n_basis) if non_conservative_stress else None
+        begin_with_glorot(self)
 
     @staticmethod
     def _readout(n_features: int) -> nn.Sequential:

@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from mlip_engines.model.graph import Graph
 from mlip_engines.operators import evaluated_atoms, exchange, pad_to_all, tensor_product_sum
+from mlip_train.networks.glorot import begin_with_glorot
 from mlip_train.networks.neighborhood import first_edges
 from mlip_train.networks.painn import GatedEquivariantBlock
 from mlip_train.networks.plan import plan_heads
@@ -296,6 +297,7 @@ class TorchMDNet(nn.Module):
         self.stress_head = None
         if non_conservative_stress:
             self.stress_head = EquivariantVirialHead(n_features, min(n_basis, 8), cutoff)
+        begin_with_glorot(self)
 
     def _features(self, graph: Graph) -> tuple[Tensor, Tensor, Neighborhood]:
         """Run the shared layers; return x (n, F), v (n, 3, F) and the edges."""
