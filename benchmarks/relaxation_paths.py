@@ -12,6 +12,8 @@ kept. The command can be killed and started again: it goes on with the molecules
                           splits, `split_random` and `split_scaffold`
     OUT/embedded.extxyz   what RDKit made, with the properties of the relaxed molecule and `molecule` to match them
     OUT/random/, OUT/scaffold/    paths of each split: train.lmdb, valid.lmdb, test.lmdb (80, 10, 10 %)
+    OUT/thinned_train.extxyz, OUT/thinned_valid.extxyz    at most five steps of each molecule that tests in neither
+                          split: the first, third and sixth, one after a quarter of the path, and the last
     OUT/failures.csv      molecules that were left out, with the reason
 
 A scaffold (Bemis, Murcko, J. Med. Chem. 39, 2887 (1996)) is in one part of the second split only; no molecule is in two
@@ -37,6 +39,7 @@ import ase.io
 import lmdb
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
 from ase.optimize import BFGS
 from ase.units import Bohr, Hartree
@@ -87,7 +90,8 @@ def step_of(atoms: Atoms) -> dict[str, Any]:
             {"atom": s, **dict(zip("xyz", row, strict=True))}
             for s, row in zip(symbols, atoms.positions.tolist(), strict=True)
         ],
-        "energy": atoms.get_potential_energy() / Hartree,
+        # a plain number: readers of pickles from elsewhere refuse anything else
+        "energy": float(atoms.get_potential_energy() / Hartree),
         "gradient": [
             {"atom": s, **dict(zip(("dx", "dy", "dz"), row, strict=True))}
             for s, row in zip(symbols, slopes.tolist(), strict=True)
@@ -100,7 +104,12 @@ def relax(task: tuple[str, int, float, int]) -> dict[str, Any]:
     name, seed, fmax, most_steps = task
     found: dict[str, Any] = {"name": name}
     try:
-        molecule = Chem.AddHs(Chem.MolFromSmiles(name))
+        molecule = Chem.MolFromSmiles(name)
+        if molecule is None:
+            return found | {"failure": "RDKit cannot read it"}
+        molecule = Chem.AddHs(molecule)
+        if Chem.GetFormalCharge(molecule) != 0:  # the layout has no place for it
+            return found | {"failure": "charged"}
         if any(a.GetNumRadicalElectrons() for a in molecule.GetAtoms()):
             return found | {"failure": "open shell"}
         parameters = AllChem.ETKDGv3()
@@ -174,6 +183,23 @@ def atoms_of(step: dict[str, Any]) -> Atoms:
     )
 
 
+def thinned(found: dict[str, Any]) -> list[Atoms]:
+    """Return at most five steps of a path with energies (eV) and forces (eV/Å)."""
+    steps = found["steps"]
+    frames = []
+    for k in sorted({0, *(k for k in (2, 5) if k < len(steps)), len(steps) // 4, len(steps) - 1}):
+        atoms = atoms_of(steps[k])
+        slopes = [[row[c] for c in ("dx", "dy", "dz")] for row in steps[k]["gradient"]]
+        atoms.calc = SinglePointCalculator(
+            atoms,
+            energy=float(steps[k]["energy"]) * Hartree,
+            forces=-np.array(slopes) * Hartree / Bohr,
+        )
+        atoms.info["molecule"] = identity(found["name"])
+        frames.append(atoms)
+    return frames
+
+
 def write(out: Path, seed: int) -> None:
     """Write the files that others read from what is relaxed so far."""
     kept, failures = [], []
@@ -225,10 +251,18 @@ def write(out: Path, seed: int) -> None:
             environment.begin(write=True) as transaction,
         ):
             for found in some:
+                steps = [{**step, "energy": float(step["energy"])} for step in found["steps"]]
                 transaction.put(
-                    identity(found["name"]).encode(),
-                    gzip.compress(pickle.dumps({LEVEL: found["steps"]})),
+                    identity(found["name"]).encode(), gzip.compress(pickle.dumps({LEVEL: steps}))
                 )
+    for part in ("train", "valid"):
+        chosen = [
+            found
+            for found, of_random, of_scaffold in zip(kept, *splits.values(), strict=True)
+            if of_random == part and of_scaffold != "test"
+        ]
+        frames = [atoms for found in chosen for atoms in thinned(found)]
+        ase.io.write(out / f"thinned_{part}.extxyz", frames, format="extxyz")
     print(
         json.dumps(
             {

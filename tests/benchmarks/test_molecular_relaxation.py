@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import kcal, mol
 
+from mlip_engines import load_model
 from tolerances import EXACT
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "molecular_relaxation.py"
@@ -61,3 +62,32 @@ def test_bonds_are_seen_to_break(benchmark):
     ethanol.positions[ethanol.numbers == 8] += [0.0, 0.0, 1.0]
     assert len(benchmark.bonds(ethanol)) < 8
     assert benchmark.bonds(Atoms("H2", [[0, 0, 0], [0, 0, 5.0]])) == set()
+
+
+def test_molecules_that_cannot_be_relaxed_count_and_say_why(benchmark, monkeypatch):
+    """A model of water gets methane and atoms on top of each other; the third is relaxed as the reference says."""
+    water = molecule("H2O")
+    squeezed = water.copy()
+    squeezed.positions[1] = squeezed.positions[0]
+    stretched = water.copy()
+    stretched.positions[1] *= 1.1
+    starts = [molecule("CH4"), squeezed, stretched]
+    ends, effort = benchmark.by_model(load_model("water"), starts, 0.05, 200)
+    assert ends[0].startswith("element unknown") and "C" in ends[0]
+    assert ends[1].startswith("refused") and effort["not_converged"] == 0
+    lengths = [water.get_distance(0, 1), ends[2].get_distance(0, 1)]
+    assert lengths[1] == pytest.approx(lengths[0], abs=0.05)
+
+    def spring(atoms):  # in place of GFN2-xTB: the energy of one bond
+        stretch = atoms.get_distance(0, 1) - lengths[0]
+        return stretch**2, abs(2 * stretch)
+
+    monkeypatch.setattr(benchmark, "xtb", spring)
+    truths = [molecule("CH4"), water.copy(), water.copy()]
+    for k, atoms in enumerate(truths):
+        atoms.info["molecule"] = f"m{k}"
+    outcomes = list(benchmark.judged(starts, ends, truths))
+    assert [o.diverges for o in outcomes] == [True, True, False]
+    assert "element unknown" in outcomes[0].reason and outcomes[2].reason == ""
+    assert outcomes[2].same_bonds and not outcomes[0].same_bonds
+    assert outcomes[2].after == pytest.approx((lengths[1] - lengths[0]) ** 2, rel=EXACT)

@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             epochs=options.epochs,
             learning_rate=options.learning_rate,
             batch_size=options.batch_size,
+            schedule=options.schedule,
             patience=options.patience,
             n_validation=options.n_validation,
             n_test=options.n_test,
@@ -220,6 +221,13 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: %(default)s")
     parser.add_argument(
         "--batch-size", type=int, default=32, help="structures (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=["plateau", "cosine"],
+        default="plateau",
+        help="lower the learning rate where the validation gets no better, or along a cosine over the epochs "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--patience",

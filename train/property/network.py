@@ -80,7 +80,15 @@ class PropertyNetwork(nn.Module):
         """Whether the network has a head that gives a vector for each atom."""
         return "non_conservative_forces" in self.features.network.heads
 
+    def of_features(
+        self, features: Tensor, numbers: Tensor, structure: Tensor, n_atoms: Tensor
+    ) -> Tensor:
+        """Return the properties (S, T) from features (N, F), numbers and structures (N,) of atoms and sizes (S,)."""
+        pooled = self.pooling(features, structure, n_atoms)
+        return self.scales(pooled, numbers, structure)
+
     def _properties(self, features: Tensor, batch: Batch) -> Tensor:
-        graph, n_atoms = batch.graph, batch.labels.n_atoms
-        pooled = self.pooling(features, graph.structure_index, n_atoms)
-        return self.scales(pooled, graph.atomic_numbers, graph.structure_index)
+        graph = batch.graph
+        return self.of_features(
+            features, graph.atomic_numbers, graph.structure_index, batch.labels.n_atoms
+        )

@@ -19,6 +19,7 @@ from mlip_train.data.sets import DataFiles, OpenedSets
 from mlip_train.data.structure import TrainingStructure, prepare
 from mlip_train.property.checkpoint import read_property, save_property
 from mlip_train.property.conformers import Conformers, alignment_loss, displacements, drawn
+from mlip_train.property.fixed_features import FixedFeatures
 from mlip_train.property.network import Build, PropertyNetwork
 from mlip_train.property.parts import parts_of
 from mlip_train.property.prediction import batch_of, predicted, reasons_against
@@ -110,6 +111,7 @@ class PropertyRun:
             self.network.scales.fit(
                 [self.structures[k].atomic_numbers for k in training], self.values[training]
             )
+        self.fixed = self._fixed_features()
         trained = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=1e-4)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -136,6 +138,7 @@ class PropertyRun:
                     f"{self.output}: expected the {name} of the run to resume, got others"
                 )
         self.network.load_state_dict(state["weights"])
+        self.fixed = self._fixed_features()
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.best, self.best_error = state["best"], state["best_error"]
@@ -154,7 +157,8 @@ class PropertyRun:
                     for e, s in zip(errors.values(), self.network.scales.spread, strict=True)
                     if e["n"]
                 ) / len(errors)
-                self.schedule.step(mean)
+                if self.settings.schedule == "plateau":
+                    self.schedule.step(mean)
                 if mean < self.best_error:
                     self.best_error = mean
                     self.best = {
@@ -209,9 +213,12 @@ class PropertyRun:
                 name: {"n": 0, "mae": float("nan"), "rmse": float("nan")}
                 for name in self.settings.targets
             }
-        found = predicted(
-            self.network, [self.structures[k] for k in chosen], self.settings.batch_size
-        )
+        size = self.settings.batch_size
+        if self.fixed is not None:
+            with torch.no_grad():
+                found = self.fixed.properties(chosen)
+        else:
+            found = predicted(self.network, [self.structures[k] for k in chosen], size)
         result = {}
         for n, name in enumerate(self.settings.targets):
             wrong = (found - self.values[chosen])[:, n]
@@ -223,6 +230,12 @@ class PropertyRun:
             }
         return result
 
+    def _fixed_features(self) -> FixedFeatures | None:
+        """Return what the head reads where it alone is trained, always on the same geometries."""
+        if not self.network.is_head_only or self.conformers or self.settings.noise > 0.0:
+            return None
+        return FixedFeatures(self.network, self.structures, self.settings.batch_size)
+
     def _run_epoch(self) -> float:
         """Run one epoch; return its mean loss, in standard deviations of the targets."""
         # order of structures by seed and epoch alone: a resumed run goes on as it would have
@@ -231,6 +244,9 @@ class PropertyRun:
         order = training[torch.randperm(len(training), generator=generator)].tolist()
         size, total, count = self.settings.batch_size, 0.0, 0
         self.network.train()
+        if self.settings.schedule == "cosine":
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate_of(self.epoch)
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             values = self.values[chosen]
@@ -254,6 +270,8 @@ class PropertyRun:
     def _predicted(self, chosen: list[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return properties (S, T) of structures in geometries drawn for them, and the loss of displacements."""
         none = torch.zeros((), dtype=torch.float64)
+        if self.fixed is not None:
+            return self.fixed.properties(chosen), none
         if self.conformers is None and self.settings.noise == 0.0:
             batch = batch_of([self.structures[k] for k in chosen], self.network)
             return self.network(batch), none

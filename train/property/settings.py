@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 TRAINED = ("all", "head")
+SCHEDULES = ("plateau", "cosine")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,10 @@ class Settings:
     epochs: int = 100
     learning_rate: float = 1e-3
     batch_size: int = 32  # structures
-    patience: int = 5  # epochs without a better validation until the learning rate is halved
+    schedule: str = "plateau"  # or cosine: down to a hundredth over the epochs
+    patience: int = (
+        5  # with plateau, epochs without a better validation until the learning rate is halved
+    )
     n_validation: int = 100
     n_test: int = 100
     n_train: int = 0  # if positive, only so many, for learning curves
@@ -40,6 +45,8 @@ class Settings:
             raise ValueError(f"expected targets, each once, got {list(self.targets)}")
         if self.trained not in TRAINED:
             raise ValueError(f"trained must be one of {list(TRAINED)}, got {self.trained!r}")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {list(SCHEDULES)}, got {self.schedule!r}")
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -55,6 +62,12 @@ class Settings:
             )
         if not self.learning_rate > 0.0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def learning_rate_of(self, epoch: int) -> float:
+        """Return the learning rate of the cosine in an epoch from 0: the largest at first, a hundredth at last."""
+        progress = epoch / max(self.epochs - 1, 1)
+        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return self.learning_rate * (0.01 + 0.99 * cosine)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for a checkpoint."""

@@ -141,6 +141,17 @@ def test_a_run_that_was_killed_goes_on_to_the_same_numbers(folder, monkeypatch):
         assert torch.equal(value, parts["weights"][name]), name
 
 
+@pytest.mark.training
+def test_a_cosine_ends_at_a_hundredth_of_the_rate(folder):
+    recipe = ["--recipe", str(folder / "tiny.yaml"), "--n-train", "16"]
+    assert run(folder, "cosine", *recipe, "--epochs", "5", "--schedule", "cosine") == 0
+    with (folder / "cosine" / "metrics.csv").open() as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    # half a period of a cosine in four steps
+    expected = [0.0001 + 0.0099 * (0.5 + 0.5 * c) for c in (1.0, 0.5**0.5, 0.0, -(0.5**0.5), -1.0)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
