@@ -9,13 +9,19 @@ from ase import Atoms
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
+from mlip_engines import check_conformance
+from mlip_engines.checkpoints import export_checkpoint
+from mlip_train.command import main as train
 from mlip_train.data.batching import collate
 from mlip_train.data.structure import prepare
+from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.denoising import denoising_loss, given_forces, moved, noisy
+from mlip_train.loop.stage import check_stage
 from mlip_train.loop.start import is_same_recipe
 from mlip_train.networks.painn import PaiNN
 from mlip_train.recipe import recipe_of
 from structures import slab, triclinic
+from tests.labelled import write_argon, write_recipe
 from tolerances import TOLERANCE
 
 BASELINE = torch.zeros(119, dtype=torch.float64)
@@ -184,3 +190,53 @@ def test_a_run_of_before_is_of_the_same_recipe():
     assert is_same_recipe(before, recipe)
     before["stages"][0]["learning_rate"] = 0.2
     assert not is_same_recipe(before, recipe)
+
+
+DENOISING = """
+name: argon
+network: {name: painn, cutoff: 5.0, n_features: 8, n_basis: 6, n_layers: 2, non_conservative_layer: 1,
+  force_encoding: true}
+n_validation: 2
+n_test: 2
+stages:
+  - {name: denoising, epochs: 30, learning_rate: 0.01, noise: 0.3, noise_steps: 1.0,
+     weights: {energy: 0.0, denoising: 1.0}}
+  - {name: both, epochs: 2, learning_rate: 0.005, noise_steps: 0.5, encode_forces: true,
+     weights: {energy: 1.0, non_conservative: 1.0, denoising: 0.5}}
+"""
+
+
+@pytest.mark.training
+def test_a_run_denoises_and_then_learns_labels_beside_it(tmp_path):
+    """From the recipe to a file for engines, which know of no forces that are given."""
+    data = write_argon(tmp_path / "argon.xyz")
+    recipe = write_recipe(tmp_path / "recipe.yaml", DENOISING)
+    arguments = [str(recipe), "--data", str(data), "--device", "cpu", "-o", str(tmp_path / "run")]
+    assert train(arguments) == 0
+    rows = read_checkpoint(tmp_path / "run/checkpoint.pt")["history"]
+    losses = [float(row["loss"]) for row in rows if row["stage"] == "denoising"]
+    # at random, a silent head has 7/8; neighbours of an atom tell where it came from
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:3])
+    path = tmp_path / "argon.pt"
+    export_checkpoint(tmp_path / "run/checkpoint.pt", path, "float64")
+    check_conformance(path)
+
+
+def test_encoded_forces_need_a_network_that_takes_them():
+    recipe = recipe_of(
+        {
+            "name": "r",
+            "stages": [
+                {
+                    **STAGE,
+                    "noise_steps": 1.0,
+                    "encode_forces": True,
+                    "weights": {"denoising": 1.0},
+                }
+            ],
+        },
+        "r.yaml",
+    )
+    check_stage(recipe.stages[0], painn(force_encoding=True))
+    with pytest.raises(ValueError, match="painn with force_encoding: true"):
+        check_stage(recipe.stages[0], painn())
