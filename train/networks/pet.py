@@ -151,11 +151,14 @@ class Attention(nn.Module):
         f = weight[:, None, :, None].expand(-1, v.size(1), -1, -1)  # (b, H, T, 1)
         logits = torch.matmul(q * self.scale, k.transpose(2, 3))  # (b, H, T, T)
         # What is not there must not decide the largest logit, or exp of all others may vanish. The centre always
-        # is, so no row is empty.
+        # is, so no row is empty. The largest only shifts both sums, so nothing is differentiated by it.
         absent = (weight == 0.0)[:, None, None, :]  # (b, 1, 1, T)
-        attention = torch.softmax(logits.masked_fill(absent, -torch.inf), dim=3)  # (b, H, T, T)
-        # f multiplies the values and a column of ones, numerator and denominator, rather than T^2 weights. Adding
-        # log f to the logits would give the same, but no gradient at the cutoff.
+        logits = logits.masked_fill(absent, -torch.inf)
+        # Numerator and denominator are summed apart: the derivatives of exp cost less than those of softmax, and
+        # most of all the second ones, which training on forces takes.
+        attention = torch.exp(logits - logits.detach().amax(dim=3, keepdim=True))  # (b, H, T, T)
+        # f multiplies the values and a column of ones, rather than T^2 weights. Adding log f to the logits would give
+        # the same, but no gradient at the cutoff.
         sums = torch.matmul(attention, torch.cat((f * v, f), dim=3))  # (b, H, T, F / H + 1)
         y, total = sums.split([v.size(3), 1], dim=3)  # (b, H, T, F / H), (b, H, T, 1)
         y = y / total
