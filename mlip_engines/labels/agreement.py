@@ -34,7 +34,7 @@ NEARLY_AS_GOOD = 0.7  # of the logarithm of a factor
 
 # Two methods in one set: groups of energies that nothing lies between.
 LEAST_GAP = 0.1  # eV per atom; the slabs and vacancies of one method come near it
-LEAST_SEPARATION = 6.0  # gap over the spread in the wider group; most good sets stay below 4
+LEAST_SEPARATION = 2.5  # gap over the spread in the wider group; good sets stay below 1.6, or MOST_ALIKE tells them
 LEAST_SHARE = 0.05
 MOST_ALIKE = (
     0.15,

@@ -19,6 +19,7 @@ from mlip_engines.checkpoints import Exportable
 if TYPE_CHECKING:
     from torch import nn
 
+_LICENCE = "of the model's authors: a checkpoint of metatrain does not say"
 _CITATION = "Pozdnyakov, Ceriotti, NeurIPS 2023 (arXiv:2305.19302)"
 
 
@@ -78,6 +79,7 @@ def open(file: str, species: list[str] | None, dtype: str) -> Exportable:
         symbols,
         name=Path(path).stem,
         reference_energies={symbol: found.free_atoms[symbol] for symbol in symbols},
+        licence=_LICENCE,
         citation="; ".join([_CITATION, *model.metadata.references.get("model", [])]),
         reference=_calculator(path, precision, variant),
     )
@@ -122,6 +124,14 @@ def _targets(file: str, names: list[str], variant: str) -> tuple[str, str, str]:
         )
     direct = [f"non_conservative_{kind}{suffix}" for kind in ("forces", "stress")]
     forces, stress = (name if name in names else "" for name in direct)
+    others = [name for name in names if name.partition("/")[0] == "non_conservative_forces"]
+    if not forces and others:
+        warnings.warn(
+            f"{file}: the model file has no direct forces: expected {direct[0]} beside energy{suffix}, found "
+            f"{', '.join(others)}, which belong to another energy; for r-RESPA choose a variant that has them with "
+            "FILE.ckpt#VARIANT, or give the file an inner force (--inner)",
+            stacklevel=3,
+        )
     return f"energy{suffix}", forces, stress if forces else ""
 
 

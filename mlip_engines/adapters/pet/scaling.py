@@ -31,7 +31,8 @@ def scaling(model: nn.Module, targets: tuple[str, str, str]) -> Scaling:
     Raises
     ------
     ValueError
-        If the energy does not follow from that of the layers by one factor and a sum over elements.
+        If the energy does not follow from that of the layers by one factor and a sum over elements, direct forces by
+        a factor per element, or the stress by one factor.
     """
     energy, forces, stress = targets
     numbers = torch.tensor([int(z) for z in model.atomic_types])
@@ -58,19 +59,36 @@ def scaling(model: nn.Module, targets: tuple[str, str, str]) -> Scaling:
     if forces:
         ratio = full[0][forces] / raw[0][forces]
         by_number[numbers] = ratio.flatten(1).median(dim=1).values
+        for layers, outputs in zip(raw, full, strict=True):
+            own = by_number[numbers].reshape(-1, *[1] * (layers[forces].dim() - 1))  # (N, 1, ...)
+            _check_scaled(own * layers[forces], outputs[forces], "direct forces")
     free = {chemical_symbols[z]: e for z, e in zip(numbers.tolist(), added.tolist(), strict=True)}
     return Scaling(factor, free, by_number, _of_stress(model, numbers, stress) if stress else 1.0)
 
 
 def _of_stress(model: nn.Module, numbers: Tensor, name: str) -> float:
-    system = _chain(model, numbers, 1)
-    values = []
-    for is_training in (True, False):
-        model.train(is_training)
-        with torch.no_grad():
-            output = model([system], {name: ModelOutput(sample_kind="system")})
-        values.append(output[name].block().values.double().flatten())
-    return float((values[1] / values[0]).median())
+    raw, full = [], []
+    for seed in (1, 2):
+        system = _chain(model, numbers, seed)
+        for is_training, kept in ((True, raw), (False, full)):
+            model.train(is_training)
+            with torch.no_grad():
+                output = model([system], {name: ModelOutput(sample_kind="system")})
+            kept.append(output[name].block().values.double().flatten())
+    factor = float((full[0] / raw[0]).median())
+    for layers, outputs in zip(raw, full, strict=True):
+        _check_scaled(factor * layers, outputs, "direct stress")
+    return factor
+
+
+def _check_scaled(expected: Tensor, found: Tensor, what: str) -> None:
+    """Raise ValueError unless an output is that of the layers times the factors that were read off."""
+    scale = float(found.abs().max())
+    if not torch.allclose(expected, found, rtol=1e-6, atol=1e-8 * max(scale, 1.0)):
+        raise ValueError(
+            f"expected the {what} of metatrain to be those of its layers times one factor per element; they are not: "
+            "please report it, with the version of metatrain"
+        )
 
 
 def _chain(model: nn.Module, numbers: Tensor, seed: int) -> System:

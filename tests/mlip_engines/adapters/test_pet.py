@@ -80,3 +80,17 @@ def test_what_no_sum_over_neighbours_can_be_is_refused(hypers, message, package,
 def test_an_element_that_the_model_lacks_is_named(package, refused):
     package(Model())
     assert "the model knows H, O, got Po" in refused("CKPT", "--species", "Po")
+
+
+def test_direct_forces_of_another_variant_are_not_left_out_in_silence(package):
+    from mlip_engines.adapters.pet import _targets
+
+    names = ["energy", "energy/pbe", "non_conservative_forces", "non_conservative_stress"]
+    assert _targets("x.ckpt", names, "") == (
+        "energy",
+        "non_conservative_forces",
+        "non_conservative_stress",
+    )
+    with pytest.warns(UserWarning, match="expected non_conservative_forces/pbe beside energy/pbe"):
+        assert _targets("x.ckpt", names, "pbe") == ("energy/pbe", "", "")
+    assert _targets("x.ckpt", ["energy"], "") == ("energy", "", "")  # none at all: no warning
