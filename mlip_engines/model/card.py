@@ -132,8 +132,10 @@ def _network(settings: dict[str, Any]) -> str:
 
 
 def _digits(value: float) -> str:
-    """Return three digits, and the whole of a whole number."""
-    return str(value) if isinstance(value, int) else f"{value:#.3g}".rstrip(".")
+    """Return three digits, and all of those before the point."""
+    if isinstance(value, int) or abs(value) >= 1000.0:
+        return f"{value:.0f}"
+    return f"{value:#.3g}".rstrip(".")
 
 
 def _plain(value: Any) -> str:

@@ -55,13 +55,15 @@ def test_errors_are_in_mev():
     metadata = dataclasses.replace(
         BARE,
         errors={"energy_mae": 0.0012, "energy_rmse": 0.0025, "rms_c_minus_nc": 0.03},
-        errors_by={"element": {"H": {"conservative_rmse": 0.02}, "O": {"conservative_rmse": 0.1}}},
+        errors_by={
+            "element": {"H": {"conservative_rmse": 0.02}, "O": {"conservative_rmse": 4.2246}}
+        },
         training={"n_test": 7},
     )
     card = model_card(metadata, model="x.pt")
     assert "(7 structures, never seen)" in card
     assert "| energy, meV/atom | 1.20 | 2.50 |" in card
-    assert "| O | 100 |" in card
+    assert "| O | 4225 |" in card
     assert "C - NC is 30.0 meV/Å" in card
 
 
