@@ -19,7 +19,7 @@ from mlip_train.recipe import Recipe, Stage
 
 COPIES = 2  # of a frame that gets any: one displaced at random, one along stiff modes
 DISPLACEMENT = 0.03  # Å, of copies: they show how forces change along stiff bonds
-SLOPE_WEIGHT = 0.05  # of the term of the loss, beside 1 for the forces themselves
+SLOPE_WEIGHT = 0.3  # of the term of the loss, beside 1 for the forces themselves
 HELD_OUT = 12  # one structure in so many is kept for validation, and one for the test
 FEWEST = 6  # structures, or there is nothing to hold out
 
