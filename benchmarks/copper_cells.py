@@ -1,4 +1,4 @@
-"""Small cells of copper, labelled by the shipped model, in every orientation: the PET of symmetry_breaking.py learns them.
+"""Small cells of copper, labelled by the shipped model, for the PET of symmetry_breaking.py.
 
     python benchmarks/copper_cells.py copper_cells.extxyz
 
