@@ -23,6 +23,7 @@ from mlip_engines.properties.by_structure import NamedErrors, StructureErrors, e
 from mlip_train.data.division import divide
 from mlip_train.data.files import open_structures
 from mlip_train.data.loading import PreparedStructures, Selection
+from mlip_train.data.references import elements_of
 from mlip_train.data.replay import replayed
 from mlip_train.data.sets import DataFiles, open_sets
 from mlip_train.data.structure_inputs import check_structure_inputs
@@ -40,7 +41,13 @@ from mlip_train.loop.record import (
 )
 from mlip_train.loop.report import format_test_errors, write_report
 from mlip_train.loop.sources import Sources
-from mlip_train.loop.start import Start, baseline_by_number, coarse_scale, find_origin
+from mlip_train.loop.start import (
+    Start,
+    baseline_by_number,
+    coarse_scale,
+    find_origin,
+    less_what_the_network_gives,
+)
 from mlip_train.loop.trainer import Trainer
 from mlip_train.machine.environment import add_environment
 from mlip_train.machine.processes import Processes
@@ -154,6 +161,12 @@ def _trainer(
         )
         for name, indices in split.items()
     }
+    if before is None and origin is not None and recipe.refit_composition:
+        known = origin.network["species"]
+        network.load_state_dict(grown_weights(origin.weights, known, network, settings["species"]))
+        references = less_what_the_network_gives(
+            references, network, structures["train"], scale, set(elements_of(training))
+        )
     if sources.unlabelled is not None:
         store = output / "unlabelled" if machine.is_lazy else None
         pool = open_structures(

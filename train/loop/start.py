@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.data import atomic_numbers as number_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlip_engines.labels.composition import energy_scale, fit_composition, force_scale
 from mlip_engines.model.contract import ModelContractError
@@ -20,12 +20,15 @@ from mlip_engines.model.evaluation import trained_network_of
 from mlip_engines.model.load import load_model, read_metadata
 from mlip_train.data.loading import Selection
 from mlip_train.data.references import elements_of, references_of
+from mlip_train.data.structure import TrainingStructure
 from mlip_train.loop.checkpoint import read_checkpoint
+from mlip_train.loop.metrics import compared
 from mlip_train.loop.record import range_in_record
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import network_class, stored_settings
 from mlip_train.recipe import Recipe, Stage
 
+_EVALUATED = 100  # structures
 _COARSE = 5.0  # times the RMS force of the data
 
 
@@ -192,6 +195,46 @@ def merged_references(
         return {**found, **before}
     found = references_of(training, recipe.reference_energies)
     return {**before, **found} if recipe.refit_composition else {**found, **before}
+
+
+def less_what_the_network_gives(
+    references: dict[str, float],
+    network: nn.Module,
+    structures: Sequence[TrainingStructure],
+    scale: float,
+    symbols: Collection[str],
+) -> dict[str, float]:
+    """Return reference energies for labels of another method than the network comes from.
+
+    Reference energies that are fitted to labels alone leave the network with the mean of what it has learned before,
+    some eV per atom for close pairs, to be unlearned. These are moved by the median of what is left.
+
+    Parameters
+    ----------
+    references : dict of str to float, eV
+        Fitted to the labels.
+    network : nn.Module
+        With the weights to start from.
+    structures : sequence of TrainingStructure
+        At most a hundred of them are evaluated.
+    scale : float, eV/Å
+        Unit of the network.
+    symbols : collection of str
+        Elements of these structures; the energies of others stay as they are.
+    """
+    every = max(len(structures) // _EVALUATED, 1)
+    chosen = [structures[k] for k in range(0, len(structures), every)]
+    baseline = baseline_by_number(references)
+    left = [
+        label - predicted
+        for found in compared(network, chosen, baseline, scale, differentiate=False)
+        if "energy" in found
+        for label, predicted in [found["energy"]]
+    ]
+    if not left or not torch.cat(left).numel():
+        return references
+    move = float(torch.cat(left).double().median())
+    return {s: energy + move * (s in symbols) for s, energy in references.items()}
 
 
 def baseline_by_number(reference_energies: dict[str, float]) -> Tensor:

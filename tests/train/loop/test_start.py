@@ -10,11 +10,14 @@ import torch
 
 from mlip_engines.commands.export import main as export
 from mlip_engines.model.load import models_directory, read_metadata
+from mlip_engines.model.neighbors import neighbor_graph
 from mlip_train.command import main as train
+from mlip_train.data.structure import prepare
 from mlip_train.loop.checkpoint import read_checkpoint
-from mlip_train.loop.start import read_start
+from mlip_train.loop.start import less_what_the_network_gives, read_start
 from mlip_train.networks import build_network
 from tests.labelled import RECIPE, argon_frames, write_argon, write_recipe
+from tests.tolerances import TOLERANCE
 
 ROOT = Path(__file__).parents[3]
 
@@ -185,3 +188,22 @@ def test_a_start_in_a_unit_that_is_too_coarse_is_warned_of(tmp_path, fine_tune, 
         assert ("in a unit of" in said and "force_scale: " in said) == (name == "coarse")
         scale = read_checkpoint(tmp_path / f"{name}-after/checkpoint.pt")["scale"]
         assert scale == pytest.approx(own if name == "fine" else 100.0 * own, rel=0.3)
+
+
+def test_reference_energies_leave_nothing_to_unlearn():
+    """Labels are what the network gives and 7 eV per atom: so much is the reference energy, whatever was fitted."""
+    torch.manual_seed(0)
+    network = build_network(
+        {"name": "painn", "species": [18], "cutoff": 5.0, "n_features": 8, "n_layers": 1}
+        | {"non_conservative_layer": 0}
+    ).double()
+    frames, scale = argon_frames(5), 40.0
+    for atoms in frames:
+        graph = neighbor_graph(atoms, 5.0)
+        own = float(network(graph, False)["atomic_energies"].sum().detach())
+        atoms.calc.results["energy"] = scale * own + 7.0 * len(atoms)
+    structures = [prepare(atoms, 5.0) for atoms in frames]
+    given = {"Ar": -3.0, "Kr": 5.0}
+    found = less_what_the_network_gives(given, network, structures, scale, {"Ar"})
+    assert found["Ar"] == pytest.approx(7.0, abs=TOLERANCE["float64"].energy)
+    assert found["Kr"] == 5.0
