@@ -137,8 +137,11 @@ def words(summary: Summary) -> list[str]:
     if pace is None:
         return [limited_by(summary)]
     c = fastest(summary.conservative, summary.request.limits, "conservative")
+    advice = "Use r-RESPA with"
+    if c is not None and summary.gain < 1.0:
+        advice = f"Use C alone, with {c.inner_step_fs:g} fs: it is faster. The best r-RESPA has"
     sentences = [
-        f"Use r-RESPA with an inner step of {pace.inner_step_fs:g} fs and M = {pace.forces.inner_steps} (outer step "
+        f"{advice} an inner step of {pace.inner_step_fs:g} fs and M = {pace.forces.inner_steps} (outer step "
         f"{pace.outer_step_fs:g} fs): {pace.ns_per_day:.3g} ns/day, {pace.seconds_per_ps:.3g} s/ps on this machine. "
         f"The energy drifts by {with_error(*pace.drift, 3, sign=True)} meV/atom/ps and fluctuates by "
         f"{pace.fluctuation_meV_per_atom:.3f} meV/atom."

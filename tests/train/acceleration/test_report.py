@@ -43,5 +43,8 @@ def test_two_phases_that_one_network_does_not_serve_are_named(tmp_path):
 
 
 def test_an_inner_force_that_does_not_pay_is_not_recommended_silently(tmp_path):
-    (warning,) = warnings_of(summary(tmp_path, c_ms=20.0))
+    slow = summary(tmp_path, c_ms=20.0)
+    (warning,) = warnings_of(slow)
     assert "C alone" in warning
+    assert words(slow)[0].startswith("Use C alone, with ")
+    assert words(summary(tmp_path))[0].startswith("Use r-RESPA with ")
