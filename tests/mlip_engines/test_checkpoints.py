@@ -88,3 +88,13 @@ def test_without_any_reader_the_message_says_so(registered, tmp_path):
 def test_a_file_that_is_not_there():
     with pytest.raises(FileNotFoundError, match="expected a checkpoint, found nothing at nowhere"):
         open_checkpoint("nowhere.pt")
+
+
+def test_nobody_is_advised_to_run_a_file_of_unknown_origin(tmp_path):
+    """torch's own message for a TorchScript file says to load it with weights_only=False, which may run anything."""
+    path = tmp_path / "foreign.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Identity()), path)
+    with pytest.raises(ValueError) as refusal:
+        open_checkpoint(path)
+    assert "more than plain tensors" in str(refusal.value)
+    assert "weights_only" not in str(refusal.value) and "torch.load" not in str(refusal.value)

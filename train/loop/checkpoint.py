@@ -35,23 +35,44 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     NotThisKind
         If it is no checkpoint of mlip-train.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a checkpoint of mlip-train, found nothing at {path}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # that a file is a model is not worth a word here
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e:
-        raise NotThisKind(
-            f"{path}: expected a checkpoint of mlip-train, cannot read it: {e}"
-        ) from e
+    state = plain_contents(path, "mlip-train")
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise NotThisKind(f"{path}: expected a checkpoint of mlip-train in format {FORMAT}")
     state["network"] = stored_settings(state["network"])
     return state
+
+
+def plain_contents(path: str | Path, command: str) -> Any:
+    """Return what a file of torch.save holds, if it is plain tensors and values; nothing of the file is run.
+
+    Parameters
+    ----------
+    path : path
+    command : str
+        Whose checkpoint is expected, for messages.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    NotThisKind
+        If it is another file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a checkpoint of {command}, found nothing at {path}")
+    try:
+        with warnings.catch_warnings():
+            # that a file is a model is not worth a word here
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as e:
+        reason = str(e)
+        if "weights_only" in reason:  # torch advises to run the file
+            reason = "it holds more than plain tensors and values, as TorchScript files and foreign checkpoints do"
+        raise NotThisKind(
+            f"{path}: expected a checkpoint of {command}, got another file: {reason}"
+        ) from e
 
 
 def open_checkpoint(path: str | Path) -> Exportable:

@@ -11,6 +11,7 @@ import torch
 
 from mlip_engines.checkpoints import Exportable, NotThisKind
 from mlip_engines.model.structure_properties import properties_in
+from mlip_train.loop.checkpoint import plain_contents
 from mlip_train.networks import stored_settings
 from mlip_train.property.network import Build, PropertyNetwork
 from mlip_train.property.potential import exportable_of
@@ -36,15 +37,7 @@ def read_property(path: str | Path) -> dict[str, Any]:
     ValueError
         If it is another file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a checkpoint of mlip-property, found nothing at {path}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e:
-        raise ValueError(
-            f"{path}: expected a checkpoint of mlip-property, cannot read it: {e}"
-        ) from e
+    state = plain_contents(path, "mlip-property")
     if not isinstance(state, dict) or state.get("kind") != KIND:
         raise ValueError(
             f"{path}: expected a checkpoint of mlip-property; one of mlip-train has no property, give it to "
