@@ -106,8 +106,10 @@ void ComputeMLIPProperty::compute_vector()
 
 void ComputeMLIPProperty::evaluate()
 {
-  // scalar and vector of a step in a run cost one evaluation
-  if (update->whichflag != 0 && evaluated_at == update->ntimestep) return;
+  // Scalar and vector that are asked for together cost one evaluation. Who asks again in the same
+  // step, after atoms have moved, has the flags cleared first.
+  const bool is_asked_again = (invoked_flag & (INVOKED_SCALAR | INVOKED_VECTOR)) != 0;
+  if (is_asked_again && update->whichflag != 0 && evaluated_at == update->ntimestep) return;
   const auto *terms = pair->properties_here();
   if (!terms) error->all(FLERR, "Compute mlip/property: the model has no atoms");
   const auto &known = pair->model_info().properties;

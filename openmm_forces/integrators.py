@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import numpy as np
 import openmm
@@ -72,6 +73,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
         super().__init__(positive(outer_step, "a positive outer step", "ps"))
         self.inner_steps = _checked_inner_steps(inner_steps)
         self.samples_inner_steps = samples_inner_steps
+        self._context: weakref.ref[openmm.Context] | None = None
         self.addPerDofVariable("unconstrained", 0)
         if samples_inner_steps:
             self.addPerDofVariable(_INNER_POSITIONS, 0)
@@ -94,6 +96,9 @@ class RespaIntegrator(openmm.CustomIntegrator):
         self._add_boundary_kick()
         self.addConstrainVelocities()
         self._add_end_of_step()
+        if samples_inner_steps:
+            # On a GPU x is wrapped into the box, differently from step to step; a difference within a step is not.
+            self.addComputePerDof(_INNER_POSITIONS, f"{_INNER_POSITIONS} - x")
         self._ask_for(0)
 
     def step(self, steps: int) -> None:
@@ -114,7 +119,7 @@ class RespaIntegrator(openmm.CustomIntegrator):
         Returns
         -------
         Quantity of (N, 3) array, nm
-            Not wrapped into the box.
+            Not wrapped into the box. Ask before positions are set or the box changes.
 
         Raises
         ------
@@ -128,8 +133,13 @@ class RespaIntegrator(openmm.CustomIntegrator):
             )
         if self.getGlobalVariableByName(_SAMPLED) < 1:
             raise RuntimeError("expected at least one outer step before its inner steps, got none")
-        positions = self.getPerDofVariableByName(_INNER_POSITIONS)
-        return unit.Quantity(np.array([tuple(p) for p in positions], dtype=float), unit.nanometer)
+        context = self._context() if self._context is not None else None
+        if context is None:  # looking for it takes a while
+            (context,) = _contexts_of(self)
+            self._context = weakref.ref(context)
+        end = context.getState(positions=True).getPositions(asNumpy=True)
+        from_end = self.getPerDofVariableByName(_INNER_POSITIONS)
+        return end + np.array([tuple(p) for p in from_end], dtype=float) * unit.nanometer
 
     def _ask_for_conservative_forces(self) -> None:
         """Set the parameter back where a step has ended before it did so."""

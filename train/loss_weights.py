@@ -17,6 +17,15 @@ TERMS = (
     "denoising",
 )
 LABELLED_TERMS = TERMS[:6]
+# The errors of a validation that say how well a term is learned; the other terms have none.
+ERROR_OF_TERM = {
+    "energy": "energy_mae",
+    "conservative": "conservative_mae",
+    "non_conservative": "non_conservative_mae",
+    "stress": "stress_mae",
+    "non_conservative_stress": "non_conservative_stress_mae",
+    "match": "c_minus_nc_mae",
+}
 VECTOR_FUNCTIONS = ("norm", "rms_norm")
 VECTOR_TERMS = ("conservative", "non_conservative", "match")
 

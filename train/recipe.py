@@ -11,7 +11,7 @@ import yaml
 from mlip_engines.model.card_facts import check_facts
 from mlip_train.data.references import check_references
 from mlip_train.data.sampling import BatchLimits
-from mlip_train.loss_weights import TERMS, LossWeights
+from mlip_train.loss_weights import ERROR_OF_TERM, TERMS, LossWeights
 from mlip_train.machine.precision import PRECISIONS
 
 OPTIMIZERS = ("muon", "adamw")
@@ -241,6 +241,20 @@ def _check(recipe: Recipe, path: str | Path) -> None:
         raise ValueError(
             f"{path}: precision must be one of {list(PRECISIONS)}, got {recipe.precision!r}"
         )
+    for name in (
+        "batch_atoms",
+        "batch_edges",
+        "sharpness",
+        "force_scale",
+        "reduction",
+        "patience",
+        "warm_up",
+    ):
+        value = getattr(recipe, name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(
+                f"{path}: {name} must be a number, got {value!r}; YAML takes 1e-3 for text, write 1.0e-3"
+            )
     for name in ("batch_atoms", "batch_edges", "sharpness", "force_scale"):
         if not 0 <= getattr(recipe, name) < float("inf"):
             raise ValueError(
@@ -250,6 +264,12 @@ def _check(recipe: Recipe, path: str | Path) -> None:
         raise ValueError(
             f"{path}: schedule must be one of {list(SCHEDULES)}, got {recipe.schedule!r}"
         )
+    for stage in recipe.stages if recipe.schedule == "plateau" else []:
+        if not any(getattr(stage.weights, term) > 0.0 for term in ERROR_OF_TERM):
+            raise ValueError(
+                f"{path}: stage {stage.name}: schedule: plateau needs a term that the validation measures, one of "
+                f"{list(ERROR_OF_TERM)}; give one a weight, or use schedule: cosine"
+            )
     if recipe.patience < 0 or not 0.0 < recipe.reduction < 1.0:
         raise ValueError(
             f"{path}: patience must not be negative and reduction a factor between 0 and 1, "

@@ -27,6 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         path = find_model(options.model)
         metadata = read_metadata(path)
+        for taken in (path, options.record):
+            if options.output is not None and taken is not None and _is_same(options.output, taken):
+                raise ValueError(
+                    f"-o {options.output}: this would overwrite {taken}; name another file"
+                )
         if options.record is not None:
             metadata = dataclasses.replace(metadata, card=_facts(options.record))
             replace_metadata(path, metadata)
@@ -39,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"mlip-card: {e}", file=sys.stderr)
         return 1
     return 0
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    return first.resolve() == Path(second).resolve()
 
 
 def _facts(file: Path) -> dict[str, Any]:

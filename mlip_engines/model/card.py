@@ -41,11 +41,11 @@ def model_card(metadata: ModelMetadata, *, model: str) -> str:
     """
     facts = metadata.card
     sections = [
-        f"# Model card: `{metadata.name}`",
+        f"# Model card: `{' '.join(metadata.name.split())}`",
         "\n\n".join(text for text in (facts.get("summary", "").strip(), _TERMS) if text),
         "\n".join(_table(["", ""], list(_properties(metadata)))),
         _errors(metadata),
-        _section("Which stride to use", _stride(metadata)),
+        _section("Which stride to use", _stride(metadata, model)),
         _section("Speed", facts.get("speed", "Not recorded. `mlip-validate` measures it.").strip()),
         *(_section(heading, text.strip()) for heading, text in facts.get("notes", {}).items()),
         _section("What it is for", _bullets(facts.get("use", [])) or "Not recorded."),
@@ -219,7 +219,7 @@ def _tables_of_parts(parts: dict[str, dict[str, dict[str, float]]]) -> Iterator[
         yield "\n".join(_table([title, *(columns[k][0] for k in shown)], table))
 
 
-def _stride(metadata: ModelMetadata) -> str:
+def _stride(metadata: ModelMetadata, model: str) -> str:
     """Return what to know about r-RESPA."""
     if not metadata.has_non_conservative_forces:
         return "The model has no NC forces: r-RESPA needs them (`mlip-accelerate` teaches some)."
@@ -243,7 +243,7 @@ def _stride(metadata: ModelMetadata) -> str:
         )
     if told:
         return f"{told}\n\n{verdict}" if apart is not None else told
-    return f"{verdict} `mlip-validate {metadata.name} --only stride` finds the largest M."
+    return f"{verdict} `mlip-validate {model} --structure FILE --only stride` finds the largest M."
 
 
 def _limits(metadata: ModelMetadata) -> list[str]:
@@ -290,7 +290,7 @@ def _section(heading: str, text: str) -> str:
 
 
 def _bullets(sentences: list[str]) -> str:
-    return "\n".join(f"- {sentence.strip()}" for sentence in sentences)
+    return "\n".join(f"- {' '.join(sentence.split())}" for sentence in sentences)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -6,9 +6,10 @@ Below s, the distance at which it begins, and with the middle m = 0.8 s and the 
 
 Z is the screened nuclear repulsion, S is :func:`smooth_step`, so from b down u is Z. A wall w stands between s and m.
 Its curvature rises from zero to k within 0.05 s and is constant from there on. k is chosen such that w(m) = Z(m), but
-not beyond 400 eV/Å². Z itself, switched on within a tenth of s, would be so stiff that atoms of a hot simulation gain
-energy at each collision: 4000 eV/Å² for silicon and oxygen, or a period of 3 fs. With 400 eV/Å² it is 10 fs there, and
-3 fs for hydrogen and oxygen, a third of that of the bonds.
+w(b) no higher than Z(b), or light nuclei would attract each other on the way from w to Z, and k not beyond 400 eV/Å².
+Z itself, switched on within a tenth of s, would be so stiff that atoms of a hot simulation gain energy at each
+collision: 4000 eV/Å² for silicon and oxygen, or a period of 3 fs. With 400 eV/Å² it is 10 fs there, and 3 fs for
+hydrogen and oxygen, a third of that of the bonds.
 
 References
 ----------
@@ -57,7 +58,8 @@ def repulsion(
     """
     nuclear, nuclear_slope = screened_nuclear(numbers, distance, coulomb)
     at_middle, _ = screened_nuclear(numbers, middle * shortest, coulomb)
-    standing, standing_slope = wall(distance, shortest, at_middle)
+    at_bound, _ = screened_nuclear(numbers, bound * shortest, coulomb)
+    standing, standing_slope = wall(distance, shortest, at_middle, at_bound)
     width = (middle - bound) * shortest
     t = ((middle * shortest - distance) / width).clamp(0.0, 1.0)
     switch = smooth_step(t)
@@ -72,8 +74,10 @@ def wall(
     distance: Tensor,
     shortest: Tensor,
     at_middle: Tensor,
+    at_bound: Tensor,
     onset: float = ONSET,
     middle: float = MIDDLE,
+    bound: float = BOUND,
     stiffest: float = STIFFEST,
 ) -> tuple[Tensor, Tensor]:
     """Return w, whose curvature is k S((s - r) / d) with d = 0.05 s, and its slope.
@@ -85,10 +89,10 @@ def wall(
     ----------
     distance, shortest : (C,) float64 tensor, Å
         r and s.
-    at_middle : (C,) float64 tensor, eV
-        What w is at m, unless k would be too large.
-    onset, middle : float
-        (s - d) / s and m / s
+    at_middle, at_bound : (C,) float64 tensor, eV
+        What w is at m, unless it exceeded the other at b, or k would be too large.
+    onset, middle, bound : float
+        (s - d) / s, m / s and b / s
     stiffest : float, eV/Å²
         The largest k.
 
@@ -99,9 +103,12 @@ def wall(
         dw/dr, negative.
     """
     width = (1.0 - onset) * shortest
-    t_middle = (1.0 - middle) / (1.0 - onset)
-    wanted = at_middle / (width * width * (1.0 / 7.0 + 0.5 * t_middle * (t_middle - 1.0)))
-    curvature = wanted.clamp(max=stiffest)  # (C,)
+    t_middle, t_bound = (1.0 - middle) / (1.0 - onset), (1.0 - bound) / (1.0 - onset)
+    wanted = torch.minimum(
+        at_middle / (1.0 / 7.0 + 0.5 * t_middle * (t_middle - 1.0)),
+        at_bound / (1.0 / 7.0 + 0.5 * t_bound * (t_bound - 1.0)),
+    )
+    curvature = (wanted / (width * width)).clamp(max=stiffest)  # (C,)
     t = (shortest - distance) / width
     rising = t.clamp(0.0, 1.0)
     beyond = (t - 1.0).clamp(min=0.0)

@@ -21,8 +21,9 @@ from mlip_engines.model.graph import Graph, batch_graphs, graph_to_device
 POOLINGS = ("sum", "mean", "attention")
 VALUES, SCORES = "property_values", "property_scores"
 
-# What engines and ASE give a meaning of their own.
+# What engines, ASE and reports give a meaning of their own.
 _TAKEN = {
+    *("step", "time_ps", "substyle"),
     *("energy", "free_energy", "energies", "forces", "stress", "stresses", "dipole", "charges"),
     *("magmom", "magmoms", "non_conservative_forces", "non_conservative_stress"),
 }

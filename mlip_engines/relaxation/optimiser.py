@@ -37,7 +37,7 @@ class Optimiser(ABC):
 
     def state(self) -> dict[str, NDArray]:
         """Return what has to be kept to go on later with the same steps."""
-        return {name: np.asarray(value) for name, value in vars(self).items() if name != "max_step"}
+        return {name: np.array(value) for name, value in vars(self).items() if name != "max_step"}
 
     def restore(self, state: dict[str, NDArray]) -> None:
         """Go on from a state, in place of that which is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _OPTIMISER = "optimiser_"
+# What numpy and zipfile raise for files that are cut short or have wrong bytes.
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _OWN = ("index", "steps", "energy_before", "counts", "coordinates")
 
 
@@ -48,6 +54,8 @@ class UnderWay:
         draft = path.with_name(path.name + ".partial")
         with draft.open("wb") as file:
             np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave an empty file of this name
         os.replace(draft, path)
 
     @classmethod
@@ -57,7 +65,7 @@ class UnderWay:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 arrays = dict(kept)
             own = {name: arrays.pop(name) for name in _OWN}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except _DAMAGED:
             return None
         optimiser = {name.removeprefix(_OPTIMISER): value for name, value in arrays.items()}
         return cls(**own, optimiser=optimiser)

@@ -11,6 +11,7 @@ from openmm_forces import (
     RespaIntegrator,
     RespaLangevinIntegrator,
 )
+from tests.tolerances import EXACT
 
 pytestmark = pytest.mark.openmm
 
@@ -72,7 +73,7 @@ def test_all_inner_steps_are_met_and_the_last_is_the_end():
         number = int(integrator.getGlobalVariableByName("sampled_inner_step"))
         met.add(number)
         inner = integrator.inner_positions()._value[0, 0]
-        assert (inner == pytest.approx(x_of(context), abs=1e-12)) == (number == 4)
+        assert (inner == pytest.approx(x_of(context), abs=EXACT)) == (number == 4)
     assert met == {1, 2, 3, 4}
 
 
@@ -103,4 +104,4 @@ def test_the_trajectory_is_the_same():
         context = oscillator(integrator, 0.1)
         integrator.step(50)
         found.append(x_of(context))
-    assert found[0] == pytest.approx(found[1], rel=0, abs=1e-12)
+    assert found[0] == pytest.approx(found[1], rel=0, abs=EXACT)

@@ -86,11 +86,14 @@ def loss(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str
     pairs = batch.pairs
     if pairs is not None:
         forces = prediction.non_conservative
+        counts = labels.weights[labels.structure_index, 1][pairs.displaced]
+        importance = None if bool((counts == 1.0).all()) else counts[:, None]
         add(
             "non_conservative_slope",
             weights.huber_slope,
             lambda: (forces[pairs.displaced] - forces[pairs.undisplaced] - pairs.change)
             / pairs.length,
+            importance,
         )
     if weights.match > 0.0:
         difference = prediction.non_conservative - prediction.conservative.detach()

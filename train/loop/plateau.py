@@ -6,19 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlip_train.loss_weights import LossWeights
+from mlip_train.loss_weights import ERROR_OF_TERM, LossWeights
 
 # An error must be lower by this fraction to count as better, as in torch's ReduceLROnPlateau.
 THRESHOLD = 1e-4
-
-ERROR_OF_TERM = {
-    "energy": "energy_mae",
-    "conservative": "conservative_mae",
-    "non_conservative": "non_conservative_mae",
-    "stress": "stress_mae",
-    "non_conservative_stress": "non_conservative_stress_mae",
-    "match": "c_minus_nc_mae",
-}
 
 
 @dataclass

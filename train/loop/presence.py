@@ -86,8 +86,19 @@ def check_types(recipe: Recipe, structures: Iterable[Atoms], source: object) -> 
         )
 
 
-def check_pairs(recipe: Recipe, training: Iterable[Atoms], source: object) -> None:
+def check_pairs(
+    recipe: Recipe, training: Iterable[Atoms], source: object, *, must_have: bool = True
+) -> None:
     """Refuse a recipe that learns how forces change along displacements which no structure has.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    training : iterable of ase.Atoms
+    source : object
+        Where they are from, for messages.
+    must_have : bool
+        Whether some must be displaced copies; replayed structures need not.
 
     Raises
     ------
@@ -108,7 +119,7 @@ def check_pairs(recipe: Recipe, training: Iterable[Atoms], source: object) -> No
                 "Å; label copies with a smaller --displacement, and do not wrap positions afterwards"
             )
         found += moved > 0.0
-    if not found:
+    if must_have and not found:
         raise ValueError(
             f"{source}: {SLOPE}: expected displaced copies that say where their atoms were, as mlip-label --copies "
             f"writes them, got none (with --lazy they are not kept); label some, or set {SLOPE} to 0"

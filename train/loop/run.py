@@ -161,7 +161,8 @@ def _trainer(
         )
         for name, indices in split.items()
     }
-    if before is None and origin is not None and recipe.refit_composition:
+    is_fitted = recipe.reference_energies == "fit"  # those that are given stay as they are
+    if before is None and origin is not None and recipe.refit_composition and is_fitted:
         known = origin.network["species"]
         network.load_state_dict(grown_weights(origin.weights, known, network, settings["species"]))
         references = less_what_the_network_gives(
@@ -186,6 +187,8 @@ def _trainer(
     for name in ("unlabelled", "replay"):
         if name in structures:
             check_structure_inputs(asked, structures[name].frames, getattr(sources, name))
+    if "replay" in structures:
+        check_pairs(recipe, structures["replay"].frames, sources.replay, must_have=False)
     check_labels_for(recipe, structures["train"].frames, sources.data)
     check_pairs(recipe, structures["train"].frames, sources.data)
     check_types(recipe, frames, sources.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -160,7 +161,12 @@ def is_same_recipe(before: dict[str, Any], recipe: Recipe) -> bool:
             Stage(stage["name"], stage["epochs"], stage["learning_rate"], LossWeights())
         )
         stages.append({**of_stage, **stage, "weights": known})
-    return {**old, "stages": stages} == recipe.as_dict()
+    # a recipe may have been kept as JSON, which has lists only
+    return _plain({**old, "stages": stages}) == _plain(recipe.as_dict())
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
 
 
 def _has_forces(atoms: Atoms) -> bool:
@@ -222,7 +228,7 @@ def less_what_the_network_gives(
     symbols : collection of str
         Elements of these structures; the energies of others stay as they are.
     """
-    every = max(len(structures) // _EVALUATED, 1)
+    every = max(-(-len(structures) // _EVALUATED), 1)
     chosen = [structures[k] for k in range(0, len(structures), every)]
     baseline = baseline_by_number(references)
     left = [

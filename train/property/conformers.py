@@ -7,6 +7,7 @@ the property the network learns the displacements from these to the true geometr
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 
@@ -16,8 +17,15 @@ from ase import Atoms
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from mlip_engines.model.structure_inputs import INFO_KEYS
+
 # A shorter displacement has no direction that could be learned, Å
 SHORTEST = 1e-3
+
+
+def _inputs_of(atoms: Atoms) -> dict[str, object]:
+    keys = [key for keys in INFO_KEYS.values() for key in keys]
+    return {key: atoms.info[key] for key in keys if key in atoms.info}
 
 
 class Conformers:
@@ -68,11 +76,23 @@ class Conformers:
                     f"conformer {n} ({key}={frame.info[key]}): expected the atoms {structures[k].symbols} in this "
                     f"order, got {frame.symbols}"
                 )
+            frame = frame.copy()
+            # what is known of the molecule and enters a network, where the frame does not say
+            frame.info = {**_inputs_of(structures[k]), **frame.info}
             self.by_structure[k].append(frame)
         if not any(self.by_structure):
             raise ValueError(
                 f"expected conformers with the {key} of some structure, got {len(frames)} frames without"
             )
+
+    def checksum(self) -> str:
+        """Return a hash of which conformers there are, and in which order."""
+        found = hashlib.sha256()
+        for frames in self.by_structure:
+            found.update(b"|")
+            for frame in frames:
+                found.update(np.ascontiguousarray(frame.positions).tobytes())
+        return found.hexdigest()
 
     def last(self, k: int) -> Atoms | None:
         """Return the last conformer of structure k, None if it has none."""

@@ -17,6 +17,8 @@ from tqdm import tqdm
 
 from mlip_train.data.sets import DataFiles, OpenedSets
 from mlip_train.data.structure import TrainingStructure, prepare
+from mlip_train.data.structure_inputs import check_structure_inputs
+from mlip_train.networks import stored_settings
 from mlip_train.property.checkpoint import read_property, save_property
 from mlip_train.property.conformers import Conformers, alignment_loss, displacements, drawn
 from mlip_train.property.fixed_features import FixedFeatures
@@ -83,7 +85,7 @@ class PropertyRun:
         if settings.align > 0.0 and not self.network.has_vectors:
             raise ValueError(
                 "displacements need a network with a head for non-conservative forces, which then predicts them, got "
-                "one without (non_conservative_layer: 0); leave --align out"
+                "one without (non_conservative_layer: 0); give --align 0"
             )
         if settings.align > 0.0 and settings.noise == 0.0 and conformers is None:
             raise ValueError(
@@ -127,16 +129,25 @@ class PropertyRun:
         Raises
         ------
         ValueError
-            If that run had other settings or other structures.
+            If that run had other settings, structures, conformers, or another network.
         """
         state = read_property(self.output / "checkpoint.pt")
         # settings that came later had their defaults then
         state["settings"] = {**Settings(self.settings.targets).as_dict(), **state["settings"]}
-        for name, mine in (("settings", self.settings.as_dict()), ("parts", self.parts)):
+        state["network"] = state["build"]["network"]
+        same = {
+            "settings": self.settings.as_dict(),
+            "parts": self.parts,
+            "network": stored_settings(self.build.as_dict()["network"]),
+        }
+        if "conformers" in state:  # checkpoints of earlier versions do not say which
+            same["conformers"] = self.conformers.checksum() if self.conformers else ""
+        for name, mine in same.items():
             if state[name] != mine:
                 raise ValueError(
                     f"{self.output}: expected the {name} of the run to resume, got others"
                 )
+        self.potential = state.get("potential", self.potential)  # the one that the run began with
         self.network.load_state_dict(state["weights"])
         self.fixed = self._fixed_features()
         self.optimizer.load_state_dict(state["optimizer"])
@@ -191,6 +202,7 @@ class PropertyRun:
                 "settings": self.settings.as_dict(),
                 "parts": self.parts,
                 "potential": self.potential,
+                "conformers": self.conformers.checksum() if self.conformers else "",
                 "weights": self.network.state_dict(),
                 "best": self.best,
                 "best_error": self.best_error,
@@ -372,10 +384,11 @@ def train_property(
     build = Build(
         {**network, "species": list(species)}, list(settings.targets), settings.pooling, list(units)
     )
+    used = [structures[k] for k in fine]
     run = PropertyRun(
         settings,
         build,
-        [structures[k] for k in fine],
+        used,
         {name: [place[k] for k in part] for name, part in parts.items()},
         output,
         weights,
@@ -383,6 +396,8 @@ def train_property(
         others,
         start,
     )
+    asked = getattr(run.network.features.network, "structure_inputs", [])
+    check_structure_inputs(asked, used, files)
     for note in [*notes, *run.notes]:
         print(f"mlip-property: {note}", file=sys.stderr)
     if resume:

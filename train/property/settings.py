@@ -55,10 +55,12 @@ class Settings:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("noise", "align"):
             if not 0.0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+                raise ValueError(
+                    f"{name} must be finite and not negative, got {getattr(self, name)}"
+                )
         if self.align > 0.0 and self.trained == "head":
             raise ValueError(
-                "displacements are learned by the network, and with --trained head it stays as it is; leave --align out"
+                "displacements are learned by the network, and with --trained head it stays as it is; give --align 0"
             )
         if not self.learning_rate > 0.0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")

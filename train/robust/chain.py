@@ -21,7 +21,9 @@ from mlip_engines.labels.labelling import label, write_labelled
 from mlip_engines.labels.reading import read_checked
 from mlip_engines.model.load import load_model
 from mlip_train.data.sets import DataFiles
+from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.run import train
+from mlip_train.loop.start import is_same_recipe
 from mlip_train.machine.settings import Machine
 from mlip_train.recipe import Recipe, read_recipe, recipe_of
 from mlip_train.robust.distances import write_distances
@@ -134,7 +136,7 @@ def run_chain(
     machine = machine or Machine()
     files = DataFiles.of(data)
     files.check()
-    _open(output, {"chain": asdict(chain), "data_sha256": files.hash()}, resume=resume)
+    _open(output, chain, files.hash(), resume=resume)
     _train(chain.eam, files, output / "eam", machine=machine)
     model = output / "eam.pt"
     if not model.exists():
@@ -147,7 +149,8 @@ def run_chain(
     if not labelled.exists():
         structures = read_checked(perturbed, labels=False)[0]
         write_labelled(labelled, label(load_model(model), structures), len(structures))
-    _train(_in_units_of(chain.pretrain, files), labelled, output / "pretrain", machine=machine)
+    pretrain = _in_units_of(chain.pretrain, files, output / "pretrain/checkpoint.pt")
+    _train(pretrain, labelled, output / "pretrain", machine=machine)
     start = output / "pretrain/checkpoint.pt"
     _train(chain.fine_tune, files, output / "fine_tune", start=start, machine=machine)
     print(f"{output / 'fine_tune/checkpoint.pt'}: turn it into a model file with mlip-export")
@@ -161,21 +164,24 @@ def _read(files: DataFiles, *, labels: bool) -> list[Atoms]:
     ]
 
 
-def _in_units_of(recipe: Recipe, files: DataFiles) -> Recipe:
-    """Return the recipe with the unit of force of the data, unless it has one.
+def _in_units_of(recipe: Recipe, files: DataFiles, begun: Path) -> Recipe:
+    """Return the recipe with the unit of force of the data, unless it has one; of a run that is begun, with its own.
 
     Close pairs have forces that are hundreds of times larger, and the weights of a network in such a unit are too
     coarse for those of the data: errors after fine-tuning were twice as large.
     """
     if recipe.force_scale > 0.0:
         return recipe
+    if begun.exists():  # one of an earlier version has none
+        known = read_checkpoint(begun)["recipe"].get("force_scale", 0.0)
+        return replace(recipe, force_scale=known)
     return replace(recipe, force_scale=force_scale(_read(files, labels=True)))
 
 
-def _open(output: Path, record: dict[str, Any], *, resume: bool) -> None:
+def _open(output: Path, chain: Chain, data_hash: str, *, resume: bool) -> None:
     """Write what the chain is, or compare it with what it was."""
     path = output / "chain.json"
-    text = json.dumps(record, indent=2)
+    text = json.dumps({"chain": asdict(chain), "data_sha256": data_hash}, indent=2)
     if not resume:
         if path.exists():
             raise FileExistsError(
@@ -187,11 +193,19 @@ def _open(output: Path, record: dict[str, Any], *, resume: bool) -> None:
     if not path.exists():
         raise FileNotFoundError(f"expected a chain to resume, found no {path}")
     before = json.loads(path.read_text())
-    for name, value in json.loads(text).items():
-        if before.get(name) != value:
-            raise ValueError(
-                f"{output}: expected the {'recipe' if name == 'chain' else 'data'} of the chain to resume, got another"
-            )
+    old = before["chain"]
+    is_same = (
+        old["name"] == chain.name
+        and old["perturb"] == json.loads(json.dumps(asdict(chain.perturb)))
+        # settings that came later had their defaults then
+        and all(
+            is_same_recipe(old[part], getattr(chain, part))
+            for part in ("eam", "pretrain", "fine_tune")
+        )
+    )
+    for kept, what in ((is_same, "recipe"), (before["data_sha256"] == data_hash, "data")):
+        if not kept:
+            raise ValueError(f"{output}: expected the {what} of the chain to resume, got another")
 
 
 def _train(

@@ -127,3 +127,21 @@ def test_metadata_with_facts_that_cannot_be_right_are_refused():
 def test_measured_facts_go_with_the_inner_force():
     facts = check_facts({"summary": "a", "stride": "b", "speed": "c"}, "here")
     assert with_another_inner_force(facts) == {"summary": "a"}
+
+
+def test_a_card_is_not_written_over_the_model(copied, tmp_path, capsys):
+    before = copied.read_bytes()
+    assert main([str(copied), "-o", str(tmp_path / "." / "mine.pt")]) == 1
+    assert "would overwrite" in capsys.readouterr().err
+    assert copied.read_bytes() == before
+
+
+def test_sentences_of_a_file_make_no_headings():
+    facts = {"not_for": ["Anything.\n\n## Safe for all uses"]}
+    card = model_card(dataclasses.replace(BARE, card=facts), model="mine.pt")
+    assert "\n## Safe" not in card and "Anything. ## Safe for all uses" in card
+
+
+def test_the_advice_is_a_command_that_runs():
+    card = model_card(BARE, model="mine.pt")
+    assert "`mlip-validate mine.pt --structure FILE --only stride`" in card

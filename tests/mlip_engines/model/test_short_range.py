@@ -173,22 +173,37 @@ def test_a_hot_simulation_can_follow_it(pair):
         assert 0.5 * mass * v * v == pytest.approx(2.0, rel=0.05)
 
 
-@pytest.mark.parametrize("pair", SHORTEST)
-def test_it_is_as_strong_as_nuclei_or_as_stiff_as_allowed(pair):
-    """At the middle: the energy of the bare nuclei, or less where the wall would be too stiff."""
+@pytest.mark.parametrize(
+    ("pair", "shortest"), [("Cu-Cu", 2.2), ("H-O", 0.8), ("O-O", 1.9), ("H-H", 0.85)]
+)
+def test_it_is_as_strong_as_nuclei_or_as_stiff_as_allowed(pair, shortest):
+    """At the middle: the energy of the bare nuclei, or less where the wall is too stiff or too high at the bound."""
     first, second = (torch.tensor([[atomic_numbers[symbol]] * 60]) for symbol in pair.split("-"))
     numbers = torch.cat([first, second])
-    shortest = torch.full((60,), SHORTEST[pair], dtype=torch.float64)
-    r = torch.linspace(MIDDLE, 1.0, 60, dtype=torch.float64) * shortest
-    energy, slope = repulsion(numbers, r, shortest, COULOMB_EV_ANGSTROM)
+    s = torch.full((60,), shortest, dtype=torch.float64)
+    r = torch.linspace(MIDDLE, 1.0, 60, dtype=torch.float64) * s
+    energy, slope = repulsion(numbers, r, s, COULOMB_EV_ANGSTROM)
     curvature = torch.gradient(slope, spacing=(r,))[0]
     assert (energy[:-1] > 0.0).all() and (curvature > -1e-6).all()
     assert float(curvature.max()) < 1.01 * STIFFEST
     nuclear, _ = repulsion(numbers, r, torch.full_like(r, 50.0), COULOMB_EV_ANGSTROM)
-    if float(curvature.max()) < 0.9 * STIFFEST:
+    if pair == "Cu-Cu":
         assert float(energy[0]) == pytest.approx(float(nuclear[0]), rel=1e-9)
     else:
         assert float(energy[0]) < float(nuclear[0])
+
+
+def test_it_repels_everywhere():
+    """Light nuclei, whose Z grows less than a wall of constant curvature, are where it could attract."""
+    elements = [1, 2, 3, 6, 8, 14, 29, 79]
+    for s in np.arange(0.3, 3.6, 0.05):
+        r = torch.linspace(0.02 * s, 0.9999 * s, 600, dtype=torch.float64)
+        for first in elements:
+            for second in elements:
+                numbers = torch.tensor([[first] * 600, [second] * 600])
+                energy, slope = repulsion(numbers, r, torch.full_like(r, s), COULOMB_EV_ANGSTROM)
+                assert (slope < 0.0).all(), (first, second, s)
+                assert (torch.diff(energy) < 0.0).all()  # and its slope is its derivative
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -254,3 +254,9 @@ def test_structures_under_way_go_on_from_where_they_were(model, optimiser, tmp_p
         assert each.steps == whole[index].steps
         assert each.energy_before == whole[index].energy_before
         assert each.energy_after == pytest.approx(whole[index].energy_after, abs=EXACT)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 and no more", b"\x93NUMPY\x01\x00"])
+def test_a_damaged_state_begins_anew(tmp_path, damage):
+    (tmp_path / "under_way.npz").write_bytes(damage)
+    assert UnderWay.read(tmp_path / "under_way.npz") is None

@@ -96,6 +96,28 @@ def test_the_slope_of_harmonic_forces_is_the_difference_of_stiffness_along_the_d
     assert float(exact["total"]) < 1e-6 * expected
 
 
+def test_pairs_count_by_the_weights_of_their_structures(copies):
+    """Without the pairs of weight 0 the mean is that of the others."""
+    frames, k, minimum, moves = copies
+    other, batch = stiffness(8, 3), batch_of(copies[0])
+    weights = batch.labels.weights.clone()
+    atom = int(batch.pairs.displaced[0])
+    first = int(batch.labels.structure_index[atom])
+    prediction = predicted(frames, moves, minimum, other, 0.0)
+    of_pairs = batch.labels.structure_index[batch.pairs.displaced]
+    slopes = (
+        prediction.non_conservative[batch.pairs.displaced]
+        - prediction.non_conservative[batch.pairs.undisplaced]
+        - batch.pairs.change
+    ) / batch.pairs.length
+    weights[first, 1] = 0.0
+    changed = replace(batch, labels=replace(batch.labels, weights=weights))
+    found = float(loss(prediction, changed, WEIGHTS)["non_conservative_slope"])
+    kept = slopes[of_pairs != first].square()
+    assert found * len(slopes) == pytest.approx(float(kept.mean()) * len(kept), rel=1e-4)
+    assert (of_pairs == first).any() and len(kept)
+
+
 def test_what_a_copy_is_a_copy_of_counts_by_the_change_alone(copies):
     batch = batch_of(copies[0])
     assert batch.labels.has_forces.tolist() == [True] * 4 + [False] * 2

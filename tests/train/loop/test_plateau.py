@@ -94,3 +94,21 @@ def test_a_run_without_validation_is_refused(tmp_path, capsys):
     data = write_argon(tmp_path / "argon.xyz")
     assert train([str(recipe), "--data", str(data), "-o", str(tmp_path / "run")]) == 1
     assert "validation" in capsys.readouterr().err
+
+
+def test_a_stage_whose_terms_no_validation_measures_is_refused(tmp_path, capsys):
+    text = RECIPE + "schedule: plateau\n"
+    assert "weights: {" in text
+    start = text.index("weights: {")
+    end = text.index("}", start) + 1
+    text = text[:start] + "weights: {energy: 0.0, match_slope: 1.0}" + text[end:]
+    recipe = write_recipe(tmp_path / "recipe.yaml", text)
+    assert train([str(recipe), "--data", "none.xyz", "-o", str(tmp_path / "run")]) == 1
+    assert "schedule: plateau needs a term that the validation measures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["force_scale: 1e-3", "reduction: x", "patience: true"])
+def test_what_yaml_takes_for_text_is_named(tmp_path, capsys, line):
+    recipe = write_recipe(tmp_path / "recipe.yaml", RECIPE + line + "\n")
+    assert train([str(recipe), "--data", "none.xyz", "-o", str(tmp_path / "run")]) == 1
+    assert "must be a number, got" in capsys.readouterr().err

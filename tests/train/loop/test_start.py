@@ -207,3 +207,14 @@ def test_reference_energies_leave_nothing_to_unlearn():
     found = less_what_the_network_gives(given, network, structures, scale, {"Ar"})
     assert found["Ar"] == pytest.approx(7.0, abs=TOLERANCE["float64"].energy)
     assert found["Kr"] == 5.0
+
+
+@pytest.mark.training
+def test_reference_energies_that_are_given_are_not_moved(argon_run, tmp_path):
+    """With labels of another method they are refitted only if they are fitted at all."""
+    text = RECIPE + "refit_composition: true\nreference_energies: {Ar: -3.0}\n"
+    recipe = str(write_recipe(tmp_path / "given.yaml", text))
+    arguments = [recipe, "--data", str(argon_run / "argon.xyz"), "-o", str(tmp_path / "run")]
+    assert train([*arguments, "--from", str(argon_run / "run/checkpoint.pt")]) == 0
+    state = read_checkpoint(tmp_path / "run/checkpoint.pt")
+    assert state["reference_energies"] == {"Ar": -3.0}

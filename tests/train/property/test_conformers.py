@@ -9,10 +9,11 @@ from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
 from mlip_train.data.structure import prepare
-from mlip_train.property.checkpoint import open_property, read_property
+from mlip_train.property.checkpoint import open_property, read_property, save_property
 from mlip_train.property.command import main
 from mlip_train.property.conformers import Conformers, alignment_loss, displacements, drawn
 from mlip_train.property.prediction import batch_of
+from mlip_train.property.run import PropertyRun
 from tolerances import EXACT
 
 RECIPE = """
@@ -175,12 +176,56 @@ def test_a_run_on_conformers_goes_on_to_the_same_numbers(folder, base):
 
 
 @pytest.mark.training
+def test_a_run_goes_on_with_its_own_potential_and_conformers_only(
+    folder, base, monkeypatch, capsys
+):
+    state = {name: value for name, value in read_property(base).items() if name != "kind"}
+    for name in "ab":
+        save_property(folder / f"{name}.pt", {**state, "potential": {"name": name}})
+    others = ["--conformers", folder / "conformers.extxyz", "--epochs", 2]
+    with monkeypatch.context() as patch:
+        patch.setattr(PropertyRun, "_run_epoch", interrupted_after(1, PropertyRun._run_epoch))
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, "stopped", *others, source=str(folder / "a.pt"))
+    frames = ase.io.read(folder / "conformers.extxyz", ":")
+    ase.io.write(folder / "fewer.extxyz", frames[:-1])
+    fewer = ["--conformers", folder / "fewer.extxyz", "--epochs", 2, "--resume"]
+    assert run(folder, "stopped", *fewer, source=str(folder / "a.pt")) == 1
+    assert "expected the conformers of the run to resume" in capsys.readouterr().err
+    assert run(folder, "stopped", *others, "--resume", source=str(folder / "b.pt")) == 0
+    assert read_property(folder / "stopped" / "checkpoint.pt")["potential"] == {"name": "a"}
+
+
+def interrupted_after(n, method):
+    calls = []
+
+    def interrupted(self):
+        calls.append(0)
+        if len(calls) > n:
+            raise KeyboardInterrupt
+        return method(self)
+
+    return interrupted
+
+
+def test_conformers_have_the_charge_of_their_molecule():
+    """A network that depends on it would take a batch in which one lacks it for neutral."""
+    true, frame, own = (molecule("H2O") for _ in range(3))
+    true.info.update(molecule="w", charge=1.0)
+    frame.info.update(molecule="w")
+    own.info.update(molecule="w", charge=2.0)
+    found = Conformers([true], [frame, own], "molecule").by_structure[0]
+    assert [atoms.info["charge"] for atoms in found] == [1.0, 2.0]
+    assert "charge" not in frame.info
+
+
+@pytest.mark.training
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--align", "0.1"], "expected --noise or --conformers with --align"),
-        (["--noise", "-1"], "noise must not be negative"),
-        (["--align", "0.1", "--noise", "0.1", "--trained", "head"], "leave --align out"),
+        (["--noise", "-1"], "noise must be finite and not negative"),
+        (["--align", "0.1", "--noise", "0.1", "--trained", "head"], "give --align 0"),
         (["--pooling", "sum"], "expected the pooling sum"),
         (["--scratch"], "--scratch goes with a potential"),
     ],

@@ -77,6 +77,14 @@ def test_a_chain_ends_with_a_network_of_the_data_and_goes_on_where_it_was_stoppe
     assert state["reference_energies"]["Ar"] == pytest.approx(energy, abs=0.02)
     assert json.loads((out / "fine_tune/test.json").read_text())
 
+    # a chain of an earlier version, which did not know some settings
+    kept = json.loads((out / "chain.json").read_text())
+    for part in ("eam", "pretrain", "fine_tune"):
+        for setting in ("force_scale", "schedule", "patience", "reduction"):
+            del kept["chain"][part][setting]
+    (out / "chain.json").write_text(json.dumps(kept))
+    assert train([*arguments, "--resume"]) == 0
+
     write(tmp_path / "chain.yaml", perturb={**CHAIN["perturb"], "pairs": 2})
     assert train([*arguments, "--resume"]) == 1
     assert "expected the recipe of the chain to resume" in capsys.readouterr().err
