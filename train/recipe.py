@@ -16,6 +16,7 @@ from mlip_train.machine.precision import PRECISIONS
 
 OPTIMIZERS = ("muon", "adamw")
 SCHEDULES = ("cosine", "plateau")
+RANGES = ("auto", "keep", "forget")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class Recipe:
     stress_where_labelled: bool = False  # do without terms of stress if no structure has one
     refit_composition: bool = False  # with a run to start from: reference energies of these data
     force_scale: float = 0.0  # eV/Å, the unit of a new network; the RMS force of the data if 0
+    range_of_start: str = (
+        "auto"  # with a run to start from: keep what it was known to know, or forget
+    )
     replay: Replay | None = None
     warm_up: float = 0.1  # fraction of a stage
     final_learning_rate: float = 0.01  # fraction of the largest
@@ -260,6 +264,10 @@ def _check(recipe: Recipe, path: str | Path) -> None:
             raise ValueError(
                 f"{path}: {name} must be finite and not negative, got {getattr(recipe, name)}"
             )
+    if recipe.range_of_start not in RANGES:
+        raise ValueError(
+            f"{path}: range_of_start must be one of {list(RANGES)}, got {recipe.range_of_start!r}"
+        )
     if recipe.schedule not in SCHEDULES:
         raise ValueError(
             f"{path}: schedule must be one of {list(SCHEDULES)}, got {recipe.schedule!r}"

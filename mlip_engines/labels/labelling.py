@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mlip_engines.calculator import MlipCalculator
+from mlip_engines.labels.empirical import is_empirical_potential, mark_empirical
 from mlip_engines.labels.undisplaced import keep_undisplaced
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.structure_inputs import structure_inputs_from_info
@@ -53,7 +54,8 @@ def label(
     Yields
     ------
     ase.Atoms
-        With energy (eV), forces (eV/Å) and, if periodic in three directions, stress (eV/Å^3, ASE's sign).
+        With energy (eV), forces (eV/Å) and, if periodic in three directions, stress (eV/Å^3, ASE's sign). Those of an
+        empirical potential are marked (:mod:`mlip_engines.labels.empirical`).
 
     Raises
     ------
@@ -91,6 +93,8 @@ def label(
             labels = {name: calculator.results[name] for name in wanted}
             if copy > 0:
                 keep_undisplaced(atoms, positions, forces)
+            if is_empirical_potential(model.metadata):
+                mark_empirical(atoms)
             atoms.calc = SinglePointCalculator(atoms, **labels)
             yield atoms
 

@@ -80,6 +80,7 @@ def test_the_documentation_gives_the_defaults():
         ({"reduction": 1.0}, "reduction"),
         ({"stages": [{"weights": {"energy": 0.0}}]}, "a term with a weight"),
         ({"stages": [{"weights": {"energy": -1.0}}]}, "energy must not be negative"),
+        ({"range_of_start": "drop"}, "range_of_start must be one of"),
         ({"force_scale": -1.0}, "force_scale must be finite and not negative"),
         ({"stages": [{"weights": {"huber": 0.0}}]}, "huber must be positive"),
         ({"stages": [{"weights": {"functions": {"energy": "l2"}}}]}, "functions must map"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from mlip_engines.labels.empirical import has_empirical_labels, mark_empirical
 from mlip_engines.labels.weights import OF_LABELS, config_weights
 from mlip_engines.model.contract import STRUCTURE_INPUTS
 from mlip_engines.model.structure_inputs import numbers_from_info
@@ -26,6 +27,7 @@ _OF_STRUCTURE = {
     "stress": (np.float64, 6),
     "weights": (np.float64, 3),
     "inputs": (np.float64, len(STRUCTURE_INPUTS)),  # total charge, spin multiplicity; NaN without
+    "empirical": (np.uint8, 1),  # whether the labels are those of an empirical potential
     "word": (np.int32, len(WORDS)),  # index of each word in the list of its values; -1 without
 }
 _OF_ATOM = {"numbers": (np.uint8, 1), "positions": (np.float64, 3), "forces": (np.float64, 3)}
@@ -58,7 +60,11 @@ class StructureStore(Sequence[Atoms]):
         counts = self.description["n_structures"], self.description["n_atoms"]
         for name, (kind, width) in _ARRAYS.items():
             n_rows = counts[0] if name in _OF_STRUCTURE else counts[1]
-            array = np.memmap(self.folder / f"{name}.bin", kind, "r", shape=(n_rows, width))
+            file = self.folder / f"{name}.bin"
+            if name == "empirical" and not file.is_file():  # a store of an earlier version
+                array = np.zeros((n_rows, width), kind)
+            else:
+                array = np.memmap(file, kind, "r", shape=(n_rows, width))
             setattr(self, f"_{name}", array)
 
     def __getstate__(self) -> dict:
@@ -97,6 +103,8 @@ class StructureStore(Sequence[Atoms]):
         for name, index in zip(WORDS, self._word[k].tolist(), strict=True):
             if index >= 0:
                 atoms.info[name] = self.description["words"][name][index]
+        if self._empirical[k, 0]:
+            mark_empirical(atoms)
         return with_labels(atoms, **known)
 
     @classmethod
@@ -130,6 +138,7 @@ class StructureStore(Sequence[Atoms]):
                     "stress": labels.get("stress", np.full(6, np.nan)),
                     "weights": config_weights(atoms),
                     "inputs": [inputs.get(name, np.nan) for name in STRUCTURE_INPUTS],
+                    "empirical": has_empirical_labels(atoms),
                     "word": [
                         words[name].setdefault(str(atoms.info[name]), len(words[name]))
                         if name in atoms.info

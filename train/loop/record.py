@@ -13,6 +13,7 @@ from mlip_engines.properties.by_structure import KindErrors
 from mlip_engines.properties.errors import named_as_metadata
 from mlip_engines.units import MEV_PER_EV
 from mlip_train.loop.sources import Sources
+from mlip_train.networks import network_class
 from mlip_train.recipe import Recipe
 
 
@@ -23,8 +24,9 @@ def record_of(
     scale: float,
     sources: Sources,
     counts: dict[str, int],
-    shortest: dict[str, float],
     data_range: DataRange,
+    *,
+    is_empirical: bool = False,
 ) -> dict[str, Any]:
     """Return the record of a run.
 
@@ -40,10 +42,11 @@ def record_of(
     counts : dict of str to int
         Structures in each set: ``train``, ``validation``, ``test`` and, if there are any, ``unlabelled`` and
         ``replay``.
-    shortest : dict of str to float, Å
-        Shortest distance of each pair of elements among the structures to train on.
     data_range : DataRange
         What the run to start from has given for its data. At the end of the run its own is included.
+    is_empirical : bool
+        Whether the range and the shortest distances, which are added later, come from labels of an empirical potential
+        alone.
     """
     training = {
         "network": network,
@@ -52,9 +55,14 @@ def record_of(
         "split_seed": recipe.split_seed,
         **{f"n_{name}": count for name, count in counts.items()},
         **sources.hashes(),
-        "shortest_distances": shortest,
+        "shortest_distances": {},
         **named_in_record(data_range),
     }
+    # said only where it is so
+    if is_empirical:
+        training["empirical_range"] = True
+    if getattr(network_class(network), "is_empirical", False):
+        training["empirical"] = True
     metadata = {
         "name": recipe.name,
         "species": sorted(references, key=lambda symbol: number_of[symbol]),

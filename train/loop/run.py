@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from mlip_engines.labels.isolated import config_type
 from mlip_engines.labels.shortest import shortest_distances
-from mlip_engines.model.data_range import DataRange, observed_range
+from mlip_engines.model.data_range import observed_range
 from mlip_engines.properties.by_element import ElementSums
 from mlip_engines.properties.by_structure import NamedErrors, StructureErrors, errors_by_kind
 from mlip_train.data.division import divide
@@ -49,6 +49,7 @@ from mlip_train.loop.start import (
     less_what_the_network_gives,
 )
 from mlip_train.loop.trainer import Trainer
+from mlip_train.loop.trust import Trust, measured, trust_of
 from mlip_train.machine.environment import add_environment
 from mlip_train.machine.processes import Processes
 from mlip_train.machine.settings import Machine
@@ -193,15 +194,27 @@ def _trainer(
     check_pairs(recipe, structures["train"].frames, sources.data)
     check_types(recipe, frames, sources.data)
     counts = {name: len(items) for name, items in structures.items()}
-    # those of the run before are in its record
-    shortest = {}
+    # that of the run before is in its record
+    trust = Trust()
     if before is None and processes.is_first:
-        with tqdm(training, desc="shortest distances", unit="structure") as bar:
-            found = shortest_distances(bar)
-        known = origin.shortest if origin is not None else {}  # the network has seen those too
-        shortest = {pair: min(known.get(pair, d), d) for pair, d in {**known, **found}.items()}
-    before_this = origin.data_range if before is None and origin is not None else DataRange()
-    record = record_of(recipe, settings, references, scale, sources, counts, shortest, before_this)
+        trust = trust_of(recipe, training, origin)
+        if trust.note:
+            print(f"mlip-train: {trust.note}", file=sys.stderr)
+    record = record_of(
+        recipe,
+        settings,
+        references,
+        scale,
+        sources,
+        counts,
+        trust.data_range,
+        is_empirical=trust.is_empirical,
+    )
+    if before is None and processes.is_first:
+        own = record["metadata"]["training"]
+        chosen = Selection(training, measured(training, own))
+        with tqdm(chosen, desc="shortest distances", unit="structure") as bar:
+            own["shortest_distances"] = trust.with_distances(shortest_distances(bar))
     # On resuming it is still the zero of energy of what is replayed.
     record["references_of_start"] = references if origin is None else origin.reference_energies
     if before is not None:
@@ -222,9 +235,9 @@ def _finish(trainer: Trainer) -> None:
     """Write what the averaged network is worth on the test split, and what it gives for its training data."""
     training = trainer.record["metadata"]["training"]
     known = range_in_record(training)
-    with tqdm(
-        trainer.structures["train"].frames, desc="range of the data", unit="structure"
-    ) as bar:
+    frames = trainer.structures["train"].frames
+    chosen = Selection(frames, measured(frames, training))
+    with tqdm(chosen, desc="range of the data", unit="structure") as bar:
         found = observed_range(trainer.average, bar, trainer.scale)
     training.update(named_in_record(known.including(found)))
     arguments = trainer.average, trainer.structures["test"], trainer.baseline, trainer.scale

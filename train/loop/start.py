@@ -45,6 +45,7 @@ class Start:
         default_factory=dict
     )  # Å by pair, of its data; empty if unknown
     data_range: DataRange = field(default_factory=DataRange)  # what it gives for its data
+    is_empirical: bool = False  # whether both come from labels of an empirical potential alone
 
 
 def read_start(path: str | Path) -> Start:
@@ -80,6 +81,7 @@ def read_start(path: str | Path) -> Start:
             state["average"],
             dict(state["metadata"]["training"].get("shortest_distances", {})),
             range_in_record(state["metadata"]["training"]),
+            bool(state["metadata"]["training"].get("empirical_range", False)),
         )
     if "network" not in metadata.training:
         raise ValueError(
@@ -98,6 +100,7 @@ def read_start(path: str | Path) -> Start:
         # of its data; a file of earlier versions says only where its repulsion begins
         dict(metadata.training.get("shortest_distances") or metadata.short_range),
         DataRange(metadata.energy_range, metadata.largest_forces),
+        bool(metadata.training.get("empirical_range", False)),
     )
 
 

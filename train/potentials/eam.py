@@ -58,6 +58,7 @@ class EmbeddedAtom(nn.Module):
         If an element has no covalent radius, or the cutoff or the number of exponentials is too small.
     """
 
+    is_empirical = True  # what it says of close pairs is no reason to trust a network there
     is_scaled = False  # its parameters are in eV and Å, not in units of the forces of a data set
 
     def __init__(self, species: list[int], cutoff: float = 6.0, n_exponentials: int = 2):

@@ -9,6 +9,7 @@ import yaml
 from ase import Atoms
 
 from mlip_engines import MlipCalculator
+from mlip_engines.checkpoints import export_checkpoint
 from mlip_train.command import main as train
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.robust.chain import read_chain
@@ -35,6 +36,14 @@ CHAIN = {
 def write(path, **changes):
     path.write_text(yaml.safe_dump({**CHAIN, **changes}))
     return str(path)
+
+
+def closest(atoms):
+    return np.min(atoms.get_all_distances(mic=True)[np.triu_indices(len(atoms), 1)])
+
+
+def split_of(run):
+    return json.loads((run / "split.json").read_text())["train"]
 
 
 @pytest.mark.training
@@ -76,6 +85,21 @@ def test_a_chain_ends_with_a_network_of_the_data_and_goes_on_where_it_was_stoppe
     energy = np.mean([a.get_potential_energy() / 8 for a in argon_frames(6)])
     assert state["reference_energies"]["Ar"] == pytest.approx(energy, abs=0.02)
     assert json.loads((out / "fine_tune/test.json").read_text())
+    # the file trusts the network with the distances, energies and forces of the data, not with those of close pairs
+    kept = [s["metadata"]["training"] for s in (pretrained, state)]
+    used = [k for k, a in enumerate(argon_frames(6)) if k in split_of(out / "fine_tune")]
+    assert kept[1]["shortest_distances"]["Ar-Ar"] == pytest.approx(
+        min(closest(argon_frames(6)[k]) for k in used)
+    )
+    assert kept[0]["shortest_distances"]["Ar-Ar"] < kept[1]["shortest_distances"]["Ar-Ar"] - 0.2
+    assert kept[0]["empirical_range"] and "empirical_range" not in kept[1]
+    export_checkpoint(out / "fine_tune/checkpoint.pt", out / "final.pt", short_range="none")
+    calculator = MlipCalculator(out / "final.pt")
+    forces = [calculator.get_forces(argon_frames(6)[k]) for k in used]
+    assert kept[1]["largest_forces"]["Ar"] == pytest.approx(
+        np.linalg.norm(np.concatenate(forces), axis=1).max(), rel=1e-4
+    )
+    assert "of these data alone" in capsys.readouterr().err
 
     # a chain of an earlier version, which did not know some settings
     kept = json.loads((out / "chain.json").read_text())
