@@ -34,9 +34,9 @@ MODES = ("whole", "scratch", "head", "random_head")
 SIZES = (100, 300, 1000, 3000)
 
 
-def epochs(n: int) -> int:
-    """Return how often `n` molecules are seen: 60 times for 100, 19 for 1,000, 12 from 3,000 on."""
-    return max(12, round(60 / (n / 100) ** 0.5))
+def epochs(n: int, of_100: int) -> int:
+    """Return how often `n` molecules are seen, if 100 are seen `of_100` times: with 60, 19 times for 1,000."""
+    return max(round(of_100 / 5), round(of_100 / (n / 100) ** 0.5))
 
 
 def split(path: Path, key: str, n_validation: int) -> dict[str, list[Atoms]]:
@@ -56,6 +56,7 @@ def one_run(
     n: int,
     seed: int,
     output: Path,
+    of_100: int = 60,
 ) -> dict[str, Any]:
     """Train once; return the errors of the test part."""
     from mlip_train.data.sets import DataFiles
@@ -66,7 +67,7 @@ def one_run(
     settings = Settings(
         targets=tuple(targets),
         trained="head" if mode.endswith("head") else "all",
-        epochs=epochs(n),
+        epochs=epochs(n, of_100),
         # a new head on fixed features bears, and needs, larger steps
         learning_rate=3e-3 if mode.endswith("head") else 1e-3,
         batch_size=16,
@@ -132,6 +133,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--mode", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--n", nargs="+", type=int, default=list(SIZES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument(
+        "--epochs", type=int, default=60, help="how often 100 molecules are seen; more, less often"
+    )
     parser.add_argument("--n-validation", type=int, default=150)
     parser.add_argument(
         "--structures",
@@ -155,7 +159,14 @@ def main(arguments: list[str] | None = None) -> int:
                         continue
                     began = time.monotonic()
                     errors = one_run(
-                        parts, options.potential, options.target, mode, n, seed, folder
+                        parts,
+                        options.potential,
+                        options.target,
+                        mode,
+                        n,
+                        seed,
+                        folder,
+                        options.epochs,
                     )
                     seconds = round(time.monotonic() - began)
                     maes = {name: round(e["mae"], 4) for name, e in errors.items()}

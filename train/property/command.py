@@ -224,16 +224,17 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--schedule",
-        choices=["plateau", "cosine"],
-        default="plateau",
-        help="lower the learning rate where the validation gets no better, or along a cosine over the epochs "
+        choices=["cosine", "plateau"],
+        default="cosine",
+        help="lower the learning rate along a cosine over the epochs, or halve it where the validation gets no better "
         "(default: %(default)s)",
     )
     parser.add_argument(
         "--patience",
         type=int,
         default=5,
-        help="epochs without a better validation until the learning rate is halved (default: %(default)s)",
+        help="with --schedule plateau: epochs without a better validation until the learning rate is halved (default: "
+        "%(default)s)",
     )
     parser.add_argument("--n-validation", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--n-test", type=int, default=100, help="default: %(default)s")

@@ -132,11 +132,20 @@ class PropertyRun:
             If that run had other settings, structures, conformers, or another network.
         """
         state = read_property(self.output / "checkpoint.pt")
-        # settings that came later had their defaults then
-        state["settings"] = {**Settings(self.settings.targets).as_dict(), **state["settings"]}
+        # settings that came later had their defaults then, but for the schedule: before there was a choice, plateau
+        since = Settings(self.settings.targets, schedule="plateau").as_dict()
+        state["settings"] = {**since, **state["settings"]}
+        theirs, mine = state["settings"], self.settings.as_dict()
+        others = [
+            f"{k} {theirs.get(k)!r} (got {mine[k]!r})" for k in mine if theirs.get(k) != mine[k]
+        ]
+        if others:
+            raise ValueError(
+                f"{self.output}: expected the settings of the run to resume: {', '.join(others)}; give the options "
+                "that it began with"
+            )
         state["network"] = state["build"]["network"]
         same = {
-            "settings": self.settings.as_dict(),
             "parts": self.parts,
             "network": stored_settings(self.build.as_dict()["network"]),
         }

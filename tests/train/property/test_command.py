@@ -114,7 +114,7 @@ def test_a_run_begins_with_the_weights_of_a_potential(trained_part, folder, caps
 
 
 @pytest.mark.training
-def test_a_run_that_was_killed_goes_on_to_the_same_numbers(folder, monkeypatch):
+def test_a_run_that_was_killed_goes_on_to_the_same_numbers(folder, monkeypatch, capsys):
     recipe = ["--recipe", str(folder / "tiny.yaml")]
     assert run(folder, "whole", *recipe, "--epochs", "4") == 0
     epoch = PropertyRun._run_epoch
@@ -130,7 +130,11 @@ def test_a_run_that_was_killed_goes_on_to_the_same_numbers(folder, monkeypatch):
     checkpoint = folder / "parts" / "checkpoint.pt"
     assert torch.load(checkpoint, weights_only=True)["epoch"] == 2
     assert run(folder, "parts", *recipe, "--epochs", "4") == 1  # the folder holds a run
-    assert run(folder, "parts", *recipe, "--epochs", "5", "--resume") == 1  # of other settings
+    capsys.readouterr()
+    others = ["--epochs", "5", "--schedule", "plateau"]
+    assert run(folder, "parts", *recipe, *others, "--resume") == 1
+    message = capsys.readouterr().err
+    assert "epochs 4 (got 5), schedule 'cosine' (got 'plateau')" in message
     assert run(folder, "parts", *recipe, "--epochs", "4", "--resume") == 0
     whole, parts = (
         torch.load(folder / name / "checkpoint.pt", weights_only=True)
@@ -142,14 +146,37 @@ def test_a_run_that_was_killed_goes_on_to_the_same_numbers(folder, monkeypatch):
 
 
 @pytest.mark.training
-def test_a_cosine_ends_at_a_hundredth_of_the_rate(folder):
+def test_by_default_a_cosine_ends_at_a_hundredth_of_the_rate(folder):
     recipe = ["--recipe", str(folder / "tiny.yaml"), "--n-train", "16"]
-    assert run(folder, "cosine", *recipe, "--epochs", "5", "--schedule", "cosine") == 0
+    assert run(folder, "cosine", *recipe, "--epochs", "5") == 0
     with (folder / "cosine" / "metrics.csv").open() as file:
         rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
     # half a period of a cosine in four steps
     expected = [0.0001 + 0.0099 * (0.5 + 0.5 * c) for c in (1.0, 0.5**0.5, 0.0, -(0.5**0.5), -1.0)]
     np.testing.assert_allclose(rates, expected, rtol=1e-9)
+
+
+@pytest.mark.training
+def test_a_plateau_halves_the_rate_after_patience(folder):
+    # steps so small that the validation gets no better after the first epoch
+    options = ["--schedule", "plateau", "--patience", "1", "--learning-rate", "1e-7"]
+    recipe = ["--recipe", str(folder / "tiny.yaml"), "--n-train", "16"]
+    assert run(folder, "plateau", *recipe, "--epochs", "5", *options) == 0
+    with (folder / "plateau" / "metrics.csv").open() as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(rates, [1e-7, 1e-7, 5e-8, 5e-8, 2.5e-8], rtol=1e-9)
+
+
+@pytest.mark.training
+def test_a_run_from_before_there_were_schedules_goes_on_with_plateaus(folder):
+    recipe = ["--recipe", str(folder / "tiny.yaml"), "--n-train", "16"]
+    options = ["--epochs", "2", "--schedule", "plateau"]
+    assert run(folder, "old", *recipe, *options) == 0
+    checkpoint = folder / "old" / "checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    del state["settings"]["schedule"]
+    torch.save(state, checkpoint)
+    assert run(folder, "old", *recipe, *options, "--resume") == 0
 
 
 @pytest.mark.parametrize(
