@@ -116,7 +116,8 @@ def run(folder, output, *more, source=None):
     arguments = ["--data", str(folder / "true.extxyz"), "--target", "length", "--pooling", "mean"]
     source = ["--recipe", str(folder / "tiny.yaml")] if source is None else ["--from", source]
     arguments += [*source, "-o", str(folder / output), "--n-validation", "25", "--n-test", "25"]
-    arguments += ["--learning-rate", "0.005", "--batch-size", "20"]
+    # few epochs at a constant rate
+    arguments += ["--learning-rate", "0.005", "--batch-size", "20", "--schedule", "plateau"]
     return main([*arguments, *map(str, more)])
 
 
