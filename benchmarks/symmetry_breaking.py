@@ -3,7 +3,7 @@
     python benchmarks/symmetry_breaking.py painn=painn/checkpoint.pt pet=pet/checkpoint.pt --elements Cu Ni Si -o broken
 
 After section 4.1 of Bigi, Pegolo, Mazitov, Schmidt, Ceriotti, arXiv:2601.16195: a crystal in its stable structure and
-in the bcc one is relaxed with its cell
+in another one (bcc, for silicon that of white tin) is relaxed with its cell
 
 - free;
 - averaged: free, by a model that is averaged over the orientations of --degree (``mlip-export --symmetrise``);
@@ -27,6 +27,7 @@ from ase.build import bulk
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
+from element_crystals import LATTICES, element_crystal
 from scipy.spatial.transform import Rotation
 
 from mlip_engines import MlipCalculator
@@ -44,11 +45,13 @@ TURN = Rotation.from_euler("ZYZ", [0.6, 1.1, 2.3]).as_matrix()
 
 
 def crystals(element: str) -> dict[str, Atoms]:
-    """Return the crystal in its stable structure and in bcc with the same volume per atom, both turned."""
+    """Return the crystal in its stable structure and in another one, both turned; bcc has the same volume per atom."""
     structure, a = STABLE[element]
     stable = bulk(element, structure, a=a, cubic=True)
     found = {structure: stable}
-    if structure != "bcc":
+    if "beta-tin" in LATTICES.get(element, ()):
+        found["beta-tin"] = element_crystal(element, "beta-tin")
+    elif structure != "bcc":
         side = (2.0 * stable.get_volume() / len(stable)) ** (1.0 / 3.0)
         found["bcc"] = bulk(element, "bcc", a=side, cubic=True)
     return {name: turned(atoms, TURN) for name, atoms in found.items()}
@@ -108,7 +111,13 @@ def measured(model: LoadedModel, atoms: Atoms, way: str, fmax: float, steps: int
 
 
 def model_for(way: str, source: Path, atoms: Atoms, folder: Path, degree: int) -> LoadedModel:
-    """Return the model as it is, or averaged as the way wants it."""
+    """Return the model as it is, or averaged as the way wants it.
+
+    Raises
+    ------
+    ValueError
+        If it is a model file of which no average can be made.
+    """
     orientations = None
     if way == "averaged":
         orientations = lebedev_orientations(degree)
@@ -164,7 +173,12 @@ def main(arguments: list[str] | None = None) -> None:
                     if tuple(case.values()) in done:
                         continue
                     source = Path(file) if Path(file).exists() else find_model(file)
-                    model = model_for(way, source, atoms, options.output, options.degree)
+                    try:
+                        model = model_for(way, source, atoms, options.output, options.degree)
+                    except ValueError:  # a model file of another package, which is taken as it is
+                        if way in ("averaged", "group"):
+                            continue
+                        model = load_model(source)
                     row = {**case, **measured(model, atoms, way, options.fmax, options.steps)}
                     rows.append(row)
                     with kept.open("a") as out:

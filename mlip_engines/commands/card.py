@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlip_engines.commands.parser import command_parser
+from mlip_engines.commands.parser import add_model, command_parser
 from mlip_engines.model.archive import replace_metadata
 from mlip_engines.model.card import model_card
 from mlip_engines.model.card_facts import check_facts
@@ -75,9 +75,7 @@ def argument_parser() -> argparse.ArgumentParser:
             mlip-card model.pt --record facts.yaml -o model.md
         """,
     )
-    parser.add_argument(
-        "model", metavar="MODEL", help="a model file, or the name of a shipped model such as water"
-    )
+    add_model(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="file to write (default: print the card)"
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
-from mlip_engines.commands.parser import add_units, command_parser
-from mlip_engines.readers.registry import format_titles
+from mlip_engines.commands.crystal import add_crystal, add_crystal_relaxation
+from mlip_engines.commands.parser import command_parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,22 +83,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "which is relaxed first. Strained cells are evaluated together, and their atoms are relaxed.",
         example="mlip-elastic copper POSCAR -o elastic",
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a model file, or the name of a shipped model such as copper. A model file is a program: use only files "
-        "you trust",
-    )
-    parser.add_argument(
-        "structure",
-        metavar="STRUCTURE",
-        type=Path,
-        help=f"a file with one crystal: {format_titles()}",
-    )
-    add_units(parser)
-    parser.add_argument(
-        "-o", "--output", metavar="FOLDER", required=True, type=Path, help="folder for the results"
-    )
+    add_crystal(parser)
     parser.add_argument(
         "--strain",
         metavar="E",
@@ -107,28 +91,8 @@ def argument_parser() -> argparse.ArgumentParser:
         default=0.005,
         help="cells are strained by E and 2 E, to both sides (default: %(default)s)",
     )
-    parser.add_argument(
-        "--no-relax",
-        dest="relax",
-        action="store_false",
-        help="take the crystal as it is; the atoms of strained cells are relaxed all the same",
-    )
-    parser.add_argument(
-        "--fmax",
-        metavar="F",
-        type=float,
-        default=1e-3,
-        help="of the relaxations, in eV/Å (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--edges",
-        metavar="N",
-        type=int,
-        default=20_000,
-        help="evaluate at most so many edges, pairs within the cutoff, together (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--device", default="cpu", help="device of torch on which the model runs (default: cpu)"
+    add_crystal_relaxation(
+        parser, edges=20_000, afterwards="; the atoms of strained cells are relaxed all the same"
     )
     return parser
 

@@ -8,7 +8,14 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mlip_engines.commands.parser import add_label_keys, add_units, command_parser, label_keys
+from mlip_engines.commands.parser import (
+    add_device,
+    add_label_keys,
+    add_model,
+    add_units,
+    command_parser,
+    label_keys,
+)
 from mlip_engines.readers.registry import format_titles
 
 if TYPE_CHECKING:
@@ -113,9 +120,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "errors: of all, of each config_type, of the forces on each element, and of the worst structures.",
         example="mlip-eval water labelled.extxyz",
     )
-    parser.add_argument(
-        "model", metavar="MODEL", help="a model file, or the name of a shipped model such as water"
-    )
+    add_model(parser)
     parser.add_argument(
         "file", metavar="FILE", help=f"structures with energies and forces: {format_titles()}"
     )
@@ -138,9 +143,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch", metavar="N", type=int, default=4, help="structures per evaluation (default: 4)"
     )
-    parser.add_argument(
-        "--device", default="cpu", help="device of torch on which the model runs (default: cpu)"
-    )
+    add_device(parser)
     return parser
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mlip_engines.commands.parser import add_units, command_parser
+from mlip_engines.commands.parser import add_model, add_units, command_parser
 from mlip_engines.readers.registry import format_titles
 
 
@@ -56,12 +56,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "which another model can be trained.",
         example="mlip-label water structures.extxyz --copies 4 -o labelled.extxyz",
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a model file, or the name of a shipped model such as water. A model file is a program: use only files "
-        "you trust",
-    )
+    add_model(parser)
     parser.add_argument(
         "structures",
         metavar="STRUCTURES",

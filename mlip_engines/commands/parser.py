@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mlip_engines.readers.keys import LabelKeys
 
 
+FORCES = {"c": "conservative", "nc": "non_conservative"}  # as --forces and as functions name them
+
+
 def command_parser(program: str, *, description: str, example: str) -> argparse.ArgumentParser:
     """Return the parser of a command, to which its arguments are still to be added.
 
@@ -42,6 +45,47 @@ def command_parser(program: str, *, description: str, example: str) -> argparse.
         help="show the versions of this package and of torch, and exit",
     )
     return parser
+
+
+def add_model(parser: argparse.ArgumentParser, such_as: str = "water") -> None:
+    """Add the argument ``MODEL``."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help=f"a model file, or the name of a shipped model such as {such_as}. A model file is a program: use only "
+        "files you trust",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--device``."""
+    parser.add_argument(
+        "--device", default="cpu", help="device of torch on which models run (default: cpu)"
+    )
+
+
+def add_forces(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the option ``--forces``: a key of ``FORCES``, or if there may be several, a list of them."""
+    how = {"nargs": "+", "default": ["c"]} if several else {"default": "c"}
+    parser.add_argument(
+        "--forces",
+        choices=list(FORCES),
+        help="conservative (default) or non-conservative forces"
+        + (", or both side by side" if several else ""),
+        **how,
+    )
+
+
+def add_edges(parser: argparse.ArgumentParser, default: int) -> None:
+    """Add the option ``--edges``, which bounds what is evaluated together."""
+    parser.add_argument(
+        "--edges",
+        metavar="N",
+        type=int,
+        default=default,
+        help="evaluate at most so many edges, pairs within the cutoff, together; more need more memory and suit a GPU "
+        "(default: %(default)s)",
+    )
 
 
 def add_units(parser: argparse.ArgumentParser) -> None:

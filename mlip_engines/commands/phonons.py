@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
-from mlip_engines.commands.parser import add_units, command_parser
-from mlip_engines.readers.registry import format_titles
-
-KINDS = {"c": "conservative", "nc": "non_conservative"}
+from mlip_engines.commands.crystal import add_crystal, add_crystal_relaxation
+from mlip_engines.commands.parser import FORCES, add_forces, command_parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,8 +80,10 @@ def _phonons(options: argparse.Namespace) -> int:
                 and model in models[1:]
             ):
                 continue
-            print(f"{model.metadata.name}, {KINDS[kind].replace('_', '-')} forces", file=sys.stderr)
-            curves.append(phonons(model, crystal, forces=KINDS[kind], settings=settings))
+            print(
+                f"{model.metadata.name}, {FORCES[kind].replace('_', '-')} forces", file=sys.stderr
+            )
+            curves.append(phonons(model, crystal, forces=FORCES[kind], settings=settings))
     folders = _folders([curve.label for curve in curves])
     for curve, folder in zip(curves, folders, strict=True):
         curve.write(options.output / folder)
@@ -125,29 +124,8 @@ def argument_parser() -> argparse.ArgumentParser:
         example="mlip-phonons copper POSCAR -o phonons\n"
         "mlip-phonons copper POSCAR --forces c nc --supercell 5 5 5 -o phonons",
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a model file, or the name of a shipped model such as copper. A model file is a program: use only files "
-        "you trust",
-    )
-    parser.add_argument(
-        "structure",
-        metavar="STRUCTURE",
-        type=Path,
-        help=f"a file with one crystal: {format_titles()}",
-    )
-    add_units(parser)
-    parser.add_argument(
-        "-o", "--output", metavar="FOLDER", required=True, type=Path, help="folder for the results"
-    )
-    parser.add_argument(
-        "--forces",
-        nargs="+",
-        choices=list(KINDS),
-        default=["c"],
-        help="conservative (default) or non-conservative forces, or both side by side",
-    )
+    add_crystal(parser)
+    add_forces(parser, several=True)
     parser.add_argument(
         "--beside",
         metavar="MODEL",
@@ -177,23 +155,10 @@ def argument_parser() -> argparse.ArgumentParser:
         help="of an atom with non-conservative forces, in Å (default: %(default)s)",
     )
     parser.add_argument(
-        "--no-relax",
-        dest="relax",
-        action="store_false",
-        help="take the crystal as it is",
-    )
-    parser.add_argument(
         "--fixed-cell",
         dest="cell",
         action="store_false",
         help="relax the atoms only, at the volume of the file",
-    )
-    parser.add_argument(
-        "--fmax",
-        metavar="F",
-        type=float,
-        default=1e-3,
-        help="of the relaxation, in eV/Å (default: %(default)s)",
     )
     parser.add_argument(
         "--mesh",
@@ -216,16 +181,7 @@ def argument_parser() -> argparse.ArgumentParser:
         default=1e-3,
         help="within which the crystal is symmetric, in Å (default: %(default)s)",
     )
-    parser.add_argument(
-        "--edges",
-        metavar="N",
-        type=int,
-        default=40_000,
-        help="evaluate at most so many edges, pairs within the cutoff, together (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--device", default="cpu", help="device of torch on which the models run (default: cpu)"
-    )
+    add_crystal_relaxation(parser, edges=40_000)
     return parser
 
 

@@ -8,7 +8,15 @@ import signal
 import sys
 from pathlib import Path
 
-from mlip_engines.commands.parser import add_units, command_parser
+from mlip_engines.commands.parser import (
+    FORCES,
+    add_device,
+    add_edges,
+    add_forces,
+    add_model,
+    add_units,
+    command_parser,
+)
 from mlip_engines.readers.registry import format_titles
 
 
@@ -59,7 +67,7 @@ def _relax(options: argparse.Namespace) -> int:
         fmax=options.fmax,
         steps=options.steps,
         cell=options.cell,
-        forces={"c": "conservative", "nc": "non_conservative"}[options.forces],
+        forces=FORCES[options.forces],
         max_edges=options.edges,
         keep_path=options.paths,
     )
@@ -110,12 +118,7 @@ def argument_parser() -> argparse.ArgumentParser:
         example="mlip-relax water molecules.extxyz -o relaxed\n"
         "mlip-relax copper crystals.extxyz --cell --fmax 0.002 -o relaxed_crystals",
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a model file, or the name of a shipped model such as water. A model file is a program: use only files "
-        "you trust",
-    )
+    add_model(parser)
     parser.add_argument(
         "structures",
         metavar="STRUCTURES",
@@ -159,28 +162,14 @@ def argument_parser() -> argparse.ArgumentParser:
         default=500,
         help="give a structure up after N steps (default: %(default)s)",
     )
-    parser.add_argument(
-        "--forces",
-        choices=["c", "nc"],
-        default="c",
-        help="conservative (default) or non-conservative forces",
-    )
+    add_forces(parser)
     parser.add_argument(
         "--paths",
         action="store_true",
         help="keep every step of each structure, in the folder paths",
     )
-    parser.add_argument(
-        "--edges",
-        metavar="N",
-        type=int,
-        default=20_000,
-        help="evaluate at most so many edges, pairs within the cutoff, together; more need more memory and suit a GPU "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--device", default="cpu", help="device of torch on which the model runs (default: cpu)"
-    )
+    add_edges(parser, 20_000)
+    add_device(parser)
     return parser
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlip_engines.commands.parser import command_parser
+from mlip_engines.commands.parser import add_model, command_parser
 
 if TYPE_CHECKING:
     from mlip_engines.diagnostics.case import Settings
@@ -188,9 +188,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "command again: it continues. A model file is a program: validate only files that you trust.",
         example="mlip-validate water --structure water.extxyz --engine openmm --quick -o validation",
     )
-    parser.add_argument(
-        "model", metavar="MODEL", help="a model file, or the name of a shipped model such as water"
-    )
+    add_model(parser)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument(
         "--structure", metavar="FILE", help="structure to simulate, in any format of ASE"

@@ -77,12 +77,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "small network as its inner force. The same command goes on where it was stopped.",
         example="mlip-accelerate copper --structures copper.extxyz --temperature 300 600 --minutes 60 -o fast",
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a model file, or the name of a shipped model such as water. A model file is a program: use only files "
-        "you trust",
-    )
+    add_model(parser)
     parser.add_argument(
         "--structures",
         metavar="FILE",
