@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mlip_engines.commands.parser import Once, add_units, command_parser
+from mlip_engines.commands.parser import Once, add_model, add_units, command_parser
 from mlip_engines.readers.registry import format_titles
 
 INTERRUPTED = 130  # what shells say of a command that Ctrl-C has ended
