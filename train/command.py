@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _check(options)
     from mlip_train.data.given import given_references
     from mlip_train.data.sets import DataFiles
+    from mlip_train.loop.budget import within
     from mlip_train.loop.run import train
     from mlip_train.machine.settings import Machine
     from mlip_train.recipe import read_recipe
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         chain = read_chain(options.recipe)
         if chain is not None:
+            if options.minutes is not None:
+                chain = chain.within(options.minutes)
             flags = {"from": "start", "unlabelled": "unlabelled", "empirical": "empirical"}
             flags["reference-energies"] = "reference_energies"
             for flag, name in flags.items():
@@ -67,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
             run_chain(chain, files, options.output, resume=options.resume, machine=machine)
             return 0
         recipe = read_recipe(options.recipe)
+        if options.minutes is not None:
+            recipe = within(recipe, options.minutes)
         if options.reference_energies is not None:
             energies = given_references(options.reference_energies)
             recipe = replace(recipe, reference_energies=energies)
@@ -200,6 +205,14 @@ def argument_parser() -> argparse.ArgumentParser:
         action=Once,
         help="reference energies in eV, such as H=-13.6,O=-430.2, a YAML or JSON file of them, isolated_atoms for "
         "those of the structures with config_type=IsolatedAtom, or fit; in place of the setting of the recipe",
+    )
+    parser.add_argument(
+        "--minutes",
+        metavar="M",
+        action=Once,
+        type=float,
+        help="end the training within M minutes: stages share them by their epochs, and the cycle of the learning rate "
+        "is shortened to end with each. Validations come on top. Give it again with --resume",
     )
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
     parser.add_argument(

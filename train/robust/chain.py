@@ -21,6 +21,7 @@ from mlip_engines.labels.labelling import label, write_labelled
 from mlip_engines.labels.reading import read_checked
 from mlip_engines.model.load import load_model
 from mlip_train.data.sets import DataFiles
+from mlip_train.loop.budget import within
 from mlip_train.loop.checkpoint import read_checkpoint
 from mlip_train.loop.run import train
 from mlip_train.loop.start import is_same_recipe
@@ -31,6 +32,9 @@ from mlip_train.robust.perturbation import Perturbation
 from mlip_train.robust.stream import perturb
 
 PARTS = ("eam", "perturb", "pretrain", "fine_tune")
+# Of a time for the whole chain. The potential has few parameters; pre-training gets half of what the network has on the
+# data, as in benchmarks/robustness.py.
+SHARES = {"eam": 0.1, "pretrain": 0.3, "fine_tune": 0.6}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,19 @@ class Chain:
     perturb: Perturbation
     pretrain: Recipe
     fine_tune: Recipe
+
+    def within(self, minutes: float) -> Chain:
+        """Return a chain whose trainings end after a time, at the latest; making and labelling structures comes on top.
+
+        Raises
+        ------
+        ValueError
+            As :func:`mlip_train.loop.budget.within`.
+        """
+        shares = {
+            part: within(getattr(self, part), share * minutes) for part, share in SHARES.items()
+        }
+        return replace(self, **shares)
 
 
 def read_chain(path: str | Path) -> Chain | None:
