@@ -6,6 +6,7 @@
 #include "compute_mlip_deviation.h"
 #include "compute_mlip_disagreement_atom.h"
 #include "compute_mlip_property.h"
+#include "fix_ave_mlip_inner.h"
 #include "fix_mlip.h"
 #include "fix_nve_mlip_highpass.h"
 #include "pair_mlip.h"
@@ -41,6 +42,11 @@ static void *create_fix_mlip(void *lmp, int narg, char **arg)
 static void *create_fix_high_pass(void *lmp, int narg, char **arg)
 {
   return new LAMMPS_NS::FixNVEMLIPHighPass(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
+}
+
+static void *create_fix_average(void *lmp, int narg, char **arg)
+{
+  return new LAMMPS_NS::FixAveMLIPInner(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg);
 }
 
 static void *create_compute_disagreement(void *lmp, int narg, char **arg)
@@ -129,6 +135,11 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   plugin.name = "nve/mlip/highpass";
   plugin.info = "fix nve/mlip/highpass: moves atoms, with a thermostat of fast motion only";
   plugin.creator.with_arguments = &create_fix_high_pass;
+  announce(&plugin, lmp);
+
+  plugin.name = "ave/mlip/inner";
+  plugin.info = "fix ave/mlip/inner: averages over the innermost steps of r-RESPA";
+  plugin.creator.with_arguments = &create_fix_average;
   announce(&plugin, lmp);
 
   plugin.style = "compute";
