@@ -81,7 +81,7 @@ void FixAveMLIPInner::read_value(const std::string &word)
   Value value = {word.substr(2, has_column ? bracket - 2 : bracket), 0, nullptr};
   if (has_column) {
     const std::string column = word.substr(bracket + 1, word.size() - bracket - 2);
-    value.column = utils::inumeric(FLERR, column, false, lmp);
+    value.column = utils::inumeric(FLERR, column.c_str(), false, lmp);
     if (value.column <= 0)
       error->all(FLERR, "Fix ave/mlip/inner expects a number above 0 in the brackets, got {}",
                  word);

@@ -30,6 +30,7 @@ def keywords_of(source: str) -> set[str]:
     ("source", "page"),
     [
         ("settings.cpp", PAIR_STYLE),
+        ("fix_ave_mlip_inner.cpp", FOLDER / "fix_ave_mlip_inner.md"),
         ("fix_nve_mlip_highpass.cpp", FOLDER / "fix_nve_mlip_highpass.md"),
     ],
 )
