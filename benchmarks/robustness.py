@@ -22,70 +22,32 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import ase.io
 import numpy as np
-import torch
 from ase import Atoms
 from lammps_in_process import LammpsInProcess, restart_with_libraries
+from robustness_systems import SYSTEMS, divided, repeated
 from robustness_table import write_table
+from robustness_training import NETWORKS, Trainings
 
 from mlip_engines.checkpoints import export_checkpoint
 from mlip_engines.diagnostics.survival import Survey, survey
 from mlip_engines.diagnostics.survival_report import counts
-from mlip_engines.labels.composition import fit_composition, force_scale
+from mlip_engines.labels.composition import force_scale
 from mlip_engines.labels.labelling import label, write_labelled
 from mlip_engines.model.load import load_model
 from mlip_engines.properties.errors import evaluate_model
-from mlip_train.data.batching import collate
-from mlip_train.data.sets import DataFiles
-from mlip_train.data.structure import prepare
-from mlip_train.loop.losses import loss
-from mlip_train.loop.prediction import predict
-from mlip_train.loop.run import train
-from mlip_train.loop.stage import begin_stage
-from mlip_train.loop.start import baseline_by_number
-from mlip_train.networks import build_network, complete_settings
-from mlip_train.recipe import Recipe, recipe_of
 from mlip_train.robust.perturbation import Perturbation
 from mlip_train.robust.stream import perturb
 
-NETWORKS = {  # 32 features and two layers; what it costs to learn is 5 to 10 times less than at usual sizes
-    "cgcnn": {"n_features": 32, "n_basis": 24, "n_layers": 2, "n_hidden": 64},
-    "m3gnet": {"n_features": 32, "n_layers": 2, "three_body_cutoff": 3.5},
-    "torchmdnet": {"n_features": 32, "n_basis": 16, "n_heads": 4, "n_layers": 2},
-    "painn": {"n_features": 32, "n_basis": 8, "n_layers": 2},
-}
 WAYS = ("plain", "sam", "pretrained", "hybrid", "half", "coarse")
-LEARNING_RATES = {"eam": 0.05, "cgcnn": 0.008, "m3gnet": 0.012, "torchmdnet": 0.012, "painn": 0.008}
 FORMS = ("none", "zbl")  # of the short-range part of the file
 ERRORS_ONLY = ("half", "coarse")  # ways that are not judged
-VALIDATION, TEST = 10, 40  # structures
-
-
-@dataclass(frozen=True)
-class System:
-    """What is particular to a data set."""
-
-    cutoff: float  # Å
-    temperature_K: float
-    step_fs: float
-    hold_out: (
-        str  # key of the data; a tenth of its values is the test set, or those that are "test"
-    )
-    fewest: int  # atoms of a structure to start from; smaller ones are repeated
-    most: int
-    batch: int
-
-
-SYSTEMS = {
-    "silica": System(4.5, 2000.0, 2.0, "config_type", 20, 48, 1),
-    "alloy": System(4.5, 3000.0, 2.0, "split", 16, 54, 2),
-}
+TEST = 40  # structures
 
 
 @dataclass(frozen=True)
@@ -130,37 +92,13 @@ class Comparison:
             step_fs=self.system.step_fs,
             temperature_K=options.temperature or self.system.temperature_K,
         )
-        self.has_stress = "stress" in self.training[0].calc.results
-        self.prices: dict[tuple[str, bool], float] = {}
+        self.trainings = Trainings(self.system, self.training, self.tested)
 
     def part(self, fraction: float) -> list[Atoms]:
         """Return this fraction of the training data, the smaller ones within the larger ones."""
         order = np.random.default_rng(1).permutation(len(self.training))
         n = max(round(fraction * len(self.training)), 40)
         return [self.training[k] for k in order[:n]]
-
-    def network(self, name: str) -> dict[str, Any]:
-        """Return the settings of a network without species."""
-        own = {"name": name, "cutoff": self.system.cutoff}
-        return own if name == "eam" else {**own, **NETWORKS[name], "non_conservative_layer": 0}
-
-    def price(self, name: str, hybrid: bool) -> float:
-        """Return what a step of training takes, in seconds of a processor."""
-        if (name, hybrid) not in self.prices:
-            self.prices[name, hybrid] = step_seconds(self.recipe(name, 1, 1, hybrid), self.training)
-        return self.prices[name, hybrid]
-
-    def weights(self) -> dict[str, Any]:
-        """Return the weights of the loss; virials where there are labels."""
-        terms = {"energy": 1.0, "conservative": 1.0}
-        if self.has_stress:
-            terms["stress"] = 0.2
-        return {**terms, "functions": dict.fromkeys(terms, "mae")}
-
-    def steps(self, name: str, seconds: float, *, way: str = "plain") -> int:
-        """Return how many steps of training fit into a time; a step of SAM is two."""
-        price = self.price(name, way == "hybrid") * (2.0 if way == "sam" else 1.0)
-        return max(round(seconds / price), 20)
 
     def run(self, cell: Cell) -> None:
         """Train, export and judge a cell, or what is missing of it."""
@@ -179,10 +117,10 @@ class Comparison:
             seconds *= 0.5
         if cell.way == "hybrid":
             empirical = potential / "checkpoint.pt"
-        steps = self.steps(cell.network, seconds, way=cell.way)
+        steps = self.trainings.steps(cell.network, seconds, way=cell.way)
         frames = self.part(cell.fraction)
         began = time.process_time()
-        self.train(
+        self.trainings.train(
             folder / "run", cell.network, frames, steps, start=start, empirical=empirical, **more
         )
         spent = time.process_time() - began
@@ -215,7 +153,7 @@ class Comparison:
         """Return the folder of the empirical potential, fitted to a fraction of the data."""
         folder = self.folder / f"eam-{fraction:g}"
         frames = self.part(fraction)
-        self.train(folder, "eam", frames, self.steps("eam", 0.5 * self.seconds))
+        self.trainings.train(folder, "eam", frames, self.trainings.steps("eam", 0.5 * self.seconds))
         if not (folder / "none.pt").exists():
             export_checkpoint(folder / "checkpoint.pt", folder / "none.pt", short_range="none")
         if not (folder / "errors.json").exists():
@@ -228,10 +166,10 @@ class Comparison:
         potential = self.potential(cell.fraction)
         labelled = potential / "labelled.extxyz"
         frames = self.part(cell.fraction)
-        steps = self.steps(cell.network, 0.5 * self.seconds)
+        steps = self.trainings.steps(cell.network, 0.5 * self.seconds)
         if not labelled.exists():
             # no more than a network can see once
-            most = self.steps("painn", 0.5 * self.seconds) * self.system.batch // 5 + 20
+            most = self.trainings.steps("painn", 0.5 * self.seconds) * self.system.batch // 5 + 20
             perturb(frames[:most], Perturbation(), potential / "perturbed.extxyz", workers=1)
             structures = ase.io.read(potential / "perturbed.extxyz", ":")
             model = load_model(potential / "none.pt")
@@ -240,114 +178,8 @@ class Comparison:
         folder = self.folder / f"pretrain-{unit}-{cell.network}-{cell.fraction:g}"
         perturbed = ase.io.read(labelled, ":")
         scale = 0.0 if cell.way == "coarse" else force_scale(frames)
-        self.train(folder, cell.network, perturbed, steps, force_scale=scale)
+        self.trainings.train(folder, cell.network, perturbed, steps, force_scale=scale)
         return folder
-
-    def train(
-        self,
-        folder: Path,
-        network: str,
-        frames: list[Atoms],
-        steps: int,
-        *,
-        start: Path | None = None,
-        empirical: Path | None = None,
-        **more: Any,
-    ) -> None:
-        """Train for a number of steps. Structures that would not be seen once are left out."""
-        if (folder / "test.json").exists():
-            return
-        frames = [frames[k] for k in np.random.default_rng(2).permutation(len(frames))]
-        validation, frames = frames[:VALIDATION], frames[VALIDATION:][: self.system.batch * steps]
-        files = {"train": frames, "validation": validation, "test": self.tested[:5]}
-        data = folder.with_name(f"{folder.name}-data")
-        data.mkdir(parents=True, exist_ok=True)
-        for name, part in files.items():
-            ase.io.write(data / f"{name}.extxyz", part)
-        paths = [(data / f"{name}.extxyz",) for name in files]
-        recipe = self.recipe(network, len(frames), steps, empirical is not None, **more)
-        train(
-            recipe,
-            DataFiles(train=paths[0], validation=paths[1], test=paths[2]),
-            folder,
-            start=start,
-            empirical=empirical,
-            resume=(folder / "checkpoint.pt").exists(),
-        )
-
-    def recipe(self, network: str, n: int, steps: int, hybrid: bool, **more: Any) -> Recipe:
-        """Return a recipe of about so many steps on n structures."""
-        epochs = max(round(steps * self.system.batch / n), 1)
-        rate = LEARNING_RATES[network]
-        stage = {
-            "name": "fit",
-            "epochs": epochs,
-            "learning_rate": rate,
-            "weights": self.weights(),
-        }
-        values = {
-            "name": network,
-            "network": self.network(network) | ({"empirical": True} if hybrid else {}),
-            "batch_size": self.system.batch,
-            "average_decay": 0.99,
-            "validate_every": 10000,
-            "optimizer": "adamw" if network == "eam" else "muon",
-            "stages": [stage],
-        }
-        return recipe_of({**values, **more}, network)
-
-
-def divided(frames: Sequence[Atoms], key: str) -> tuple[list[Atoms], list[Atoms]]:
-    """Return structures to train on and to test on, by whole groups."""
-    values = sorted({a.info[key] for a in frames})
-    if "test" in values:
-        held = {"test"}
-    else:
-        order = np.random.default_rng(1).permutation(values)
-        held = set(order[: max(len(values) // 10, 1)].tolist())
-    return (
-        [a for a in frames if a.info[key] not in held],
-        [a for a in frames if a.info[key] in held],
-    )
-
-
-def repeated(atoms: Atoms, fewest: int) -> Atoms:
-    """Return a structure with at least so many atoms, repeated along its shortest vector until it has them."""
-    while len(atoms) < fewest:
-        times = [1, 1, 1]
-        times[int(np.argmin(atoms.cell.lengths()))] = 2
-        atoms = atoms.repeat(times)
-    return atoms
-
-
-def step_seconds(recipe: Recipe, frames: list[Atoms]) -> float:
-    """Return the time that a processor needs for a step of training, mean of 12 batches."""
-    size = recipe.batch_size
-    chosen = [frames[k] for k in np.random.default_rng(3).permutation(len(frames))[: 14 * size]]
-    species = sorted({int(z) for a in frames for z in set(a.numbers.tolist())})
-    network = build_network(complete_settings({**recipe.network, "species": species}))
-    baseline = baseline_by_number(fit_composition(chosen))
-    prepared = [prepare(a, network.cutoff) for a in chosen]
-    weights = recipe.stages[0].weights
-    optimizer = begin_stage(recipe, recipe.stages[0], network)
-    spent = 0.0
-    for k in range(0, len(prepared), size):
-        began = time.process_time()
-        batch = collate(prepared[k : k + size], baseline, network.cutoff, torch.float32)
-        prediction = predict(
-            network,
-            batch,
-            1.0,
-            differentiate=True,
-            with_non_conservative=False,
-            create_graph=True,
-            with_stress=weights.uses_stress,
-        )
-        optimizer.zero_grad()
-        loss(prediction, batch, weights)["total"].backward()
-        optimizer.step()
-        spent += (time.process_time() - began) * (k >= 2 * size)  # the first ones warm up
-    return spent / (len(prepared) // size - 2)
 
 
 def main() -> None:
@@ -382,8 +214,10 @@ def main() -> None:
         f"{len(comparison.starts)} to start from"
     )
     for name in (*options.networks, "eam"):
-        price = 1000.0 * comparison.price(name, False)
-        print(f"{name}: {price:.0f} ms a step, {comparison.steps(name, comparison.seconds)} steps")
+        price = 1000.0 * comparison.trainings.price(name, False)
+        print(
+            f"{name}: {price:.0f} ms a step, {comparison.trainings.steps(name, comparison.seconds)} steps"
+        )
     judged = [cell for cell in cells if cell.way not in ERRORS_ONLY]
     n = len(judged) * len(FORMS) * len(comparison.survey.ensembles) * options.starts
     print(
