@@ -215,6 +215,8 @@ def _trainer(
         chosen = Selection(training, measured(training, own))
         with tqdm(chosen, desc="shortest distances", unit="structure") as bar:
             own["shortest_distances"] = trust.with_distances(shortest_distances(bar))
+        if origin is not None:
+            own["range_of_start"] = "forgotten" if trust.note else "kept"
     # On resuming it is still the zero of energy of what is replayed.
     record["references_of_start"] = references if origin is None else origin.reference_energies
     if before is not None:

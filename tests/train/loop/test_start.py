@@ -61,6 +61,7 @@ def test_a_model_file_is_as_good_a_start_as_its_checkpoint(argon_run, tmp_path, 
     frames = ase.io.read(few, ":")
     closest = min(np.min(a.get_all_distances(mic=True)[np.triu_indices(len(a), 1)]) for a in frames)
     assert after == pytest.approx(min(before, closest))
+    assert averages[0]["metadata"]["training"]["range_of_start"] == "kept"
     assert averages[1]["metadata"]["training"]["shortest_distances"]["Ar-Ar"] == after
     # bonds of hotter simulations are shorter than those of the data: the repulsion leaves them room
     assert read_metadata(model).short_range == {"Ar-Ar": pytest.approx(0.95 * before)}

@@ -93,6 +93,7 @@ def test_a_chain_ends_with_a_network_of_the_data_and_goes_on_where_it_was_stoppe
     )
     assert kept[0]["shortest_distances"]["Ar-Ar"] < kept[1]["shortest_distances"]["Ar-Ar"] - 0.2
     assert kept[0]["empirical_range"] and "empirical_range" not in kept[1]
+    assert kept[1]["range_of_start"] == "forgotten" and "range_of_start" not in kept[0]
     export_checkpoint(out / "fine_tune/checkpoint.pt", out / "final.pt", short_range="none")
     calculator = MlipCalculator(out / "final.pt")
     forces = [calculator.get_forces(argon_frames(6)[k]) for k in used]
