@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import Once, add_label_keys, add_units, command_parser, label_keys
 from mlip_engines.readers.registry import format_titles
 
@@ -105,6 +106,7 @@ def _check(options: argparse.Namespace) -> int:
         output = options.output or Path(f"{options.check[0].name.partition('.')[0]}-data.html")
         if output.is_dir():
             raise ValueError(f"-o: expected the file of a page, got the folder {output}")
+        refuse_to_overwrite(output, options.check)
         structures, warnings, place = open_data(files)
         found = survey(structures)
         starts = [k for k in range(len(structures)) if place(k)[1] == 0]

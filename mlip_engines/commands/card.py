@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import add_model, command_parser
 from mlip_engines.model.archive import replace_metadata
 from mlip_engines.model.card import model_card
@@ -27,12 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         path = find_model(options.model)
         metadata = read_metadata(path)
-        for taken in (path, options.record):
-            if options.output is not None and taken is not None and _is_same(options.output, taken):
-                raise ValueError(
-                    f"-o {options.output}: this would overwrite {taken}; name another file"
-                )
+        refuse_to_overwrite(options.output, (path, options.record))
         if options.record is not None:
+            if not Path(options.model).is_file():
+                raise ValueError(
+                    "--record writes into the model file: expected the path of one of yours, got "
+                    f"{options.model!r}, the name of a shipped model; copy {path} and name the copy"
+                )
             metadata = dataclasses.replace(metadata, card=_facts(options.record))
             replace_metadata(path, metadata)
         card = model_card(metadata, model=options.model)
@@ -44,10 +46,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"mlip-card: {e}", file=sys.stderr)
         return 1
     return 0
-
-
-def _is_same(first: Path, second: Path) -> bool:
-    return first.resolve() == Path(second).resolve()
 
 
 def _facts(file: Path) -> dict[str, Any]:
@@ -85,7 +83,7 @@ def argument_parser() -> argparse.ArgumentParser:
         type=Path,
         help="write these facts into the metadata of the model file first, in place of those it has: a YAML file "
         "with any of summary, recipe, errors, stride, speed, use, not_for, notes, or a recipe with an entry card. "
-        "Weights and checksum stay as they are",
+        "Weights and checksum stay as they are. MODEL is then the path of a file, not the name of a shipped model",
     )
     return parser
 

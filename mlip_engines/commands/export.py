@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import command_parser
 from mlip_engines.model.contract import DTYPES, ModelMetadata
 from mlip_engines.model.load import find_model, read_metadata
@@ -71,6 +72,10 @@ def _export(options: argparse.Namespace) -> ModelMetadata:
     if options.checkpoint is None or options.output is None:
         raise ValueError("expected CHECKPOINT -o MODEL to export, or --info MODEL")
     _refuse_options_of_adapters(options)
+    read = [options.inner, options.shortest_from, options.compare_on, options.checkpoint]
+    if options.adapter == "python":
+        read.append(options.checkpoint.rpartition(":")[0] or None)
+    refuse_to_overwrite(options.output, read)
     data = _structures(options.shortest_from)
     how = {
         "inner": _inner(options),

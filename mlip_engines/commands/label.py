@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import add_model, add_units, command_parser
 from mlip_engines.readers.registry import format_titles
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_engines.model.load import load_model
 
     try:
+        refuse_to_overwrite(options.output, (options.model, *options.structures))
         model = load_model(options.model)
         structures = [
             atoms

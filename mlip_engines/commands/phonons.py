@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 
 from mlip_engines.commands.crystal import add_crystal, add_crystal_relaxation
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import FORCES, add_forces, command_parser
 
 
@@ -36,7 +38,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _phonons(options: argparse.Namespace) -> int:
-    import re
     from dataclasses import asdict
 
     import ase.io
@@ -65,14 +66,16 @@ def _phonons(options: argparse.Namespace) -> int:
         model.check_elements(set(atoms.get_chemical_symbols()))
         checked_supercell(atoms, model, settings.supercell)
     options.output.mkdir(parents=True, exist_ok=True)
+    relaxed = [options.output / f"{_file_name(m.metadata.name)}_relaxed.extxyz" for m in models]
+    for path in relaxed:
+        refuse_to_overwrite(path, [options.structure])
     curves, warnings = [], []
-    for model in models:
+    for model, path in zip(models, relaxed, strict=True):
         crystal = atoms
         if options.relax:
             crystal, notes = relaxed_crystal(model, atoms, fmax=options.fmax, cell=options.cell)
             warnings += notes
-            name = re.sub(r"[^\w.-]", "_", model.metadata.name)
-            ase.io.write(options.output / f"{name}_relaxed.extxyz", crystal)
+            ase.io.write(path, crystal)
         for kind in options.forces:
             if (
                 kind == "nc"
@@ -106,13 +109,15 @@ def _phonons(options: argparse.Namespace) -> int:
 
 def _folders(labels: list[str]) -> list[str]:
     """Return names of folders, each another."""
-    import re
-
     names: list[str] = []
     for label in labels:
-        name = re.sub(r"[^\w.-]", "_", label)
+        name = _file_name(label)
         names.append(name if name not in names else f"{name}_{len(names)}")
     return names
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^\w.-]", "_", label)
 
 
 def argument_parser() -> argparse.ArgumentParser:

@@ -24,6 +24,12 @@ from mlip_engines.relaxation.settings import Settings
 from mlip_engines.relaxation.under_way import UnderWay
 
 SAVE_EVERY = 30.0  # s
+_RESULTS = (
+    "relaxed.extxyz",
+    "failed.extxyz",
+    "results.csv",
+    "report.html",
+)  # without their run, of somebody else
 
 
 class RelaxationFolder:
@@ -57,7 +63,7 @@ class RelaxationFolder:
         Raises
         ------
         ValueError
-            If the folder holds another relaxation.
+            If the folder holds another relaxation, or files by the names of the results that come from elsewhere.
         """
         kept = asdict(settings)
         kept.pop("max_edges")  # how many go together does not change where they end
@@ -73,6 +79,11 @@ class RelaxationFolder:
             if self._finished.exists():
                 raise ValueError(
                     f"{self.path} has {self._finished.name} and no {path.name}; give another folder with -o"
+                )
+            taken = [name for name in _RESULTS if (self.path / name).exists()]
+            if taken:
+                raise ValueError(
+                    f"{self.path} has {' and '.join(taken)}, which this would overwrite; give another folder with -o"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             _write(path, json.dumps(wanted, indent=1) + "\n")

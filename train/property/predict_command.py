@@ -7,6 +7,7 @@ import csv
 import sys
 from pathlib import Path
 
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import Once, command_parser
 from mlip_engines.readers.registry import format_titles
 
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_train.property.predictor import open_predictor
 
     try:
+        refuse_to_overwrite(options.output, (options.checkpoint, options.structures))
         predictor = open_predictor(options.checkpoint)
         targets = predictor.targets
         structures = read_structures(options.structures, labels=False)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import Once, add_units, command_parser
 from mlip_engines.readers.registry import format_titles
 
@@ -32,7 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_train.robust.perturbation import Perturbation
     from mlip_train.robust.stream import perturb
 
+    report = options.output.with_suffix(".html")
     try:
+        for path in (options.output, report):
+            refuse_to_overwrite(path, [options.structures])
         settings = Perturbation(
             options.rounds,
             options.pairs,
@@ -46,7 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
             options.structures, units=options.units, labels=False, progress=True
         )[0]
         before, after = perturb(structures, settings, options.output, workers=options.workers)
-        report = options.output.with_suffix(".html")
         write_distances(report, settings, before, after)
     except (ValueError, OSError) as e:
         print(f"mlip-perturb: {e}", file=sys.stderr)

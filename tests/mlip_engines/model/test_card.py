@@ -97,6 +97,15 @@ def test_facts_are_recorded_and_the_model_stays_the_same(tmp_path, capsys):
     assert "- Gold." in output.read_text()
 
 
+def test_facts_are_not_written_into_an_installed_model(tmp_path, capsys):
+    facts = tmp_path / "facts.yaml"
+    facts.write_text("summary: Mine.\n")
+    before = find_model("copper").read_bytes()
+    assert main(["copper", "--record", str(facts)]) == 1
+    assert "'copper', the name of a shipped model; copy" in capsys.readouterr().err
+    assert find_model("copper").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -12,7 +12,7 @@ SHIPPED = sorted(path.stem for path in models_directory().glob("*.pt"))
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_cards_of_shipped_models_are_made_by_the_command(name):
-    """Make them again: mlip-card NAME --record mlip_engines/shipped_models/NAME.yaml -o .../NAME.md."""
+    """Make them again as CONTRIBUTING.md says under *Replace a shipped model*."""
     metadata = read_metadata(find_model(name))
     assert (models_directory() / f"{name}.md").read_text() == model_card(metadata, model=name)
 
