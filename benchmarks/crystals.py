@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         path = options.output / f"{crystal.name}.json"
         found = json.loads(path.read_text()) if path.exists() else None
-        if found is None or found["made_with"] != made_with:
+        if found is None or found.get("made_with") != made_with:
             try:
                 found = measured(model, crystal, options.width)
             except ValueError as e:  # this crystal is no minimum of the model: a result as well
