@@ -10,6 +10,13 @@ github.com/atomind-ai/mlip-arena, flows ``diatomics``, ``eos_bulk`` and ``conser
   those of ``measured_crystals.py``.
 - **energy conservation**: 100 atoms or more from 1,000 K without a thermostat, with steps of 1 fs; Arena runs 5 ps.
 
+Two numbers are those of LAMBench (Peng et al., arXiv:2504.19578; github.com/deepmodeling/LAMBench), whose other tasks
+need files of others:
+
+- **instability**, with energy conservation: orders of magnitude by which the slope is above 5e-4 eV/atom/ps.
+- **efficiency**: 100 µs over the time for an atom, in cells of at most 1,000 atoms, of energy and forces with the
+  neighbour list. LAMBench measures on a GPU; here it is the time of the processor.
+
 Results are kept in FOLDER, a file for each model and task, and the same command goes on after a break.
 """
 
@@ -17,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +41,8 @@ from mlip_engines.relaxation.crystal import relaxed_crystal
 from mlip_engines.relaxation.evaluation import evaluate_each
 
 SMALL_FORCE, SMALL_ENERGY = 1e-2, 1e-3  # eV/Å and eV: smaller ones have no sign
-TASKS = ("diatomics", "equation_of_state", "conservation")
+TOLERATED_SLOPE = 0.5  # meV/atom/ps, of LAMBench
+TASKS = ("diatomics", "equation_of_state", "conservation", "efficiency")
 
 
 def flips(values: np.ndarray) -> int:
@@ -156,15 +165,50 @@ def conservation(model: LoadedModel, options: argparse.Namespace) -> dict[str, d
             dynamics.run(10)
             energies.append(cell.get_total_energy())
         per_atom = np.array(energies) * 1000.0 / len(cell)
-        time = np.arange(len(per_atom)) * 0.01  # ps
+        times = np.arange(len(per_atom)) * 0.01  # ps
+        slope = float(np.polyfit(times, per_atom, 1)[0])
         found[name] = {
             "atoms": len(cell),
-            "ps": float(time[-1]),
-            "slope_meV_per_atom_per_ps": float(np.polyfit(time, per_atom, 1)[0]),
+            "ps": float(times[-1]),
+            "slope_meV_per_atom_per_ps": slope,
+            "instability": instability(slope),
             "largest_deviation_meV_per_atom": float(np.abs(per_atom - per_atom[0]).max()),
             "kelvin_at_end": float(cell.get_temperature()),
         }
     return found
+
+
+def instability(slope: float) -> float:
+    """Return LAMBench's measure of a slope in meV/atom/ps: 0 if it is tolerated, 5 if the run has failed."""
+    if not np.isfinite(slope):
+        return 5.0
+    return float(max(0.0, np.log10(max(abs(slope), 1e-12) / TOLERATED_SLOPE)))
+
+
+def efficiency(model: LoadedModel, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Return the time of an evaluation for the first crystals; three evaluations before them warm up."""
+    crystals = list(known_crystals(model).items())[: options.runs]
+    cells = {name: repeated(atoms, 1000) for name, atoms in crystals}
+    found = {}
+    for name, cell in [*list(cells.items())[:1] * 3, *cells.items()]:
+        calculator = MlipCalculator(model)  # which has no neighbour list yet
+        began = time.process_time()
+        calculator.calculate(cell, ["energy", "forces"])
+        microseconds = 1e6 * (time.process_time() - began) / len(cell)
+        found[name] = {"atoms": len(cell), "us_per_atom": microseconds}
+    mean = np.mean([each["us_per_atom"] for each in found.values()])
+    return {name: {**each, "score": float(100.0 / mean)} for name, each in found.items()}
+
+
+def repeated(atoms: Atoms, largest: int) -> Atoms:
+    """Return the cell repeated to at most so many atoms, as near to a cube of cells as can be."""
+    repeats = [int((largest / len(atoms)) ** (1.0 / 3.0) + 1e-9)] * 3
+    for axis in range(3):
+        more = [n + (k == axis) for k, n in enumerate(repeats)]
+        while len(atoms) * np.prod(more) <= largest:
+            repeats = more
+            more = [n + (k == axis) for k, n in enumerate(repeats)]
+    return atoms.repeat(repeats)
 
 
 def known_crystals(model: LoadedModel) -> dict[str, Atoms]:
@@ -211,10 +255,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--steps", type=int, default=5000, help="of 1 fs, for conservation")
-    parser.add_argument("--runs", type=int, default=1, help="crystals for conservation")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="crystals for conservation and efficiency"
+    )
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
-    measure = dict(zip(TASKS, (diatomics, equation_of_state, conservation), strict=True))
+    measure = dict(
+        zip(TASKS, (diatomics, equation_of_state, conservation, efficiency), strict=True)
+    )
     results: dict[str, dict[str, dict]] = {}
     for name in options.models:
         model = load_model(name)
@@ -222,8 +270,10 @@ def main(arguments: list[str] | None = None) -> None:
         results[label] = {}
         for task in options.tasks:
             made_with = {"checksum": model.metadata.checksum}
+            if task in ("conservation", "efficiency"):
+                made_with |= {"runs": options.runs}
             if task == "conservation":
-                made_with |= {"steps": options.steps, "runs": options.runs}
+                made_with |= {"steps": options.steps}
             path = options.output / f"{label}_{task}.json"
             kept = json.loads(path.read_text()) if path.exists() else {}
             if kept.get("made_with") != made_with:

@@ -73,6 +73,20 @@ def test_a_parabola_of_volumes_is_perfect(suite):
     assert found["spearman_tension"] == pytest.approx(1.0)
 
 
+def test_instability_counts_orders_of_magnitude(suite):
+    """0.5 meV/atom/ps is tolerated, a hundred times as much is two orders, and a failed run counts as five."""
+    found = [suite.instability(slope) for slope in (0.0, -0.5, -50.0, float("nan"))]
+    assert found == pytest.approx([0.0, 0.0, 2.0, 5.0])
+
+
+def test_cells_for_the_efficiency_are_nearly_full(suite):
+    for crystal in suite.CRYSTALS:
+        cell = suite.repeated(crystal.atoms(), 1000)
+        assert 800 <= len(cell) <= 1000
+        volume = crystal.atoms().get_volume() / len(crystal.atoms())
+        assert cell.get_volume() == pytest.approx(volume * len(cell))
+
+
 def test_copper_from_call_to_table(suite, tmp_path, monkeypatch, capsys):
     """Short of a real run; the second call computes nothing and prints the same."""
     command = ["copper", "water", "-o", str(tmp_path), "--steps", "20"]
