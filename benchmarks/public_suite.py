@@ -196,8 +196,8 @@ def efficiency(model: LoadedModel, options: argparse.Namespace) -> dict[str, dic
         calculator.calculate(cell, ["energy", "forces"])
         microseconds = 1e6 * (time.process_time() - began) / len(cell)
         found[name] = {"atoms": len(cell), "us_per_atom": microseconds}
-    mean = np.mean([each["us_per_atom"] for each in found.values()])
-    return {name: {**each, "score": float(100.0 / mean)} for name, each in found.items()}
+    total = sum(each["us_per_atom"] for each in found.values())
+    return {name: {**each, "score": 100.0 * len(found) / total} for name, each in found.items()}
 
 
 def repeated(atoms: Atoms, largest: int) -> Atoms:
