@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +161,10 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(f"{where}: unknown settings {unknown}; expected among {sorted(known)}")
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    missing = sorted(needed - set(values))
+    if missing:
+        raise ValueError(f"{where}: expected {', '.join(missing)} as well; got {sorted(values)}")
     try:
         return kind(**values)
     except (TypeError, ValueError) as e:

@@ -10,7 +10,7 @@ import yaml
 
 from mlip_train.loss_weights import LossWeights
 from mlip_train.networks import build_network
-from mlip_train.recipe import Recipe, read_recipe
+from mlip_train.recipe import Recipe, read_recipe, recipe_of
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(path.stem for path in (ROOT / "train/recipes").glob("*.yaml"))
@@ -98,3 +98,15 @@ def test_settings_that_cannot_be_meant_are_named(change, message, tmp_path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**recipe, **change, "stages": stages}))
     with pytest.raises(ValueError, match=message):
         read_recipe(tmp_path / "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("stage", "missing"),
+    [
+        ({"name": "a", "epochs": 1}, "stage 1: expected learning_rate as well"),
+        ({"learning_rate": 0.1}, "stage 1: expected epochs, name as well"),
+    ],
+)
+def test_what_a_stage_lacks_is_named(stage, missing):
+    with pytest.raises(ValueError, match=missing):
+        recipe_of({"name": "r", "network": {"name": "painn"}, "stages": [stage]}, "r.yaml")

@@ -277,6 +277,15 @@ class Trainer:
         follow(self.average, self.network, self.recipe.average_decay, self.progress.n_updates)
         return {name: float(term.detach()) for name, term in terms.items()}, fraction
 
+    def _backward(self, loss: Tensor, terms: str) -> None:
+        """Leave the gradient of a loss; refuse one that no trained part of the network can change."""
+        if not loss.requires_grad:
+            raise ValueError(
+                f"stage {self.stage.name}: trained: {self.stage.trained} has no influence on the loss of this step "
+                f"({terms}); expected a part that has: add one to trained, or leave these terms out"
+            )
+        loss.backward()
+
     def _is_denoising(self, seed: int) -> bool:
         """Whether a step denoises: alike in all processes."""
         draw = torch.rand((), generator=torch.Generator().manual_seed(seed + 32452843))
@@ -299,7 +308,7 @@ class Trainer:
         forces = given_forces(chosen, self.scale) if stage.encode_forces else None
         term = stage.weights.denoising * denoising_loss(self.network, batch, target, forces)
         self.optimizer.zero_grad()
-        term.backward()
+        self._backward(term, "denoising")
         fraction = self.processes.average_gradients(self._trained(), fraction)
         return {"denoising": term, "total": term}, fraction
 
@@ -336,7 +345,7 @@ class Trainer:
         )
         terms = loss(prediction, batch, weights)
         self.optimizer.zero_grad()
-        terms["total"].backward()
+        self._backward(terms["total"], ", ".join(sorted(set(terms) - {"total"})))
         if has_negatives:
             terms["negative"] = self.stage.negative_weight * self.negatives.loss(
                 self.stage.negative_margin

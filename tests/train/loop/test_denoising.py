@@ -222,6 +222,24 @@ def test_a_run_denoises_and_then_learns_labels_beside_it(tmp_path):
     check_conformance(path)
 
 
+@pytest.mark.training
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "noise: 0.3, noise_steps: 1.0, weights: {energy: 0.0, denoising: 1.0}, trained: [energy_head]",
+        "weights: {energy: 1.0}, trained: [force_head]",
+    ],
+)
+def test_a_loss_that_no_trained_part_changes_is_refused(stage, tmp_path, capsys):
+    data = write_argon(tmp_path / "argon.xyz")
+    text = DENOISING.split("stages:")[0] + f"stages:\n  - {{name: lame, epochs: 1, learning_rate: 0.01, {stage}}}\n"
+    recipe = write_recipe(tmp_path / "recipe.yaml", text)
+    arguments = [str(recipe), "--data", str(data), "--device", "cpu", "-o", str(tmp_path / "run")]
+    assert train(arguments) != 0
+    said = capsys.readouterr().err
+    assert "stage lame: trained:" in said and "no influence" in said and "Traceback" not in said
+
+
 def test_encoded_forces_need_a_network_that_takes_them():
     recipe = recipe_of(
         {
