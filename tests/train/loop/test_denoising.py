@@ -232,7 +232,10 @@ def test_a_run_denoises_and_then_learns_labels_beside_it(tmp_path):
 )
 def test_a_loss_that_no_trained_part_changes_is_refused(stage, tmp_path, capsys):
     data = write_argon(tmp_path / "argon.xyz")
-    text = DENOISING.split("stages:")[0] + f"stages:\n  - {{name: lame, epochs: 1, learning_rate: 0.01, {stage}}}\n"
+    text = (
+        DENOISING.split("stages:")[0]
+        + f"stages:\n  - {{name: lame, epochs: 1, learning_rate: 0.01, {stage}}}\n"
+    )
     recipe = write_recipe(tmp_path / "recipe.yaml", text)
     arguments = [str(recipe), "--data", str(data), "--device", "cpu", "-o", str(tmp_path / "run")]
     assert train(arguments) != 0
