@@ -1,7 +1,7 @@
-"""Do positions have the temperature of the bath? Squared forces over curvature, for each element.
+"""Do positions have the temperature of the bath? Squared forces over curvature, by element and by motion of molecules.
 
 Thermostats hold velocities at their temperature, and hide there what a step that is too long does to positions. See
-:mod:`mlip_engines.properties.hypervirial`.
+:mod:`mlip_engines.properties.hypervirial` and :mod:`mlip_engines.properties.motion`.
 
 References
 ----------
@@ -55,11 +55,13 @@ class ConfigurationalTemperature(TrajectoryDiagnostic):
             "temperature_K": case.settings.temperature_K,
             "frames": case.settings.configurations,
             "elements": sorted(set(case.atoms.get_chemical_symbols())),
+            "motions": [],
             "left_out": left_out,
             "runs": [],
         }
         for forces, runs in by_forces.items():
-            found = _temperatures(case, runs)
+            found, motions = _temperatures(case, runs)
+            values["motions"] = motions
             excess = {name: e.value - case.settings.temperature_K for name, e in found.items()}
             errors = {name: e.error for name, e in found.items()}
             values["runs"].append({"forces": forces, "excess_K": excess, "excess_K_error": errors})
@@ -70,17 +72,23 @@ class ConfigurationalTemperature(TrajectoryDiagnostic):
         v = result.values
         section = Section([_words(v)], warnings=list(v["left_out"]))
         if v["runs"]:
-            caption = "Configurational temperature of each element minus that of the bath, with two standard errors."
+            caption = (
+                "Configurational temperature of each element, and of each kind of motion of molecules, "
+                "minus that of the bath, with two standard errors."
+            )
             section.tables.append(_table(v))
             section.figures.append((caption, _figure(v)))
         return section
 
 
-def _temperatures(case: Case, runs: list[Trajectory]) -> dict[str, Estimate]:
-    """Return the temperatures, K, over independent runs."""
+def _temperatures(case: Case, runs: list[Trajectory]) -> tuple[dict[str, Estimate], list[str]]:
+    """Return the temperatures, K, over independent runs; and which of them are those of kinds of motion."""
     from mlip_engines.properties.hypervirial import configurational_temperature
+    from mlip_engines.properties.molecules import is_molecular
+    from mlip_engines.properties.motion import configurational_temperature_of_motions
 
     found: dict[str, list[Estimate]] = {}
+    motions: list[str] = []
     for run in runs:
         n = len(run.positions)
         chosen = np.unique(np.linspace(n // 5, n - 1, case.settings.configurations).astype(int))
@@ -89,7 +97,15 @@ def _temperatures(case: Case, runs: list[Trajectory]) -> dict[str, Estimate]:
             case.model, frames, seed=case.settings.seed
         ).items():
             found.setdefault(name, []).append(estimate)
-    return {name: combine(estimates) for name, estimates in found.items()}
+        if not is_molecular(case.atoms):
+            continue
+        of_motions = configurational_temperature_of_motions(
+            case.model, frames, seed=case.settings.seed
+        )
+        motions = list(of_motions)
+        for name, estimate in of_motions.items():
+            found.setdefault(name, []).append(estimate)
+    return {name: combine(estimates) for name, estimates in found.items()}, motions
 
 
 def _words(v: dict[str, Any]) -> str:
@@ -98,12 +114,13 @@ def _words(v: dict[str, Any]) -> str:
     return (
         "The mean square of the forces on an element over the curvature of its energy is kT, whatever its velocities "
         f"are. {v['frames']} frames of each run were looked at. A step that is too long is seen here before it is seen "
-        "in the kinetic temperature, which the thermostat holds."
+        "in the kinetic temperature, which the thermostat holds. Where there are molecules, the motion as a whole "
+        "(translation), libration, bending and stretching are told apart: resonances heat one of them first."
     )
 
 
 def _table(v: dict[str, Any]) -> Table:
-    names = ["all", *v["elements"]]
+    names = ["all", *v["elements"], *v.get("motions", [])]
     rows = [
         [
             label_of(r["forces"]),
@@ -115,7 +132,7 @@ def _table(v: dict[str, Any]) -> Table:
 
 
 def _figure(v: dict[str, Any]) -> Figure:
-    names = ["all", *v["elements"]]
+    names = ["all", *v["elements"], *v.get("motions", [])]
     figure, (axes,) = panels(1)
     for k, r in enumerate(v["runs"]):
         style = style_of(r["forces"])

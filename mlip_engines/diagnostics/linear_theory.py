@@ -102,7 +102,8 @@ class LinearTheory(ModelDiagnostic):
             "Configurational temperature of the element that is furthest from the bath. Steps "
             "that are unstable have no point. The grey band is the limit."
         )
-        return Section([_words(v)], [_table(v)], [(caption, _figure(v))])
+        tables = [_table(v), *_table_of_motions(v)]
+        return Section([_words(v)], tables, [(caption, _figure(v))])
 
     def verdict(self, result: Result, beside: Results) -> str:
         """The longest steps, with the high-pass thermostat and without it."""
@@ -171,6 +172,7 @@ def _row(outer_step_fs: float, found: Sampling) -> dict[str, Any]:
         "outer_step_fs": outer_step_fs,
         "is_stable": found.largest_eigenvalue < 1.0,
         "configurational": found.configurational,
+        "configurational_of_motions": found.by_motion,
         "kinetic": found.kinetic,
         "potential_excess_kT_per_coordinate": found.potential,
     }
@@ -200,7 +202,8 @@ def _words(v: dict[str, Any]) -> str:
     return (
         f"r-RESPA with a thermostat was followed exactly in {v['molecules']} harmonic wells of this structure, with "
         "all other atoms at rest. The table has the configurational temperature, which positions have; the thermostat "
-        "hides errors of the kinetic one. A step counts if it and all shorter ones keep positions within "
+        "hides errors of the kinetic one. Where there are molecules, a second table has how they move as a whole, "
+        "turn (libration), bend and stretch. A step counts if it and all shorter ones keep positions within "
         f"{100 * v['limit']:g} % of the bath and velocities, at the ends of outer steps, within "
         f"{100 * v['kinetic_limit']:g} % of those with conservative forces in every inner step. Anharmonic motion and "
         "the motion of molecules against each other are not in it: keep below the longest step, and compare a run with "
@@ -225,6 +228,30 @@ def _table(v: dict[str, Any]) -> Table:
         rows.append([_label(s), f"{s['inner_step_fs']:g}", *cells, _longest(s)])
     header = ["thermostat", "inner step, fs", *(f"{step:g} fs, K" for step in steps), "outer steps"]
     return Table(header, rows)
+
+
+def _table_of_motions(v: dict[str, Any]) -> list[Table]:
+    """Return the temperatures of each kind of motion; nothing where all atoms stand alone."""
+    kinds = list(v["schemes"][0]["rows"][0].get("configurational_of_motions", {}))
+    if len(kinds) < 2:
+        return []
+    steps = sorted({row["outer_step_fs"] for s in v["schemes"] for row in s["rows"]})
+    rows = []
+    for s in v["schemes"]:
+        by_step = {row["outer_step_fs"]: row for row in s["rows"]}
+        for kind in kinds:
+            cells = []
+            for step in steps:
+                row = by_step.get(step)
+                if row is None:
+                    cells.append("")
+                elif not row["is_stable"]:
+                    cells.append("unstable")
+                else:
+                    of_kind = _known(row["configurational_of_motions"][kind])
+                    cells.append(number(v["temperature_K"] * of_kind, 0))
+            rows.append([_label(s), kind, *cells])
+    return [Table(["thermostat", "motion", *(f"{step:g} fs, K" for step in steps)], rows)]
 
 
 def _figure(v: dict[str, Any]) -> Figure:

@@ -21,6 +21,7 @@ module                        what it computes
 ``flux``                      how fast energy travels, for the thermal conductivity
 ``lindemann``                 fluctuations of distances: whether something melts or falls apart
 ``hypervirial``               the configurational temperature of positions, without velocities
+``motion``                    the same temperature of translation, libration, bend and stretch of molecules
 ``linear_theory``             what r-RESPA under a thermostat samples in harmonic wells
 ``thermodynamics``            temperature above that of the bath, enthalpy
 ============================  ==================================================================================
@@ -44,6 +45,7 @@ _PUBLIC = {
     "asymmetry": "jacobian",
     "committee_deviation": "deviation",
     "configurational_temperature": "hypervirial",
+    "configurational_temperature_of_motions": "motion",
     "diffusion_coefficient": "diffusion",
     "enthalpy": "thermodynamics",
     "evaluate_model": "errors",
@@ -55,6 +57,7 @@ _PUBLIC = {
     "lindemann_index": "lindemann",
     "loop_work": "work",
     "mean_square_displacement": "diffusion",
+    "motion_projectors": "motion",
     "orientational_correlation": "orientation",
     "orientational_spread": "symmetry",
     "pair_distribution": "radial_distribution",

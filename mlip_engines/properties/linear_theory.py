@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlip_engines.properties.molecules import find_molecules, is_molecular, whole_molecule
+from mlip_engines.properties.motion import MOTIONS, bonds_within, motion_projectors
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -114,12 +115,16 @@ class Sampling:
         Temperature of each element over that of the bath.
     potential : float
         Mean potential energy above kT/2 for each degree of freedom, in kT for each degree of freedom.
+    by_motion : dict of str to float
+        Configurational temperature of each kind of motion that the molecules have, over that of the bath; see
+        :mod:`mlip_engines.properties.motion`.
     """
 
     largest_eigenvalue: float
     configurational: dict[str, float]
     kinetic: dict[str, float]
     potential: float
+    by_motion: dict[str, float]
 
 
 def linear_molecules(
@@ -203,6 +208,7 @@ def sampling(molecules: Sequence[LinearMolecule], integrator: BathedRespa) -> Sa
         raise ValueError(f"expected a friction of more than 0 / ps, got {integrator.friction} / ps")
     largest, potential, n_coordinates = 0.0, 0.0, 0
     sums: dict[str, NDArray] = {}
+    of_motions = {name: np.zeros(2) for name in MOTIONS}
     for molecule in molecules:
         hessian, jacobian = _stiffened(molecule)
         radius, x, v = _settled(hessian, jacobian, molecule.masses, integrator)
@@ -210,7 +216,8 @@ def sampling(molecules: Sequence[LinearMolecule], integrator: BathedRespa) -> Sa
         if not radius < 1.0:
             break
         # mass-weighted, in units of kT
-        squares = np.diag(hessian @ x @ hessian)
+        forces = hessian @ x @ hessian
+        squares = np.diag(forces)
         potential += 0.5 * np.trace(hessian @ x) - 0.5 * len(x)
         n_coordinates += len(x)
         of_coordinates = np.repeat(molecule.masses, 3)
@@ -218,16 +225,26 @@ def sampling(molecules: Sequence[LinearMolecule], integrator: BathedRespa) -> Sa
         for k, symbol in enumerate(molecule.symbols):
             each = np.array([*(part[3 * k : 3 * k + 3].sum() for part in parts), 3.0])
             sums[symbol] = sums.get(symbol, 0.0) + each
+        for name, projector in _projectors(molecule).items():
+            of_motions[name] += [np.trace(projector @ forces), np.trace(projector @ hessian)]
     if not largest < 1.0:
         unknown = dict.fromkeys(sorted({s for m in molecules for s in m.symbols}), float("nan"))
-        return Sampling(largest, unknown, dict(unknown), float("nan"))
+        kinds = {name for m in molecules for name, p in _projectors(m).items() if p.any()}
+        nothing = {name: float("nan") for name in MOTIONS if name in kinds}
+        return Sampling(largest, unknown, dict(unknown), float("nan"), nothing)
     elements = sorted(sums)
     return Sampling(
         largest,
         {e: float(sums[e][0] / sums[e][1]) for e in elements},
         {e: float(sums[e][2] / sums[e][3]) for e in elements},
         float(potential / n_coordinates),
+        {name: float(above / below) for name, (above, below) in of_motions.items() if below > 0.0},
     )
+
+
+def _projectors(molecule: LinearMolecule) -> dict[str, NDArray]:
+    pairs = bonds_within(molecule.symbols, molecule.positions)
+    return motion_projectors(molecule.positions, molecule.masses, pairs)
 
 
 def _stiffened(molecule: LinearMolecule) -> tuple[NDArray, NDArray]:

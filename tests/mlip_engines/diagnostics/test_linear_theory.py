@@ -78,6 +78,10 @@ def test_hydrogen_with_a_crude_inner_force_is_unstable_without_the_high_pass_bat
     assert all(r["is_stable"] for r in high_pass["rows"])
     section = LinearTheory().render(result)
     assert "unstable" in section.tables[0].rows[0]
+    of_motions = section.tables[1].rows
+    assert [cells[1] for cells in of_motions[:4]] == ["translation", "libration", "bend", "stretch"]
+    assert "unstable" in of_motions[0]
+    assert "unstable" not in of_motions[8]  # the high-pass thermostat
 
 
 def test_a_model_without_head_has_no_outer_step(model_files):
