@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from mlip_engines.model.contract import ModelContractError
 from mlip_engines.model.derivatives import energy_gradient, forces_from_edges
 from mlip_engines.model.exported import dtype_of
-from mlip_engines.model.graph import graph_to_device
+from mlip_engines.model.graph import batch_graphs, graph_to_device
+from mlip_engines.model.groups import groups
 from mlip_engines.model.neighbors import neighbor_graph
 
 # In parts of the range between the lowest and the highest atomic energy: how far the energy goes on falling below the
@@ -109,8 +110,9 @@ def observed_range(network: nn.Module, structures: Iterable[Atoms], scale: float
     found, dtype = DataRange(), dtype_of(network)
     tensor = next((t for t in [*network.parameters(), *network.buffers()]), torch.zeros(0))
     inputs = list(getattr(network, "structure_inputs", []))
-    for atoms in structures:
-        graph = graph_to_device(neighbor_graph(atoms, network.cutoff, inputs), tensor.device)
+    for group in groups(structures):
+        graph, _ = batch_graphs([neighbor_graph(a, network.cutoff, inputs) for a in group])
+        graph = graph_to_device(graph, tensor.device)
         graph = graph._replace(edge_vectors=graph.edge_vectors.to(dtype))
         for name in inputs:
             graph = graph._replace(**{name: getattr(graph, name).to(dtype)})
@@ -119,9 +121,11 @@ def observed_range(network: nn.Module, structures: Iterable[Atoms], scale: float
         gradients = energy_gradient(energies.sum(), edges).to(torch.float64)  # (E, 3)
         forces = forces_from_edges(graph.edge_index, gradients, graph.n_atoms)
         energies, lengths = energies.detach(), torch.linalg.vector_norm(forces, dim=1)  # (N,) each
-        if not bool((torch.isfinite(energies) & torch.isfinite(lengths)).all()):
+        is_fine = torch.isfinite(energies) & torch.isfinite(lengths)
+        if not bool(is_fine.all()):
+            wrong = group[int(graph.structure_index[~is_fine][0])]
             raise ModelContractError(
-                f"the network gives an energy or a force that is not finite for {atoms.get_chemical_formula()} of the "
+                f"the network gives an energy or a force that is not finite for {wrong.get_chemical_formula()} of the "
                 "training data; is it the network that was trained on them?"
             )
         for number in graph.atomic_numbers.unique().tolist():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
+from mlip_engines.model.groups import MOST_ATOMS, groups
 from mlip_engines.properties.by_element import ElementSums
 from mlip_engines.properties.by_structure import StructureErrors, errors_by_structure
 from mlip_engines.properties.errors import Comparison, compare, mean_errors
@@ -22,7 +23,7 @@ def compared(
     scale: float,
     *,
     differentiate: bool,
-    batch_size: int = 2,
+    most_atoms: int = MOST_ATOMS,
     each: list[StructureErrors] | None = None,
     elements: ElementSums | None = None,
 ) -> Iterator[Comparison]:
@@ -36,8 +37,8 @@ def compared(
     first = next(network.parameters())
     with_head = "non_conservative_forces" in network.heads
     try:
-        for start in range(0, len(structures), batch_size):
-            chosen = [structures[k] for k in range(start, min(start + batch_size, len(structures)))]
+        one_by_one = (structures[k] for k in range(len(structures)))
+        for chosen in groups(one_by_one, most_atoms, lambda item: len(item.atomic_numbers)):
             batch = collate(chosen, baseline, network.cutoff, first.dtype, device=first.device)
             prediction = predict(
                 network,
@@ -65,7 +66,7 @@ def evaluate(
     scale: float,
     *,
     differentiate: bool,
-    batch_size: int = 2,
+    most_atoms: int = MOST_ATOMS,
     each: list[StructureErrors] | None = None,
     elements: ElementSums | None = None,
 ) -> dict[str, float]:
@@ -79,7 +80,7 @@ def evaluate(
         baseline,
         scale,
         differentiate=differentiate,
-        batch_size=batch_size,
+        most_atoms=most_atoms,
         each=each,
         elements=elements,
     )

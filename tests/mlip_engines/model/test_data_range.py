@@ -81,6 +81,38 @@ def test_the_range_of_a_dimer_is_that_of_its_closed_form():
     assert found.forces["Ar"] == pytest.approx(max(forces), abs=EXACT)
 
 
+def test_the_range_of_many_is_that_of_each_alone():
+    """Structures are evaluated in groups: 40 molecules of six to nine atoms, more than one group has."""
+    torch.manual_seed(3)
+    settings = {"name": "painn", "species": [1, 8], "cutoff": CUTOFF, **NETWORKS["painn"]}
+    network = build_network(settings).double()
+    rng = np.random.default_rng(4)
+    some = [
+        Atoms(f"H{4 + k % 4}O2", rng.uniform(0.0, 3.0, (6 + k % 4, 3)), pbc=False)
+        for k in range(40)
+    ]
+    together, alone = observed_range(network, iter(some), 2.0), DataRange()
+    for atoms in some:
+        alone = alone.including(observed_range(network, [atoms], 2.0))
+    for symbol in "HO":
+        scale = 1.0 + max(map(abs, alone.energies[symbol]))
+        np.testing.assert_allclose(
+            together.energies[symbol],
+            alone.energies[symbol],
+            atol=scale * TOLERANCE["float64"].equality,
+        )
+        relative = TOLERANCE["float64"].equality
+        assert together.forces[symbol] == pytest.approx(alone.forces[symbol], rel=relative)
+
+
+def test_what_is_not_finite_is_named_among_many():
+    network = LennardJones(8.0, epsilon=0.01, sigma=3.0).double()
+    fine = [Atoms("Ar2", [[0, 0, 0], [3.5, 0, 0]]) for _ in range(5)]
+    wrong = Atoms("Ar3", [[0, 0, 0], [1e-40, 0, 0], [4.0, 0, 0]])
+    with pytest.raises(ModelContractError, match="not finite for Ar3"):
+        observed_range(network, [*fine, wrong, *fine], 1.0)
+
+
 def _pair_energy(network, vector):
     """4 epsilon ((sigma/r)^12 - (sigma/r)^6) times the network's own fading, from a single edge of its graph."""
     from mlip_engines.model.graph import Graph
