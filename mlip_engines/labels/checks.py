@@ -23,6 +23,7 @@ from mlip_engines.labels.forces import (
 from mlip_engines.labels.geometry import check_geometry, implausible_lengths
 from mlip_engines.labels.places import place
 from mlip_engines.labels.presence import check_presence, presence_warnings
+from mlip_engines.labels.strained import strain_warnings
 from mlip_engines.labels.stresses import stress_warnings
 from mlip_engines.labels.weights import config_weights
 from mlip_engines.readers import has_own_units
@@ -161,5 +162,7 @@ def check_labels(
         *(energy_warnings(*chosen(with_energy)) if with_energy.any() else []),
         *of_neighbours,
         *together,
+        # A stress of another unit or sign is named already; it lacks more than a pressure.
+        *([] if any("the stress" in warning for warning in together) else strain_warnings(*both)),
     ]
     return [f"{source}: {warning}" for warning in warnings]

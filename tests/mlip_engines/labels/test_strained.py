@@ -1,0 +1,56 @@
+"""A pressure that the stresses of strained crystals lack is found, against the derivative of an embedded-atom energy."""
+
+import ase.units
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from mlip_engines.labels.checks import check_labels
+from mlip_engines.labels.strained import missing_pressure, strain_warnings
+
+
+def strained_copper(n: int = 24) -> list[Atoms]:
+    """Return crystals, stretched, compressed and sheared along one axis each, with labels of one energy."""
+    states = []
+    for k in range(n):
+        strain = np.zeros((3, 3))
+        a, b = [(0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2)][k % 6]
+        strain[a, b] = strain[b, a] = 0.006 * (k // 6 - 1.5)
+        atoms = bulk("Cu", "fcc", a=3.62, cubic=True)
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+        atoms.calc = EMT()
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, stress=atoms.get_stress(), **labels)
+        states.append(atoms)
+    return states
+
+
+def test_a_stress_that_is_the_derivative_of_the_energy_lacks_no_pressure():
+    states = strained_copper()
+    assert missing_pressure(states) is None
+    assert strain_warnings(states, np.arange(len(states))) == []
+
+
+@pytest.mark.parametrize("pressure", [-2.0, 1.0])
+def test_the_pressure_that_was_taken_away_is_found(pressure):
+    states = strained_copper()
+    for atoms in states:
+        atoms.calc.results["stress"][:3] -= pressure * ase.units.GPa
+    found, before, after = missing_pressure(states)
+    # The trapezoidal rule leaves the third order of the strain: a part of a bulk modulus of 134 GPa times a strain of 0.02, squared.
+    assert found == pytest.approx(pressure, abs=0.05)
+    assert after < 0.1 * before
+    (warning,) = strain_warnings(states, np.arange(len(states)))
+    assert f"if {found:.2g} GPa are added" in warning
+    assert any("a constant pressure" in each for each in check_labels(states, "copper.xyz"))
+
+
+def test_crystals_whose_atoms_feel_forces_say_nothing():
+    states = strained_copper()
+    for atoms in states:
+        atoms.calc.results["stress"][:3] += 2.0 * ase.units.GPa
+        atoms.calc.results["forces"][0, 0] = 0.1
+    assert strain_warnings(states, np.arange(len(states))) == []
