@@ -19,7 +19,9 @@ from mlip_engines.labels.places import listed
 from mlip_engines.units import EV_PER_CUBIC_ANGSTROM_TO_GPA
 
 LARGEST_FORCE = 0.03  # eV/Å; above, atoms have moved against the cell, or want to
-LARGEST_FRACTION = 0.02  # of a cell vector, by which an atom may be elsewhere in two states of one crystal
+LARGEST_FRACTION = (
+    0.02  # of a cell vector, by which an atom may be elsewhere in two states of one crystal
+)
 LARGEST_STRAIN = 0.06  # between two states; the trapezoidal rule needs small ones
 LEAST_STATES, MOST_STATES = 10, 150
 LEAST_PRESSURE = 0.5  # GPa; good sets are below 0.2
@@ -55,11 +57,11 @@ def strain_warnings(structures: Sequence[Atoms], names: np.ndarray) -> list[str]
             if found is not None:
                 pressure, before, after = found
                 warnings.append(
-                    f"energies and stresses of {listed(names[states])}, one crystal in many strains, differ by a constant "
-                    f"pressure: the stress fits to the energies if {pressure:.2g} GPa are added to its diagonal (root "
-                    f"mean square of what is left {1e3 * before:.2g} meV/atom without, {1e3 * after:.2g} with it), as "
-                    "when plane waves are cut off too low for the stress (Pulay stress); a loss of both spoils the "
-                    "energies, so correct the stress, or leave it out of the weights"
+                    f"energies and stresses of {listed(names[states])}, one crystal in many strains, differ by a "
+                    f"constant pressure: the stress fits to the energies if {pressure:.2g} GPa are added to its "
+                    f"diagonal (root mean square of what is left {1e3 * before:.2g} meV/atom without, "
+                    f"{1e3 * after:.2g} with it), as when plane waves are cut off too low for the stress (Pulay "
+                    "stress); a loss of both spoils the energies, so correct the stress, or leave it out of the weights"
                 )
     return warnings
 

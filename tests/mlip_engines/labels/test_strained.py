@@ -1,4 +1,4 @@
-"""A pressure that the stresses of strained crystals lack is found, against the derivative of an embedded-atom energy."""
+"""A pressure that stresses of strained crystals lack is found, against the derivative of an embedded-atom energy."""
 
 import ase.units
 import numpy as np
@@ -40,7 +40,7 @@ def test_the_pressure_that_was_taken_away_is_found(pressure):
     for atoms in states:
         atoms.calc.results["stress"][:3] -= pressure * ase.units.GPa
     found, before, after = missing_pressure(states)
-    # The trapezoidal rule leaves the third order of the strain: a part of a bulk modulus of 134 GPa times a strain of 0.02, squared.
+    # The trapezoidal rule leaves the third order: a bulk modulus of 134 GPa times the square of a strain of 0.02.
     assert found == pytest.approx(pressure, abs=0.05)
     assert after < 0.1 * before
     (warning,) = strain_warnings(states, np.arange(len(states)))
