@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.step or 0.0,
             options.seed,
             tuple(options.pressure),
+            load_model(options.inner) if options.inner else None,
         )
         summary = accelerate(request, options.output, lambda line: print(line, flush=True))
     except (ValueError, OSError, EngineError, FloatingPointError) as e:
@@ -102,6 +103,13 @@ def argument_parser() -> argparse.ArgumentParser:
         type=float,
         default=[],
         help="pressures to sample at each temperature, in bar, with a barostat (default: the volumes that are given)",
+    )
+    parser.add_argument(
+        "--inner",
+        metavar="MODEL",
+        action=Once,
+        help="begin with the inner force of this model, a model file or the name of a shipped one, and train that on; "
+        "it need not learn again what it knows of the same elements (default: a new network)",
     )
     parser.add_argument(
         "--minutes",

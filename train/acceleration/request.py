@@ -13,6 +13,7 @@ from ase.data import atomic_numbers
 
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.simulations.pace import Limits
+from mlip_train.acceleration.inner import check_inner
 
 # Steps of C that conserve energy well, fs, by the lightest atom: for bonds to hydrogen, between light atoms, for others
 _STEPS = ((1, 0.5), (10, 1.0), (118, 2.0))
@@ -34,6 +35,8 @@ class Request:
         Of energy drift and fluctuation.
     step_fs : float
         The inner step to begin with; 0 chooses one by the lightest atom.
+    inner : LoadedModel, optional
+        Its non-conservative forces are the inner force to begin with; its network is trained on.
     pressures_bar : tuple of float
         Simulations that sample keep these pressures, for each temperature; constant volume if there are none.
     seed : int
@@ -53,6 +56,7 @@ class Request:
     step_fs: float = 0.0
     seed: int = 1
     pressures_bar: tuple[float, ...] = ()
+    inner: LoadedModel | None = None
 
     def __post_init__(self):
         if not self.structures:
@@ -67,6 +71,8 @@ class Request:
             raise ValueError(f"pressures must be finite, got {list(self.pressures_bar)} bar")
         for k, atoms in enumerate(self.structures):
             self._check(k, atoms)
+        if self.inner is not None:
+            check_inner(self.inner, self.model, self.symbols)
 
     def _check(self, k: int, atoms: Atoms) -> None:
         try:
@@ -121,4 +127,5 @@ class Request:
             "step_fs": self.inner_step_fs,
             "seed": self.seed,
             **({"pressures_bar": list(self.pressures_bar)} if self.pressures_bar else {}),
+            **({"inner": self.inner.metadata.checksum} if self.inner is not None else {}),
         }

@@ -13,14 +13,15 @@ import ase.io
 from ase import Atoms
 
 from mlip_engines.model.load import load_model
-from mlip_engines.simulations import CONSERVATIVE
-from mlip_engines.simulations.pace import Pace, fastest
+from mlip_engines.simulations import CONSERVATIVE, Forces
+from mlip_engines.simulations.pace import Pace, fastest, respa_ms
 from mlip_train.acceleration.climb import Climb, pace_as_dict, pace_from_dict
 from mlip_train.acceleration.disagreement import (
     Disagreement,
     measure_disagreement,
     most_different,
 )
+from mlip_train.acceleration.inner import open_inner, write_inner
 from mlip_train.acceleration.journal import Journal
 from mlip_train.acceleration.request import Request
 from mlip_train.acceleration.sampling import read_frames, sample
@@ -40,6 +41,9 @@ SHARES = {"sampling": 0.25, "training": 0.45, "measuring": 0.3}  # of the minute
 COPIED = 0.25  # fraction of the frames of which displaced copies are labelled too
 THEORY = 0.03  # of the minutes of a round, for the derivatives of linear theory
 LONGEST_PS = 2.0  # of a simulation at constant energy
+FIRST_INNER_STEPS = (
+    4  # of the first samples with an inner force that was given: it follows the energy in any case
+)
 
 
 @dataclass(frozen=True)
@@ -146,10 +150,13 @@ def run_round(
     folder = journal.folder / f"round_{number}"
     journal.say(f"round {number} begins: {minutes:.1f} min, inner network {price.size}")
 
+    given = _given(request, journal) if before is None else None
+
     frames = journal.once(
         f"round {number}: sample",
         lambda: [
-            str(path) for path in _sample(number, request, journal, price, minutes, before, folder)
+            str(path)
+            for path in _sample(number, request, journal, price, minutes, before, given, folder)
         ],
     )
     files = [Path(path) for path in frames]
@@ -160,7 +167,7 @@ def run_round(
     labelled = folder / "labelled.extxyz"
     journal.once(
         f"round {number}: label",
-        lambda: _label(number, request, journal, files, before, labelled),
+        lambda: _label(number, request, journal, files, before, given, labelled),
     )
     parts = [journal.folder / f"round_{k}" / "labelled.extxyz" for k in range(1, number + 1)]
     data = folder / "data.extxyz"
@@ -171,19 +178,20 @@ def run_round(
         journal.say(
             f"round {number}: trains on {count} structures for {SHARES['training'] * minutes:.1f} min"
         )
+        start = before.checkpoint if same else None if given is None else given.network
         recipe = inner_recipe(
             f"{request.model.metadata.name}-inner",
-            find_size(price.size),
+            find_size(price.size, request.inner),
             request.model,
             request.symbols,
             count,
             max(len(atoms) for atoms in request.structures),
             SHARES["training"] * minutes,
-            is_first=not same,
+            is_first=start is None,
             seed=request.seed,
             n_pairs=count_pairs(data),
+            begun_with="" if request.inner is None else request.inner.metadata.name,
         )
-        start = before.checkpoint if same else None
         return str(teach(recipe, data, folder / "training", start))
 
     checkpoint = Path(journal.once(f"round {number}: train", learn))
@@ -228,6 +236,31 @@ def run_round(
     return outcome, known
 
 
+@dataclass(frozen=True)
+class Given:
+    """An inner force to begin with: the file of its network, and that of the energy with it."""
+
+    network: Path
+    model: Path
+
+
+def _given(request: Request, journal: Journal) -> Given | None:
+    if request.inner is None:
+        return None
+    folder = journal.folder / "inner"
+    given = Given(folder / "network.pt", folder / "model.pt")
+
+    def write() -> dict[str, str]:
+        write_inner(request.inner, given.network)
+        name = f"{request.model.metadata.name}-fast"
+        inner = open_inner(request.inner)
+        with_inner(request.model, inner, request.symbols, given.model, name)
+        return {}
+
+    journal.once("inner force to begin with", write)
+    return given
+
+
 def _sample(
     number: int,
     request: Request,
@@ -235,6 +268,7 @@ def _sample(
     price: Price,
     minutes: float,
     before: Outcome | None,
+    given: Given | None,
     folder: Path,
 ) -> list[Path]:
     step, forces, model = request.inner_step_fs, CONSERVATIVE, request.model.path
@@ -243,6 +277,10 @@ def _sample(
     if best is not None:
         step, forces, model = best.inner_step_fs, best.forces, before.model
         seconds_per_ps = best.seconds_per_ps
+    elif given is not None:
+        forces, model = Forces("respa", FIRST_INNER_STEPS), given.model
+        ms = respa_ms(FIRST_INNER_STEPS, price.conservative_ms, price.non_conservative_ms)
+        seconds_per_ps = ms / (FIRST_INNER_STEPS * step)
     seconds = 60.0 * minutes * SHARES["sampling"]
     label_seconds = (1.0 + (COPIES + 1) * COPIED) * price.conservative_ms / 1000.0
     plan = plan_sampling(request, seconds, seconds_per_ps, label_seconds)
@@ -264,6 +302,7 @@ def _label(
     journal: Journal,
     files: list[Path],
     before: Outcome | None,
+    given: Given | None,
     output: Path,
 ) -> int:
     frames = read_frames(files)
@@ -278,9 +317,10 @@ def _label(
     journal.say(f"round {number}: labels {len(frames)} frames")
 
     def choose(labelled: list[Atoms]) -> list[int]:
-        if before is None:
+        known = before or given
+        if known is None:
             return list(range(0, len(labelled), round(1 / COPIED)))
-        return most_different(load_model(before.model), labelled, COPIED)
+        return most_different(load_model(known.model), labelled, COPIED)
 
     return label_frames(request.model, frames, choose, output, request.seed + number)
 

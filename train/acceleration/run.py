@@ -104,6 +104,7 @@ def _prices(request: Request, journal: Journal) -> list[dict[str, Any]]:
         request.inner_step_fs,
         journal.folder / "prices",
         journal.say,
+        request.inner,
     )
     return [price.as_dict() for price in found]
 

@@ -24,6 +24,7 @@ from mlip_engines.simulations import (
 )
 from mlip_engines.simulations.lammps_timing import LammpsTimings
 from mlip_engines.simulations.pace import respa_ms
+from mlip_train.acceleration.inner import GivenSize, given_size
 from mlip_train.acceleration.outer import has_short_range, open_outer
 from mlip_train.networks import build_network, complete_settings
 
@@ -119,12 +120,17 @@ def with_inner(
 
 
 def measure_price(
-    model: LoadedModel, symbols: list[str], size: Size, atoms: Atoms, step_fs: float, folder: Path
+    model: LoadedModel,
+    symbols: list[str],
+    size: Size | GivenSize,
+    atoms: Atoms,
+    step_fs: float,
+    folder: Path,
 ) -> Price:
     """Measure the steps of C and NC in LAMMPS with a network that has not learnt anything: it costs the same."""
     torch.manual_seed(1)
     network = build_network(size.settings(symbols, model.metadata.cutoff))
-    path = folder / f"price_{size.name}.pt"
+    path = folder / "price.pt"
     folder.mkdir(parents=True, exist_ok=True)
     untrained = Exportable(network, symbols, name=size.name)
     with_inner(model, untrained, symbols, path, size.name)
@@ -198,9 +204,14 @@ def next_size(prices: list[Price], current: str, inner_steps: int) -> Price:
     return prices[place]
 
 
-def find_size(name: str, sizes: tuple[Size, ...] = SIZES) -> Size:
+def sizes_for(inner: LoadedModel | None) -> tuple[Size | GivenSize, ...]:
+    """Return the sizes that may be trained, from small to large; of an inner force to begin with, only its own."""
+    return SIZES if inner is None else (given_size(inner),)
+
+
+def find_size(name: str, inner: LoadedModel | None = None) -> Size | GivenSize:
     """Return a size by its name."""
-    return next(size for size in sizes if size.name == name)
+    return next(size for size in sizes_for(inner) if size.name == name)
 
 
 def all_prices(
@@ -210,10 +221,11 @@ def all_prices(
     step_fs: float,
     folder: Path,
     say: Callable[[str], None],
+    inner: LoadedModel | None = None,
 ) -> list[Price]:
-    """Measure the prices of all sizes, from small to large."""
+    """Measure the prices of all sizes that may be trained, from small to large."""
     prices = []
-    for size in SIZES:
+    for size in sizes_for(inner):
         price = measure_price(model, symbols, size, atoms, step_fs, folder)
         say(
             f"inner network {size.name}: a step of C takes {price.conservative_ms:.3g} ms, of the inner force "

@@ -12,6 +12,7 @@ from ase import Atoms
 from mlip_engines.labels.labelling import label, write_labelled
 from mlip_engines.labels.undisplaced import undisplaced
 from mlip_engines.model.load import LoadedModel
+from mlip_train.acceleration.inner import GivenSize
 from mlip_train.acceleration.sizes import Size
 from mlip_train.loop.run import train
 from mlip_train.loss_weights import LossWeights
@@ -102,7 +103,7 @@ def count_pairs(data: Path) -> int:
 
 def inner_recipe(
     name: str,
-    size: Size,
+    size: Size | GivenSize,
     model: LoadedModel,
     symbols: list[str],
     n_structures: int,
@@ -112,13 +113,14 @@ def inner_recipe(
     is_first: bool,
     seed: int,
     n_pairs: int = 0,
+    begun_with: str = "",
 ) -> Recipe:
     """Return the recipe of an inner network: direct forces only, for a number of minutes.
 
     Parameters
     ----------
     name : str
-    size : Size
+    size : Size or GivenSize
     model : LoadedModel
         The teacher.
     symbols : list of str
@@ -132,6 +134,8 @@ def inner_recipe(
     n_pairs : int
         How many of the structures are displaced copies that say of what; with enough of them, how forces change along
         displacements is learnt too.
+    begun_with : str
+        Name of the model whose inner force the first network was, if it was one.
     """
     held_out = max(1, n_structures // HELD_OUT)
     slope_weight = SLOPE_WEIGHT if n_pairs > 2 * held_out else 0.0
@@ -155,7 +159,8 @@ def inner_recipe(
         metadata={
             "licence": model.metadata.licence,
             "citation": model.metadata.citation,
-            "source": f"labelled by {model.metadata.name}, on structures of its own dynamics",
+            "source": f"labelled by {model.metadata.name}, on structures of its own dynamics"
+            + (f"; begun with the inner force of {begun_with}" if begun_with else ""),
         },
     )
 
@@ -170,7 +175,7 @@ def teach(recipe: Recipe, data: Path, folder: Path, start: Path | None) -> Path:
     folder : Path
         Of the run; what it prints goes into ``training.log`` beside it.
     start : Path, optional
-        Checkpoint of a network of the same size to start from.
+        Checkpoint, or model file, of a network of the same size to start from.
     """
     checkpoint = folder / "checkpoint.pt"
     resume = checkpoint.exists()
