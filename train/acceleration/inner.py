@@ -7,14 +7,13 @@ are the same, and a few minutes of labels move it from one energy to the other.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlip_engines.checkpoints import Exportable, export_network
-from mlip_engines.model.inner_force import WithInnerForce
+from mlip_engines.checkpoints import export_network
 from mlip_engines.model.load import LoadedModel
-from mlip_train.loop.model_file import exportable_of_file
+from mlip_train.loop.model_file import inner_of_file
 from mlip_train.networks import stored_settings
 
 
@@ -68,31 +67,12 @@ def given_size(inner: LoadedModel) -> GivenSize:
     return GivenSize(f"that of {inner.metadata.name}", stored_settings(_training(inner)["network"]))
 
 
-def open_inner(inner: LoadedModel) -> Exportable:
-    """Return the network that gives the non-conservative forces of a model, without an energy of another network."""
-    opened = exportable_of_file(inner)
-    network, scale = opened.network, opened.scale
-    if isinstance(network, WithInnerForce):
-        network, scale = network.inner, scale * network.scale
-    return replace(
-        opened,
-        network=network,
-        scale=scale,
-        training=_training(inner),
-        errors={},
-        errors_by={},
-        card={},
-        data_range=None,
-        orientations=None,
-    )
-
-
 def write_inner(inner: LoadedModel, output: Path) -> Path:
     """Write the network as a model file of its own, from which a training can start."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about distances: its energy is not used
-        export_network(open_inner(inner), output, inner.metadata.dtype, short_range="none")
+        export_network(inner_of_file(inner), output, inner.metadata.dtype, short_range="none")
     return output
 
 

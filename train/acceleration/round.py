@@ -21,7 +21,7 @@ from mlip_train.acceleration.disagreement import (
     measure_disagreement,
     most_different,
 )
-from mlip_train.acceleration.inner import open_inner, write_inner
+from mlip_train.acceleration.inner import write_inner
 from mlip_train.acceleration.journal import Journal
 from mlip_train.acceleration.request import Request
 from mlip_train.acceleration.sampling import read_frames, sample
@@ -36,6 +36,7 @@ from mlip_train.acceleration.teaching import (
     teach,
 )
 from mlip_train.acceleration.theory import Theory, linear_theory
+from mlip_train.loop.model_file import inner_of_file
 
 SHARES = {"sampling": 0.25, "training": 0.45, "measuring": 0.3}  # of the minutes of a round
 COPIED = 0.25  # fraction of the frames of which displaced copies are labelled too
@@ -253,7 +254,7 @@ def _given(request: Request, journal: Journal) -> Given | None:
     def write() -> dict[str, str]:
         write_inner(request.inner, given.network)
         name = f"{request.model.metadata.name}-fast"
-        inner = open_inner(request.inner)
+        inner = inner_of_file(request.inner)
         with_inner(request.model, inner, request.symbols, given.model, name)
         return {}
 
@@ -308,12 +309,12 @@ def _label(
     frames = read_frames(files)
     if number == 1:  # what the user gave is worth knowing too
         for k, atoms in enumerate(request.structures):
-            given = Atoms(
+            at_rest = Atoms(
                 atoms.get_chemical_symbols(), atoms.positions, cell=atoms.cell, pbc=atoms.pbc
             )
-            given.info.update(atoms.info)
-            given.info["start"] = k
-            frames.append(given)
+            at_rest.info.update(atoms.info)
+            at_rest.info["start"] = k
+            frames.append(at_rest)
     journal.say(f"round {number}: labels {len(frames)} frames")
 
     def choose(labelled: list[Atoms]) -> list[int]:

@@ -65,6 +65,37 @@ def exportable_of_file(loaded: LoadedModel) -> Exportable:
     )
 
 
+def inner_of_file(loaded: LoadedModel) -> Exportable:
+    """Return the network that gives the non-conservative forces of a loaded model file.
+
+    The network of the energy may be of another package.
+
+    Raises
+    ------
+    NotThisKind
+        If the file does not say what that network was built from.
+    """
+    module, metadata = loaded.module, loaded.metadata
+    training = metadata.training.get("inner", metadata.training)
+    if "network" not in training:
+        raise NotThisKind(
+            f"{loaded.path}: the model file does not say what its network was built from"
+        )
+    scripted, scale = trained_network_of(module, metadata), float(module.scale)
+    if "inner" in metadata.training:
+        scripted, scale = scripted.inner, scale * float(scripted.scale)
+    return Exportable(
+        _rebuilt(training, scripted),
+        species=list(metadata.species),
+        name=metadata.name,
+        scale=scale,
+        training=dict(training),
+        licence=metadata.licence,
+        citation=metadata.citation,
+        shortest_distances=dict(metadata.short_range),
+    )
+
+
 def _orientations(network: nn.Module, origin: dict[str, Any]) -> Orientations | None:
     """Return what the file averages over, None if it does not."""
     if not origin:

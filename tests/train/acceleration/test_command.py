@@ -79,6 +79,15 @@ def test_from_a_model_to_an_accelerated_one_and_on_after_an_interruption(
     assert "samples" not in capsys.readouterr().out
     assert json.loads((folder / "journal.json").read_text())["steps"] == steps
 
+    # once more, from the inner force that it has learnt
+    again = tmp_path / "again"
+    words = [*arguments[: arguments.index("-o")], "--minutes", "0.1", "--inner", str(model)]
+    assert main([*words, "-o", str(again)]) == 0
+    assert "M = 4" in capsys.readouterr().out  # of the first samples, which C gives otherwise
+    inner = read_metadata(again / "argon-fast.pt").training["inner"]
+    assert "begun with the inner force of argon-fast" in inner["source"]
+    assert inner["network"] == metadata.training["inner"]["network"]
+
 
 def test_another_request_does_not_go_on_in_the_same_folder(arguments, monkeypatch, capsys):
     monkeypatch.setattr("mlip_train.acceleration.run.check_energy", lambda *_: 1 / 0)
