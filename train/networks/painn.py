@@ -299,7 +299,9 @@ class PaiNN(nn.Module):
         v = torch.zeros((n, 3, self.n_features), dtype=s.dtype, device=s.device)  # (n, 3, F)
         given, of_forces = self.encoded_forces, self.of_forces
         if given is not None and of_forces is not None:
-            v = given[:n, :, None] * of_forces
+            # each layer multiplies vectors with each other: long ones would grow to the fourth, the eighth, ... power
+            length = torch.linalg.vector_norm(given, dim=1, keepdim=True)
+            v = (given / (1.0 + length))[:n, :, None] * of_forces
         for layer in self.shared:
             s, v = layer(s, v, edges)
         return s, v, edges

@@ -113,6 +113,22 @@ def test_given_forces_turn_with_the_structure():
     assert (none[0] - energies).abs().max() > 1e-3  # and others are seen
 
 
+@pytest.mark.parametrize("size", [1.0, 10.0, 1000.0])
+def test_long_forces_do_not_grow_from_layer_to_layer(size):
+    """Forces ten times the usual are common away from equilibrium: a new network still says nearly nothing."""
+    torch.manual_seed(5)
+    network = PaiNN([1, 6, 8], CUTOFF, n_layers=3, non_conservative_layer=2, force_encoding=True)
+    structures = [prepare(molecule(name), CUTOFF) for name in ("CH3OH", "H2O", "CH3CHO")]
+    found, target = noisy(structures, 0.05, CUTOFF, torch.Generator().manual_seed(3))
+    batch = collate(found, BASELINE, CUTOFF, torch.float32)
+    forces = size * torch.randn(target.shape, generator=torch.Generator().manual_seed(4))
+    loss = denoising_loss(network, batch, target, forces)
+    assert 0.3 < float(loss.detach()) < 2.0  # of a head that says nothing it is about one
+    loss.backward()
+    gradient = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    assert float(gradient.norm()) < 10.0
+
+
 def test_forces_are_in_the_unit_of_the_network_and_zero_where_unknown():
     known = with_forces(molecule("H2O"), np.full((3, 3), 3.0))
     found = given_forces([known, prepare(molecule("H2O"), CUTOFF)], 1.5)
