@@ -60,8 +60,8 @@ def strain_warnings(structures: Sequence[Atoms], names: np.ndarray) -> list[str]
                     f"energies and stresses of {listed(names[states])}, one crystal in many strains, differ by a "
                     f"constant pressure: the stress fits to the energies if {pressure:.2g} GPa are added to its "
                     f"diagonal (root mean square of what is left {1e3 * before:.2g} meV/atom without, "
-                    f"{1e3 * after:.2g} with it), as when plane waves are cut off too low for the stress (Pulay "
-                    "stress); a loss of both spoils the energies, so correct the stress, or leave it out of the weights"
+                    f"{1e3 * after:.2g} with it); the Pulay stress of plane waves cut off too low is one "
+                    "cause; a loss of both spoils the energies, so correct the stress, or leave it out of the weights"
                 )
     return warnings
 
