@@ -19,10 +19,13 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <functional>
 #include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
 #include <sstream>
+#include <tuple>
 #include <vector>
 
 namespace mlip {
@@ -93,6 +96,67 @@ template <typename Scalar> class Packed {
   int64_t lanes;
   Tensor memory, padded_bias;
 };
+
+// Packed layers of this thread, by where their weights are. An engine comes with the same weights in every step, and
+// packing takes several times as long as comparing. What is there is compared, because weights may be changed in place and
+// memory may be given to others.
+template <typename Scalar> class PackedLayers {
+ public:
+  using Pointer = std::shared_ptr<const Packed<Scalar>>;
+
+  Pointer find(const Tensor &weight, const Tensor &bias, const Parts &inputs, const Parts &outputs,
+               int64_t lanes, bool for_derivatives)
+  {
+    if (!weight.is_contiguous() || (bias.defined() && !bias.is_contiguous()))
+      return std::make_shared<Packed<Scalar>>(weight, bias, inputs, outputs, lanes,
+                                              for_derivatives);
+    Kept &kept = all_[{weight.const_data_ptr(), for_derivatives, outputs.size()}];
+    if (kept.packed && kept.inputs == inputs && kept.outputs == outputs &&
+        is_equal(kept.weight, weight) && is_equal(kept.bias, bias))
+      return kept.packed;
+    if (all_.size() > MOST) {    // those of models that are gone
+      all_.clear();
+      return find(weight, bias, inputs, outputs, lanes, for_derivatives);
+    }
+    kept = {
+        copy_of(weight), copy_of(bias), inputs, outputs,
+        std::make_shared<Packed<Scalar>>(weight, bias, inputs, outputs, lanes, for_derivatives)};
+    return kept.packed;
+  }
+
+ private:
+  struct Kept {
+    std::vector<Scalar> weight, bias;
+    Parts inputs, outputs;
+    Pointer packed;
+  };
+  static constexpr size_t MOST = 256;
+
+  static std::vector<Scalar> copy_of(const Tensor &x)
+  {
+    if (!x.defined()) return {};
+    const Scalar *from = x.const_data_ptr<Scalar>();
+    return {from, from + x.numel()};
+  }
+
+  static bool is_equal(const std::vector<Scalar> &kept, const Tensor &x)
+  {
+    const size_t n = x.defined() ? x.numel() : 0;
+    return kept.size() == n &&
+           (n == 0 || std::memcmp(kept.data(), x.const_data_ptr(), n * sizeof(Scalar)) == 0);
+  }
+
+  std::map<std::tuple<const void *, bool, size_t>, Kept> all_;
+};
+
+template <typename Scalar>
+std::shared_ptr<const Packed<Scalar>> packed(const Tensor &weight, const Tensor &bias,
+                                             const Parts &inputs, const Parts &outputs,
+                                             int64_t lanes, bool for_derivatives)
+{
+  thread_local PackedLayers<Scalar> layers;
+  return layers.find(weight, bias, inputs, outputs, lanes, for_derivatives);
+}
 
 template <typename Scalar> int64_t padded_to_lanes(int64_t n)
 {
@@ -203,24 +267,56 @@ Parts sources_parts(int64_t f, bool has_vectors)
   return {{0, f}, {2 * f, f}};
 }
 
+// Rows of s (n, F) that differ (m,), and which of them each row is (n,); nothing if they are many. In the first layer
+// there is one for each element.
+std::pair<Tensor, Tensor> distinct_rows(const Tensor &s)
+{
+  constexpr int64_t FEW = 8;
+  const int64_t n = s.size(0);
+  const size_t bytes = s.size(1) * s.element_size();
+  const char *row = static_cast<const char *>(s.const_data_ptr());
+  std::vector<int64_t> found, which(n);
+  for (int64_t i = 0; i < n; i++) {
+    size_t k = 0;
+    while (k < found.size() && std::memcmp(row + found[k] * bytes, row + i * bytes, bytes) != 0)
+      k++;
+    if (k == found.size()) {
+      if (k == FEW) return {};
+      found.push_back(i);
+    }
+    which[i] = k;
+  }
+  if (4 * static_cast<int64_t>(found.size()) >= n) return {};
+  return {at::tensor(found, at::kLong), at::tensor(which, at::kLong)};
+}
+
 Tensor sources_of(const variable_list &x, bool has_vectors, Tensor *saved)
 {
   const Tensor s = x[0].contiguous(), v = x[1].contiguous();
   const int64_t n = s.size(0), f = s.size(1);
+  if (!has_vectors && !saved) {
+    const auto [rows, which] = distinct_rows(s);
+    if (rows.defined()) {
+      variable_list few = x;
+      few[0] = s.index_select(0, rows);
+      few[1] = v.narrow(0, 0, rows.size(0));    // which nobody reads
+      return sources_of(few, false, nullptr).index_select(0, which);
+    }
+  }
   Tensor result = at::empty({n, (has_vectors ? 5 : 2) * f}, s.options());
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "mlip::message_sources", [&] {
     const auto kernels = fastest_atom_block_kernels<scalar_t>();
-    const Packed<scalar_t> first(x[2], x[3], {{0, f}}, {{0, f}}, kernels.lanes, false);
-    const Packed<scalar_t> second(x[4], x[5], {{0, f}}, sources_parts(f, has_vectors),
-                                  kernels.lanes, false);
+    const auto first = packed<scalar_t>(x[2], x[3], {{0, f}}, {{0, f}}, kernels.lanes, false);
+    const auto second =
+        packed<scalar_t>(x[4], x[5], {{0, f}}, sources_parts(f, has_vectors), kernels.lanes, false);
     SourcesProblem<scalar_t> p = {};
     p.n_atoms = n;
     p.n_features = f;
     p.has_vectors = has_vectors;
     p.s = s.const_data_ptr<scalar_t>();
     p.v = v.const_data_ptr<scalar_t>();
-    p.first = first.layer;
-    p.second = second.layer;
+    p.first = first->layer;
+    p.second = second->layer;
     p.sources = result.mutable_data_ptr<scalar_t>();
     if (saved) {
       *saved = at::empty({n, 2 * padded_to_lanes<scalar_t>(f)}, s.options());
@@ -240,16 +336,16 @@ std::pair<Tensor, Tensor> by_sources_of(const variable_list &x, bool has_vectors
   Tensor by_v = has_vectors ? at::empty({n, 3, f}, g.options()) : at::zeros({n, 3, f}, g.options());
   AT_DISPATCH_FLOATING_TYPES(g.scalar_type(), "mlip::message_sources", [&] {
     const auto kernels = fastest_atom_block_kernels<scalar_t>();
-    const Packed<scalar_t> first(x[2], {}, {{0, f}}, {{0, f}}, kernels.lanes, true);
-    const Packed<scalar_t> second(x[4], {}, {{0, f}}, sources_parts(f, has_vectors), kernels.lanes,
-                                  true);
+    const auto first = packed<scalar_t>(x[2], {}, {{0, f}}, {{0, f}}, kernels.lanes, true);
+    const auto second =
+        packed<scalar_t>(x[4], {}, {{0, f}}, sources_parts(f, has_vectors), kernels.lanes, true);
     SourcesProblem<scalar_t> p = {};
     p.n_atoms = n;
     p.n_features = f;
     p.has_vectors = has_vectors;
     p.v = v.const_data_ptr<scalar_t>();
-    p.first = first.layer;
-    p.second = second.layer;
+    p.first = first->layer;
+    p.second = second->layer;
     p.saved = saved.mutable_data_ptr<scalar_t>();
     p.by_sources = g.const_data_ptr<scalar_t>();
     p.by_s = by_s.mutable_data_ptr<scalar_t>();
@@ -351,9 +447,9 @@ Pair update_of(const variable_list &x, double width, Tensor *saved)
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "mlip::equivariant_update", [&] {
     const auto kernels = fastest_atom_block_kernels<scalar_t>();
     const Parts one = {{0, f}}, two = {{0, f}, {f, f}}, three = {{0, f}, {f, f}, {2 * f, f}};
-    const Packed<scalar_t> vectors(x[3], {}, one, two, kernels.lanes, false);
-    const Packed<scalar_t> first(x[4], x[5], two, one, kernels.lanes, false);
-    const Packed<scalar_t> second(x[6], x[7], one, three, kernels.lanes, false);
+    const auto vectors = packed<scalar_t>(x[3], {}, one, two, kernels.lanes, false);
+    const auto first = packed<scalar_t>(x[4], x[5], two, one, kernels.lanes, false);
+    const auto second = packed<scalar_t>(x[6], x[7], one, three, kernels.lanes, false);
     UpdateProblem<scalar_t> p = {};
     p.n_atoms = n;
     p.n_features = f;
@@ -361,9 +457,9 @@ Pair update_of(const variable_list &x, double width, Tensor *saved)
     p.s = s.const_data_ptr<scalar_t>();
     p.v = v.const_data_ptr<scalar_t>();
     p.messages = messages.const_data_ptr<scalar_t>();
-    p.vectors = vectors.layer;
-    p.first = first.layer;
-    p.second = second.layer;
+    p.vectors = vectors->layer;
+    p.first = first->layer;
+    p.second = second->layer;
     p.new_s = new_s.mutable_data_ptr<scalar_t>();
     p.new_v = new_v.mutable_data_ptr<scalar_t>();
     if (saved) {
@@ -383,15 +479,15 @@ Pair by_update_of(const variable_list &x, Tensor saved, const variable_list &gra
   AT_DISPATCH_FLOATING_TYPES(g_s.scalar_type(), "mlip::equivariant_update", [&] {
     const auto kernels = fastest_atom_block_kernels<scalar_t>();
     const Parts one = {{0, f}}, two = {{0, f}, {f, f}}, three = {{0, f}, {f, f}, {2 * f, f}};
-    const Packed<scalar_t> vectors(x[3], {}, one, two, kernels.lanes, true);
-    const Packed<scalar_t> first(x[4], {}, two, one, kernels.lanes, true);
-    const Packed<scalar_t> second(x[6], {}, one, three, kernels.lanes, true);
+    const auto vectors = packed<scalar_t>(x[3], {}, one, two, kernels.lanes, true);
+    const auto first = packed<scalar_t>(x[4], {}, two, one, kernels.lanes, true);
+    const auto second = packed<scalar_t>(x[6], {}, one, three, kernels.lanes, true);
     UpdateProblem<scalar_t> p = {};
     p.n_atoms = n;
     p.n_features = f;
-    p.vectors = vectors.layer;
-    p.first = first.layer;
-    p.second = second.layer;
+    p.vectors = vectors->layer;
+    p.first = first->layer;
+    p.second = second->layer;
     p.saved = saved.mutable_data_ptr<scalar_t>();
     p.by_new_s = g_s.const_data_ptr<scalar_t>();
     p.by_new_v = g_v.const_data_ptr<scalar_t>();
@@ -495,9 +591,9 @@ Pair gated_of(const variable_list &x, double width)
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "mlip::gated_vectors", [&] {
     const auto kernels = fastest_atom_block_kernels<scalar_t>();
     const Parts features = {{0, f}}, both = {{0, f}, {f, o}}, outputs = {{0, o}, {o, o}};
-    const Packed<scalar_t> vectors(x[2], {}, features, outputs, kernels.lanes, false);
-    const Packed<scalar_t> first(x[3], x[4], both, features, kernels.lanes, false);
-    const Packed<scalar_t> second(x[5], x[6], features, outputs, kernels.lanes, false);
+    const auto vectors = packed<scalar_t>(x[2], {}, features, outputs, kernels.lanes, false);
+    const auto first = packed<scalar_t>(x[3], x[4], both, features, kernels.lanes, false);
+    const auto second = packed<scalar_t>(x[5], x[6], features, outputs, kernels.lanes, false);
     GatedProblem<scalar_t> p = {};
     p.n_atoms = n;
     p.n_features = f;
@@ -505,9 +601,9 @@ Pair gated_of(const variable_list &x, double width)
     p.squared_width = scalar_t(width * width);
     p.s = s.const_data_ptr<scalar_t>();
     p.v = v.const_data_ptr<scalar_t>();
-    p.vectors = vectors.layer;
-    p.first = first.layer;
-    p.second = second.layer;
+    p.vectors = vectors->layer;
+    p.first = first->layer;
+    p.second = second->layer;
     p.new_s = new_s.mutable_data_ptr<scalar_t>();
     p.new_v = new_v.mutable_data_ptr<scalar_t>();
     over_blocks(p, kernels.block, kernels.gated);

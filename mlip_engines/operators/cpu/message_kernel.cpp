@@ -1,7 +1,8 @@
 // Loops of the operator mlip::equivariant_message, compiled once for each instruction set: see lanes.h.
 //
-// One of the three filters, one or two vectors of columns wide, stays in registers while all edges pass. The filter of
-// an edge, w = sum_k R[e, k] W[k], is made where it is used: it costs less than loading it would.
+// One of the three filters, one or two vectors of columns wide, stays in registers while all edges pass; all three of
+// them, where registers are many and radial functions few. The filter of an edge, w = sum_k R[e, k] W[k], is made where it
+// is used: it costs less than loading it would.
 
 #include "message_kernel.h"
 
@@ -89,6 +90,45 @@ MLIP_INLINE void messages_tile(const MessageProblem<Scalar> &p, int64_t begin, i
     }
     for (int d = 0; d < 3; d++)
       for (int w = 0; w < WIDTH; w++) Lane::store(m + d * f + w * L, sum[d][w]);
+  }
+}
+
+// whether one vector of columns of all filters leaves registers for the sums, the filters of an edge and an operand
+constexpr bool holds_all_filters(int n_basis, bool has_vectors)
+{
+  return VECTOR_BYTES == 64 && (has_vectors ? 3 : 2) * n_basis <= 24;
+}
+
+// The same with all filters at once, one vector wide. The radial functions of an edge are read once, and the three filters
+// of an edge are made side by side: none waits for another.
+template <typename Lane, int K, bool HAS_VECTORS, typename Scalar>
+MLIP_INLINE void messages_at_once(const MessageProblem<Scalar> &p, int64_t begin, int64_t end,
+                                  int64_t c)
+{
+  using Type = typename Lane::Type;
+  constexpr int FILTERS = HAS_VECTORS ? 3 : 2;
+  constexpr Which WHICH[] = {SCALARS, DIRECTIONS, VECTORS};
+  const int64_t f = p.n_features, n_columns = p.n_columns();
+  Type rows[K][FILTERS];
+  for (int k = 0; k < K; k++)
+    for (int q = 0; q < FILTERS; q++)
+      rows[k][q] = Lane::load(p.filters + (WHICH[q] * K + k) * f + c);
+  for (int64_t i = begin; i < end; i++) {
+    Type sum[4] = {};
+    for (int64_t e = p.first_edge[i]; e < p.first_edge[i + 1]; e++) {
+      const Scalar *r = p.radial + e * K, *u = p.unit + 3 * e;
+      const Scalar *x = p.sources + p.neighbor[e] * n_columns + c;
+      Type filter[FILTERS];
+      for (int q = 0; q < FILTERS; q++) filter[q] = r[0] * rows[0][q];
+      for (int k = 1; k < K; k++)
+        for (int q = 0; q < FILTERS; q++) filter[q] += r[k] * rows[k][q];
+      sum[0] += filter[0] * Lane::load(x);
+      const Type carried = filter[1] * Lane::load(x + f);
+      for (int d = 0; d < 3; d++) sum[1 + d] += u[d] * carried;
+      if constexpr (HAS_VECTORS)
+        for (int d = 0; d < 3; d++) sum[1 + d] += filter[2] * Lane::load(x + (2 + d) * f);
+    }
+    for (int d = 0; d < 4; d++) Lane::store(p.messages + (i * 4 + d) * f + c, sum[d]);
   }
 }
 
@@ -220,6 +260,12 @@ template <int K> struct Messages {
     using Wide = Vector<Scalar>;
     constexpr int WIDTH = tile_width(K), L = Wide::LANES;
     int64_t c = 0;
+    if constexpr (holds_all_filters(K, true))
+      for (; p.has_vectors && c + L <= p.n_features; c += L)
+        messages_at_once<Wide, K, true>(p, begin, end, c);
+    if constexpr (holds_all_filters(K, false))
+      for (; !p.has_vectors && c + L <= p.n_features; c += L)
+        messages_at_once<Wide, K, false>(p, begin, end, c);
     for (; c + WIDTH * L <= p.n_features; c += WIDTH * L)
       messages_tile<Wide, K, WIDTH>(p, begin, end, c);
     for (; c + L <= p.n_features; c += L) messages_tile<Wide, K, 1>(p, begin, end, c);

@@ -179,6 +179,28 @@ def test_large_numbers_of_either_sign_pass_through_silu(dtype):
     )
 
 
+def test_weights_that_are_changed_in_place_are_seen():
+    """Packed layers are kept from call to call, by where the weights are; `data` changes without a trace."""
+    torch.manual_seed(0)
+    inputs, rest = update_case(40, 20, torch.float32)
+    for weight in rest[:-1]:
+        equivariant_update(*inputs, *rest)
+        weight.data[..., 0] += 1.0
+        found, expected = equivariant_update(*inputs, *rest), update_written_out(*inputs, *rest)
+        for a, b in zip(found, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=TOLERANCE["float32"].equality)
+
+
+@pytest.mark.parametrize("n_distinct", [1, 2, 8, 9, 200])
+def test_atoms_of_the_same_element_send_the_same_in_the_first_layer(n_distinct):
+    """What few elements send is calculated once for each of them, in any order of the atoms."""
+    torch.manual_seed(n_distinct)
+    (s, v), rest = sources_case(200, 20, torch.float32, False)
+    s = s.detach()[torch.randint(n_distinct, (200,))]
+    found, expected = message_sources(s, v, *rest), sources_written_out(s, v, *rest)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=TOLERANCE["float32"].equality)
+
+
 @pytest.mark.skipif(not are_compiled(), reason="composed operators share work as torch does")
 def test_threads_do_not_change_the_result():
     torch.manual_seed(0)
