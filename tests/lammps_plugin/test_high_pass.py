@@ -244,7 +244,7 @@ def test_atoms_outside_the_group_stay_where_they_are(tmp_path):
 def test_the_number_of_processes_does_not_matter(models, tmp_path, style):
     """Random numbers belong to atoms and steps; atoms change processes, and s goes with them."""
     model = f"pair_style mlip\npair_coeff * * {models['argon']} Ar\nneighbor 0.5 bin"
-    commands = style + LIGHT + "run 40\n" + FINAL.format(name="last")
+    commands = style + LIGHT + "run 20\n" + FINAL.format(name="last")
     timestep = 0.016 if style else 0.008
     found = []
     for processes in (1, 2, 4):

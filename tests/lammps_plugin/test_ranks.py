@@ -205,14 +205,14 @@ TRAJECTORIES = {
         "argon",
         drifting_argon(),
         "newton off\nneighbor 0.7 bin",
-        f"{RESPA}{NVE}fix level all balance 5 1.0 shift xyz 10 1.01\nrun 40",
+        f"{RESPA}{NVE}fix level all balance 5 1.0 shift xyz 10 1.01\nrun 28",
         "mlip",
     ),
     "respa, two layers, tiled": (
         "painn_argon",
         drifting_argon(),
         "neighbor 1.2 bin\ncomm_style tiled",
-        f"{RESPA}{NVE}fix level all balance 4 1.0 rcb\nrun 12",
+        f"{RESPA}{NVE}fix level all balance 4 1.0 rcb\nrun 8",
         "mlip parallel {inner}",
     ),
     "respa, transformer": (
@@ -233,7 +233,7 @@ TRAJECTORIES = {
         "painn_argon",
         tilted_argon(),
         "neighbor 0.7 bin",
-        f"fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\n{STEPS}\nrun 20",
+        f"fix move all npt temp 80 80 0.1 tri 1000 1000 5.0\n{STEPS}\nrun 10",
         "mlip rotate yes parallel exchange",
     ),
     "minimised": (
@@ -286,7 +286,7 @@ def test_trajectories_do_not_depend_on_the_number_of_processes(
             error = np.abs(many.thermo[column] - one.thermo[column]).max()
             assert error < 10.0 * SAME, (name, column, error)
     respa = trajectories["respa, balanced"]
-    assert respa.counters[0] == 40 * 3
+    assert respa.counters[0] == 28 * 3
     start = drifting_argon()
     assert np.linalg.norm(respa.positions - start.positions, axis=1).min() > 5.0
 
@@ -327,11 +327,11 @@ def test_restart_on_another_number_of_processes_continues_the_trajectory(
     begin = f"units metal\natom_style atomic\nread_data argon.data\n{style}"
     end = "dump d all custom 1 {}.dump id xu yu zu vx vy vz\n"
     end += "dump_modify d sort id format float %.17g\nrun 0\n"
-    whole = f"{begin}{RESPA}{NVE}restart 10 middle.*\nrun 20\n{end.format('whole')}"
+    whole = f"{begin}{RESPA}{NVE}restart 10 middle.*\nrun 14\n{end.format('whole')}"
     run_script(whole, tmp_path, processes=2)
     states = [read_dump(tmp_path / "whole.dump")[-1][:, 1:]]
     for processes in (1, 4):
-        rest = f"read_restart middle.10\n{RESPA}{NVE}run 10\n{end.format(processes)}"
+        rest = f"read_restart middle.10\n{RESPA}{NVE}run 4\n{end.format(processes)}"
         run_script(rest, tmp_path, processes=processes)
         states.append(read_dump(tmp_path / f"{processes}.dump")[-1][:, 1:])
     assert np.abs(states[0][:, :3] - argon().positions).max() > 0.1
