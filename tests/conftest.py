@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # the systems are small, and tests run beside each other
+# MPI processes that wait sleep for a microsecond and do not spin: some tests have more processes than there are cores.
+os.environ.setdefault("MPIR_CVAR_CH4_PROGRESS_THROTTLE", "1")
 
 HERE = Path(__file__).parent
 # Folders in which every test needs an engine; elsewhere a test carries the marker itself.
