@@ -17,7 +17,7 @@ germanium (Parker, Feldman, Ashkin, Phys. Rev. 155, 712, 1967), diamond (Solin, 
 magnesium (Parker, Feldman, Ashkin, in Light Scattering Spectra of Solids, Springer 1969). Constants of magnesium were
 compared with a table that quotes the paper; those of aluminium, copper, silver, gold, platinum, molybdenum and diamond
 with other tables, which have the same or differ by less than 1.5 %. The others are as they were written down from
-the sources that are named, and no second source was at hand.
+the sources that are named, and no second source was found.
 """
 
 from __future__ import annotations

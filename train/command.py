@@ -213,8 +213,9 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="M",
         action=Once,
         type=float,
-        help="end the training within M minutes: stages share them by their epochs, and the cycle of the learning rate "
-        "is shortened to end with each. Validations come on top. Give it again with --resume",
+        help="end the training within M minutes: stages share them by their epochs, or by their budget_minutes if all "
+        "have some, and the cycle of the learning rate is shortened to end with each. Validations come on top. "
+        "Give it again with --resume",
     )
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
     parser.add_argument(

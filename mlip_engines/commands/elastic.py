@@ -7,6 +7,7 @@ import json
 import sys
 
 from mlip_engines.commands.crystal import add_crystal, add_crystal_relaxation
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.commands.parser import command_parser
 
 
@@ -47,13 +48,15 @@ def _elastic(options: argparse.Namespace) -> int:
     model.check_elements(set(atoms.get_chemical_symbols()))
     warnings: list[str] = []
     if options.relax:
+        refuse_to_overwrite(options.output / "relaxed.extxyz", [options.structure])
         atoms, warnings = relaxed_crystal(model, atoms, fmax=options.fmax)
     found = elasticity(
         model, atoms, strain=options.strain, fmax=options.fmax, max_edges=options.edges
     )
     warnings += found.warnings
     options.output.mkdir(parents=True, exist_ok=True)
-    ase.io.write(options.output / "relaxed.extxyz", atoms)
+    if options.relax:
+        ase.io.write(options.output / "relaxed.extxyz", atoms)
     settings = {
         "model": model.metadata.name,
         "checksum": model.metadata.checksum,

@@ -24,7 +24,8 @@ def refuse_to_overwrite(output: Path | None, given: Iterable[Path | str | None])
     if output is None:
         return
     for file in (Path(name) for name in given if name is not None):
-        if output.resolve() == file.resolve() or (
-            output.is_file() and file.is_file() and output.samefile(file)
+        # what is no file is the name of a shipped model, or a mistake that is named elsewhere
+        if file.exists() and (
+            output.resolve() == file.resolve() or (output.is_file() and output.samefile(file))
         ):
             raise ValueError(f"-o {output}: this would overwrite {file}; name another file")

@@ -65,10 +65,11 @@ def _phonons(options: argparse.Namespace) -> int:
     for model in models:  # before anything is computed
         model.check_elements(set(atoms.get_chemical_symbols()))
         checked_supercell(atoms, model, settings.supercell)
-    options.output.mkdir(parents=True, exist_ok=True)
     relaxed = [options.output / f"{_file_name(m.metadata.name)}_relaxed.extxyz" for m in models]
-    for path in relaxed:
-        refuse_to_overwrite(path, [options.structure])
+    if options.relax:
+        for path in relaxed:
+            refuse_to_overwrite(path, [options.structure])
+    options.output.mkdir(parents=True, exist_ok=True)
     curves, warnings = [], []
     for model, path in zip(models, relaxed, strict=True):
         crystal = atoms

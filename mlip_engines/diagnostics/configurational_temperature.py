@@ -59,9 +59,11 @@ class ConfigurationalTemperature(TrajectoryDiagnostic):
             "left_out": left_out,
             "runs": [],
         }
-        for forces, runs in by_forces.items():
+        for k, (forces, runs) in enumerate(by_forces.items()):
             found, motions = _temperatures(case, runs)
-            values["motions"] = motions
+            # the table has the kinds of motion that all runs have
+            known = values["motions"] if k else motions
+            values["motions"] = [name for name in known if name in motions]
             excess = {name: e.value - case.settings.temperature_K for name, e in found.items()}
             errors = {name: e.error for name, e in found.items()}
             values["runs"].append({"forces": forces, "excess_K": excess, "excess_K_error": errors})
@@ -97,7 +99,7 @@ def _temperatures(case: Case, runs: list[Trajectory]) -> tuple[dict[str, Estimat
             case.model, frames, seed=case.settings.seed
         ).items():
             found.setdefault(name, []).append(estimate)
-        if not is_molecular(case.atoms):
+        if not is_molecular(frames[0]):
             continue
         of_motions = configurational_temperature_of_motions(
             case.model, frames, seed=case.settings.seed

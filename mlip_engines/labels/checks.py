@@ -154,15 +154,19 @@ def check_labels(
     both = chosen(with_energy & with_forces)
     of_neighbours = consistency_warnings(both[0])
     together, is_stress_settled = agreement_warnings(*both, with_energies=not of_neighbours)
+    of_stress = stress_warnings(structures, names, with_trend=not is_stress_settled)
+    is_stress_named = any("unit" in w or "sign" in w for w in of_stress) or any(
+        "the stress" in w for w in together
+    )
     warnings = [
         *presence_warnings(structures, names),
-        *stress_warnings(structures, names, with_trend=not is_stress_settled),
+        *of_stress,
         *(force_warnings(*chosen(with_forces)) if with_forces.any() else []),
         *net_force_warnings(*chosen(with_forces)),
         *(energy_warnings(*chosen(with_energy)) if with_energy.any() else []),
         *of_neighbours,
         *together,
         # A stress of another unit or sign is named already; it lacks more than a pressure.
-        *([] if any("the stress" in warning for warning in together) else strain_warnings(*both)),
+        *([] if is_stress_named else strain_warnings(*both)),
     ]
     return [f"{source}: {warning}" for warning in warnings]

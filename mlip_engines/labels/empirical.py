@@ -17,7 +17,9 @@ MARK = "empirical_labels"  # in ``atoms.info``
 
 def is_empirical_potential(metadata: ModelMetadata) -> bool:
     """Return whether a model file holds an empirical potential, as its training has recorded."""
-    return bool(metadata.training.get("empirical", False))
+    network = metadata.training.get("network") or {}
+    # files of version 0.2.0 say no more than the name
+    return bool(metadata.training.get("empirical", False)) or network.get("name") == "eam"
 
 
 def mark_empirical(atoms: Atoms) -> None:

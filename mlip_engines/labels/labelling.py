@@ -19,6 +19,8 @@ from mlip_engines.labels.undisplaced import keep_undisplaced
 from mlip_engines.model.load import LoadedModel
 from mlip_engines.model.structure_inputs import structure_inputs_from_info
 
+FARTHEST = 6.0  # of the length of a stiff displacement, for one atom: the change of forces shall be a derivative
+
 
 def label(
     model: LoadedModel,
@@ -114,7 +116,8 @@ def stiff_displacement(
         Of the forces over a displacement of normally distributed components.
     masses : (N,) array, g/mol
     length : float, Å
-        Root mean square of a component of what is returned.
+        Root mean square of a component of what is returned, or less: no atom is displaced by more than
+        :data:`FARTHEST` times this length. Hydrogen takes most of a stiff mode, and a few bonds most of the others.
 
     Returns
     -------
@@ -123,7 +126,10 @@ def stiff_displacement(
     """
     turned = change / masses[:, None]
     size = float(np.sqrt(np.mean(turned**2)))
-    return length * turned / size if size > 0.0 else np.zeros_like(turned)
+    if not size > 0.0:
+        return np.zeros_like(turned)
+    farthest = float(np.linalg.norm(turned, axis=1).max())
+    return length * turned / max(size, farthest / FARTHEST)
 
 
 def write_labelled(path: Path, structures: Iterable[Atoms], count: int) -> None:

@@ -9,7 +9,8 @@ plane waves that are cut off too low for the stress (Francis, Payne, J. Phys.: C
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -22,14 +23,50 @@ LARGEST_FORCE = 0.03  # eV/Å; above, atoms have moved against the cell, or want
 LARGEST_FRACTION = (
     0.02  # of a cell vector, by which an atom may be elsewhere in two states of one crystal
 )
-LARGEST_STRAIN = 0.06  # between two states; the trapezoidal rule needs small ones
+# Between two states. The trapezoidal rule leaves a term of the third order, of one sign for every pair, that looks like
+# a pressure: up to 0.3 GPa at 0.03, and more than 2 at 0.06.
+LARGEST_STRAIN = 0.02
 LEAST_STATES, MOST_STATES = 10, 150
-LEAST_PRESSURE = 0.5  # GPa; good sets are below 0.2
-LEAST_SHARE = 0.5  # of the root mean square of what is left, that the pressure must explain
+LEAST_PRESSURE = 0.5  # GPa
+LEAST_LEFT = 2e-4  # eV/atom, root mean square; below, rounding of labels decides
+LEAST_SHARE = 0.5  # of the root mean square of what is left, that a cause must explain
+LARGEST_DEVIATION = 0.2  # of the factor between differences of energies and works from 1
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What differences of energies are, beside the works of the stress between the same states."""
+
+    pressure: (
+        float  # GPa, to be added to the diagonal of the stress (ASE's sign), the factor being 1
+    )
+    factor: float  # of the work, the pressure being free
+    before: float  # root mean square of energies less works, eV/atom
+    after: float  # the same with the pressure
+    after_both: float  # with pressure and factor
+
+    @property
+    def lacks_pressure(self) -> bool:
+        """Whether a constant pressure is what is missing."""
+        return (
+            not self.is_scaled
+            and self.before > LEAST_LEFT
+            and abs(self.pressure) >= LEAST_PRESSURE
+            and self.after <= LEAST_SHARE * self.before
+        )
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the stress has another unit or the other sign."""
+        return (
+            self.before > LEAST_LEFT
+            and abs(self.factor - 1.0) > LARGEST_DEVIATION
+            and self.after_both <= LEAST_SHARE * min(self.before, self.after)
+        )
 
 
 def strain_warnings(structures: Sequence[Atoms], names: np.ndarray) -> list[str]:
-    """Return a warning for each crystal whose energies and stresses differ by a constant pressure.
+    """Return a warning for each crystal whose energies and stresses differ by a constant pressure, a unit or a sign.
 
     Parameters
     ----------
@@ -45,41 +82,33 @@ def strain_warnings(structures: Sequence[Atoms], names: np.ndarray) -> list[str]
         if is_still and atoms.pbc.all() and "stress" in labels:
             crystals[atoms.numbers.tobytes()].append(k)
     warnings = []
-    for members in crystals.values():
-        first = structures[members[0]].get_scaled_positions()
-        states = []
-        for k in members:
-            apart = structures[k].get_scaled_positions() - first
-            if np.abs(apart - np.rint(apart)).max() < LARGEST_FRACTION:
-                states.append(k)
-        if len(states) >= LEAST_STATES:
-            found = missing_pressure([structures[k] for k in states[:MOST_STATES]])
-            if found is not None:
-                pressure, before, after = found
-                warnings.append(
-                    f"energies and stresses of {listed(names[states])}, one crystal in many strains, differ by a "
-                    f"constant pressure: the stress fits to the energies if {pressure:.2g} GPa are added to its "
-                    f"diagonal (root mean square of what is left {1e3 * before:.2g} meV/atom without, "
-                    f"{1e3 * after:.2g} with it); the Pulay stress of plane waves cut off too low is one "
-                    "cause; a loss of both spoils the energies, so correct the stress, or leave it out of the weights"
-                )
+    for states in (same for members in crystals.values() for same in _alike(structures, members)):
+        found = balance([structures[k] for k in states[:MOST_STATES]])
+        if found is None:
+            continue
+        which = f"energies and stresses of {listed(names[states])}, one crystal in many strains,"
+        if found.is_scaled:
+            warnings.append(
+                f"{which} do not belong together: energies change by {found.factor:.2g} times the work of the "
+                "stress; expected 1: the stress has another unit, or the sign of a pressure"
+            )
+        elif found.lacks_pressure:
+            warnings.append(
+                f"{which} differ by a constant pressure: the stress fits to the energies if {found.pressure:.2g} GPa "
+                f"are added to its diagonal (root mean square of what is left {1e3 * found.before:.2g} meV/atom "
+                f"without, {1e3 * found.after:.2g} with it); the Pulay stress of plane waves cut off too low is one "
+                "cause; a loss of both spoils the energies, so correct the stress, or leave it out of the weights"
+            )
     return warnings
 
 
-def missing_pressure(states: Sequence[Atoms]) -> tuple[float, float, float] | None:
-    """Return the pressure that the stress lacks, or None if there is no clear one.
+def balance(states: Sequence[Atoms]) -> Balance | None:
+    """Compare differences of energies with works of the stress; None if too few states are near each other.
 
     Parameters
     ----------
     states : sequence of ase.Atoms
         One crystal in several cells, its atoms at the same fractions of them, with energy and stress.
-
-    Returns
-    -------
-    pressure : float
-        In GPa, to be added to the diagonal of the stress (ASE's sign).
-    before, after : float
-        Root mean square difference of energy and work over all pairs of states, eV/atom, without and with it.
     """
     size = len(states[0])
     cells = np.stack([a.cell.array for a in states])  # (S, 3, 3), vectors in rows
@@ -100,8 +129,31 @@ def missing_pressure(states: Sequence[Atoms]) -> tuple[float, float, float] | No
     if len(left) < LEAST_STATES or not change.any():
         return None
     pressure = float(left @ change / (change @ change))  # eV/Å^3
-    before, after = (float(np.sqrt(np.mean(r**2))) for r in (left, left - pressure * change))
-    in_gpa = EV_PER_CUBIC_ANGSTROM_TO_GPA * pressure
-    if abs(in_gpa) < LEAST_PRESSURE or after > LEAST_SHARE * before:
-        return None
-    return in_gpa, before, after
+    both = np.stack([change, work], axis=1)
+    solution = np.linalg.lstsq(both, left, rcond=None)[0]
+    before, after, after_both = (
+        float(np.sqrt(np.mean(r**2)))
+        for r in (left, left - pressure * change, left - both @ solution)
+    )
+    return Balance(
+        EV_PER_CUBIC_ANGSTROM_TO_GPA * pressure,
+        1.0 + float(solution[1]),
+        before,
+        after,
+        after_both,
+    )
+
+
+def _alike(structures: Sequence[Atoms], members: list[int]) -> Iterator[list[int]]:
+    """Divide structures of the same atoms into crystals: atoms at the same fractions of the cell."""
+    rest = members
+    while len(rest) >= LEAST_STATES:
+        first = structures[rest[0]].get_scaled_positions()
+        same, others = [], []
+        for k in rest:
+            apart = structures[k].get_scaled_positions() - first
+            is_same = np.abs(apart - np.rint(apart)).max() < LARGEST_FRACTION
+            (same if is_same else others).append(k)
+        if len(same) >= LEAST_STATES:
+            yield same
+        rest = others

@@ -38,9 +38,51 @@ def find_molecules(atoms: Atoms) -> list[NDArray[np.int_]]:
 
 
 def whole_molecule(atoms: Atoms, indices: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Positions (n, 3) of a molecule in one piece, Å: images next to its first atom."""
-    vectors = atoms.get_distances(indices[0], indices, mic=bool(atoms.pbc.any()), vector=True)
-    return atoms.positions[indices[0]] + vectors
+    """Return positions (n, 3) of a molecule in one piece, Å, whose first atom stays where it is."""
+    everywhere = bonds(atoms)
+    inside = everywhere[np.isin(everywhere, indices).all(axis=1)]
+    order = np.argsort(indices)
+    pairs = order[np.searchsorted(indices, inside, sorter=order)]
+    return in_one_piece(atoms, np.asarray(indices)[None], pairs)[0]
+
+
+def in_one_piece(
+    atoms: Atoms, groups: NDArray[np.int_], pairs: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """Put molecules that are alike together along their bonds, so that they may be longer than half of the cell.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    groups : (m, n) array of int
+        Indices of the atoms of each molecule.
+    pairs : (B, 2) array of int
+        Bonds, among the n.
+
+    Returns
+    -------
+    (m, n, 3) array, Å
+        The first atom of each stays where it is.
+    """
+    from ase.geometry import find_mic
+
+    positions = atoms.positions[groups]
+    if not atoms.pbc.any():
+        return positions
+    neighbours: list[list[int]] = [[] for _ in range(groups.shape[1])]
+    for a, b in np.asarray(pairs, dtype=int).reshape(-1, 2).tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    reached, todo = {0}, [0]
+    while todo:
+        a = todo.pop()
+        for b in neighbours[a]:
+            if b not in reached:
+                apart = find_mic(positions[:, b] - positions[:, a], atoms.cell, atoms.pbc)[0]
+                positions[:, b] = positions[:, a] + apart
+                reached.add(b)
+                todo.append(b)
+    return positions
 
 
 def is_molecular(atoms: Atoms) -> bool:

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlip_engines.properties.hypervirial import ratio_of_means
-from mlip_engines.properties.molecules import bonds, find_molecules
+from mlip_engines.properties.molecules import bonds, find_molecules, in_one_piece
 from mlip_engines.simulations.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def temperatures_of_field(
         signs = random.choice([-1.0, 1.0], size=forces.shape)
         vectors = {name: np.zeros_like(forces) for name in MOTIONS}
         for groups, pairs in families:
-            of_frame = _in_one_piece(atoms, groups)  # (m, n, 3)
+            of_frame = in_one_piece(atoms, groups, pairs)  # (m, n, 3)
             m, n = groups.shape
             root = np.sqrt(masses[groups[0]]).repeat(3)  # (3n,)
             f = forces[groups].reshape(m, 3 * n)
@@ -239,14 +239,3 @@ def _families(atoms: Atoms) -> list[tuple[NDArray[np.int_], NDArray[np.int_]]]:
         (np.array(groups), np.array(pairs, dtype=int).reshape(-1, 2))
         for (_, pairs), groups in found.items()
     ]
-
-
-def _in_one_piece(atoms: Atoms, groups: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Return positions (m, n, 3) of molecules (m, n), images next to the first atom of each, Å."""
-    from ase.geometry import find_mic
-
-    first = atoms.positions[groups[:, :1]]  # (m, 1, 3)
-    apart = (atoms.positions[groups] - first).reshape(-1, 3)
-    if atoms.pbc.any():
-        apart = find_mic(apart, atoms.cell, atoms.pbc)[0]
-    return first + apart.reshape(*groups.shape, 3)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import ase.io
 import pytest
@@ -78,6 +79,24 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(finished, monkeypatch):
     parts = read_checkpoint(tmp_path / "parts/checkpoint.pt")["average"]
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
+
+
+@pytest.mark.training
+def test_a_recipe_that_differs_is_named_and_that_of_the_folder_goes_on(finished, capsys):
+    arguments, tmp_path = finished
+    (recipe,) = [a for a in arguments if a.endswith(".yaml")]
+    run = ["-o", str(tmp_path / "run"), "--resume"]
+    assert train([*arguments, *run, "--minutes", "5"]) == 1
+    assert "only the minutes of its stages differ" in capsys.readouterr().err
+    other = tmp_path / "other.yaml"
+    other.write_text(Path(recipe).read_text() + "\nweight_decay: 0.25\n")
+    changed = [str(other) if a == recipe else a for a in arguments]
+    assert train([*changed, *run]) == 1
+    assert (
+        "got another: weight_decay; give the recipe that it began with" in capsys.readouterr().err
+    )
+    kept = [str(tmp_path / "run/recipe.json") if a == recipe else a for a in arguments]
+    assert train([*kept, *run]) == 0
 
 
 @pytest.mark.training

@@ -114,7 +114,10 @@ def find_origin(
     """Return what to start from, reference energies and scale: of the run before if there is one, else of the data."""
     if before is not None:
         if not is_same_recipe(before["recipe"], recipe):
-            raise ValueError(f"{where}: expected the recipe of the run to resume, got another")
+            raise ValueError(
+                f"{where}: expected the recipe of the run to resume, got another: "
+                f"{recipe_differences(before['recipe'], recipe)}"
+            )
         references = before["reference_energies"]
         known = before.get("references_of_start", references)
         origin = Start(before["network"], known, before["scale"], before["average"])
@@ -154,6 +157,29 @@ def coarse_scale(origin: Start, training: Selection) -> str | None:
 
 def is_same_recipe(before: dict[str, Any], recipe: Recipe) -> bool:
     """Return whether a run was begun with this recipe; settings that came later count as their defaults."""
+    return _of_today(before, recipe) == _plain(recipe.as_dict())
+
+
+def recipe_differences(before: dict[str, Any], recipe: Recipe) -> str:
+    """Say in words which settings of a run and of a recipe differ, and what to do."""
+    old, new = _of_today(before, recipe), _plain(recipe.as_dict())
+    names = [name for name in new if name != "stages" and old.get(name) != new[name]]
+    stages = [stage["name"] for stage in new["stages"]]
+    if [stage["name"] for stage in old["stages"]] != stages:
+        names.append("stages")
+    else:
+        for was, now in zip(old["stages"], new["stages"], strict=True):
+            names += [f"{now['name']}: {key}" for key in now if was.get(key) != now[key]]
+    if names and all(name.endswith(": budget_minutes") for name in names):
+        return "only the minutes of its stages differ; give the --minutes that it began with"
+    return (
+        f"{', '.join(names)}; give the recipe that it began with (recipe.json in its folder), or begin another run "
+        "with --from"
+    )
+
+
+def _of_today(before: dict[str, Any], recipe: Recipe) -> Any:
+    """Return the recipe of a run with the settings that came later at their defaults."""
     default = Recipe(recipe.name, recipe.stages, network=recipe.network).as_dict()
     old = {**default, **before}
     # settings of stages that came later had their defaults then
@@ -165,7 +191,7 @@ def is_same_recipe(before: dict[str, Any], recipe: Recipe) -> bool:
         )
         stages.append({**of_stage, **stage, "weights": known})
     # a recipe may have been kept as JSON, which has lists only
-    return _plain({**old, "stages": stages}) == _plain(recipe.as_dict())
+    return _plain({**old, "stages": stages})
 
 
 def _plain(value: Any) -> Any:

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             learning_rate=options.learning_rate,
             batch_size=options.batch_size,
             schedule=options.schedule,
-            patience=options.patience,
+            patience=5 if options.patience is None else options.patience,
             n_validation=options.n_validation,
             n_test=options.n_test,
             n_train=options.n_train,
@@ -48,6 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
             noise=_given(options.noise, options.conformers),
             align=_given(options.align, options.conformers),
         )
+        if options.patience is not None and options.schedule != "plateau":
+            raise ValueError(
+                "--patience belongs to --schedule plateau; the learning rate falls along a cosine without that"
+            )
         if (options.start is None) == (options.recipe is None):
             raise ValueError(
                 "expected one of --from, a potential to start with, and --recipe, whose network begins with random "
@@ -232,9 +236,8 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--patience",
         type=int,
-        default=5,
         help="with --schedule plateau: epochs without a better validation until the learning rate is halved (default: "
-        "%(default)s)",
+        "5)",
     )
     parser.add_argument("--n-validation", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--n-test", type=int, default=100, help="default: %(default)s")

@@ -33,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_train.robust.perturbation import Perturbation
     from mlip_train.robust.stream import perturb
 
-    report = options.output.with_suffix(".html")
     try:
+        report = options.output.with_suffix(".html")
         for path in (options.output, report):
             refuse_to_overwrite(path, [options.structures])
         settings = Perturbation(

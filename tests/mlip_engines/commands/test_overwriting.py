@@ -1,12 +1,14 @@
 """No command writes over what it has been given to read."""
 
 import os
+from pathlib import Path
 
 import ase.build
 import ase.io
 import pytest
 
-from mlip_engines.commands import export, label, phonons, relax
+from mlip_engines.commands import elastic, export, label, phonons, relax
+from mlip_engines.commands.overwriting import refuse_to_overwrite
 from mlip_engines.model.load import find_model, read_metadata
 from mlip_train import command as train
 from mlip_train.property import predict_command as predict
@@ -69,4 +71,21 @@ def test_a_crystal_is_not_replaced_by_the_relaxed_one(tmp_path, capsys):
     before = given.read_bytes()
     assert phonons.main(["copper", str(given), "-o", str(tmp_path)]) == 1
     assert "would overwrite" in capsys.readouterr().err
+    options = ["--no-relax", "--supercell", "5", "5", "5", "--mesh", "4", "-o", str(tmp_path)]
+    assert phonons.main(["copper", str(given), *options]) == 0  # which writes no crystal
     assert given.read_bytes() == before
+
+
+def test_the_result_of_a_relaxation_is_not_replaced_by_elastic_constants(tmp_path, capsys):
+    given = tmp_path / "relaxed.extxyz"
+    ase.io.write(given, ase.build.bulk("Cu", "fcc", 3.636))
+    before = given.read_bytes()
+    assert elastic.main(["copper", str(given), "-o", str(tmp_path)]) == 1
+    assert "would overwrite" in capsys.readouterr().err
+    assert elastic.main(["copper", str(given), "--no-relax", "-o", str(tmp_path)]) == 0
+    assert given.read_bytes() == before
+
+
+def test_a_name_that_is_no_file_is_not_in_the_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuse_to_overwrite(Path("water"), ["water"])

@@ -1,6 +1,8 @@
 """Molecules across the boundary of a cell, and a metal, which has none."""
 
 import numpy as np
+import pytest
+from ase import Atoms
 
 from mlip_engines.properties.molecules import bonds, find_molecules, is_molecular, whole_molecule
 from mlip_engines.properties.orientation import directions_of
@@ -33,3 +35,18 @@ def test_a_metal_is_not_molecular():
     copper = bulk("Cu", cubic=True).repeat(2)
     assert len(find_molecules(copper)) == 1
     assert not is_molecular(copper)
+
+
+def test_a_chain_longer_than_half_of_the_cell_is_put_together():
+    """Ten carbons, 12 Å from end to end in a cell of 14 Å, in any order: every distance is that of the chain."""
+    k = np.arange(10)
+    positions = np.stack([1.27 * k, 0.42 * (-1.0) ** k, 0.0 * k], axis=1)
+    order = np.random.default_rng(3).permutation(10)
+    chain = Atoms("C10", positions[order], cell=[14.0, 12.0, 12.0], pbc=True)
+    chain.positions += [9.0, 0.0, 0.0]
+    chain.wrap()
+    (group,) = find_molecules(chain)
+    whole = whole_molecule(chain, group)
+    apart = whole[:, None] - whole
+    expected = positions[order][:, None] - positions[order]
+    assert apart == pytest.approx(expected, abs=1e-9)

@@ -17,9 +17,19 @@ def budgets(recipe):
 def test_stages_share_a_time_by_their_epochs():
     fine_tune = read_chain("robust").fine_tune  # of 40 and 10 epochs
     assert budgets(within(fine_tune, 5.0)) == pytest.approx([4.0, 1.0])
-    own = replace(fine_tune, stages=[replace(s, budget_minutes=2.0) for s in fine_tune.stages])
+    first, second = fine_tune.stages
+    own = replace(fine_tune, stages=[replace(first, budget_minutes=2.0), second])
     assert budgets(within(own, 5.0)) == pytest.approx([2.0, 1.0])
     assert within(own, 5.0).stages[0].epochs == 40
+
+
+def test_stages_that_have_minutes_share_a_time_by_these():
+    fine_tune = read_chain("robust").fine_tune
+    first, second = fine_tune.stages
+    stages = [replace(first, budget_minutes=10.0), replace(second, budget_minutes=30.0)]
+    own = replace(fine_tune, stages=stages)
+    assert budgets(within(own, 8.0)) == pytest.approx([2.0, 6.0])
+    assert budgets(within(own, 100.0)) == pytest.approx([10.0, 30.0])
 
 
 def test_the_runs_of_a_chain_take_the_time_together():
