@@ -196,6 +196,16 @@ int FixAveMLIPInner::setmask()
 void FixAveMLIPInner::init()
 {
   find_computes();
+  for (const Value &value : values) {
+    const Compute &c = *value.compute;
+    const int rows = value.column ? c.size_array_rows : c.size_vector;
+    if (takes_vectors && rows != n_rows)
+      error->all(
+          FLERR,
+          "Fix ave/mlip/inner: compute {} had {} numbers when the fix was defined and has {} "
+          "now; define the fix anew",
+          value.id, n_rows, rows);
+  }
   n_levels = nullptr;
   if (utils::strmatch(update->integrate_style, "^respa"))
     n_levels = static_cast<int *>(lammps_extract_global(lmp, "respa_levels"));
@@ -208,16 +218,18 @@ void FixAveMLIPInner::init()
 
 void FixAveMLIPInner::setup(int)
 {
-  if (update->ntimestep == last_step) return;
+  if (has_stepped && update->ntimestep == last_step) return;
   begin_window();
   sample();
   end_window();
+  has_stepped = false;
 }
 
 /* ---------------------------------------------------------------------- */
 
 void FixAveMLIPInner::post_force(int)
 {
+  has_stepped = true;
   sample();
 }
 
@@ -233,7 +245,7 @@ void FixAveMLIPInner::final_integrate()
 
 void FixAveMLIPInner::post_force_respa(int, int ilevel, int)
 {
-  if (ilevel == 0) sample();
+  if (ilevel == 0) post_force(0);
 }
 
 void FixAveMLIPInner::final_integrate_respa(int ilevel, int)
@@ -314,6 +326,27 @@ void FixAveMLIPInner::sample_values(std::vector<double> &to)
     } else {
       to[k] += c.compute_scalar();
     }
+  }
+  refuse_what_was_tallied();
+}
+
+/* ----------------------------------------------------------------------
+   A compute of positions may use another, and that one energies or stresses, which are those of the
+   last outer step here. LAMMPS itself does not notice if something else asks for them in this step.
+------------------------------------------------------------------------- */
+
+void FixAveMLIPInner::refuse_what_was_tallied()
+{
+  for (int n = 0; n < modify->ncompute; n++) {
+    const Compute &c = *modify->compute[n];
+    const bigint last = std::max(
+        {c.invoked_scalar, c.invoked_vector, c.invoked_array, c.invoked_peratom, c.invoked_local});
+    if (last >= 0 && (c.peflag || c.peatomflag || c.pressflag || c.pressatomflag))
+      error->all(FLERR,
+                 "Fix ave/mlip/inner expects functions of positions: one of its computes uses "
+                 "compute {} (style {}), and energies and stresses are known at the ends of outer "
+                 "steps. Use fix ave/time for it",
+                 c.id, c.style);
   }
 }
 

@@ -51,6 +51,7 @@ class FixAveMLIPInner : public Fix {
 
   const int *n_levels = nullptr;       // of run_style respa
   bigint last_step = -1;               // that was sampled, or set up
+  bool has_stepped = false;            // since it was set up
   uint32_t inner = 0;                  // innermost steps of it so far
   double n_samples = 0.0;              // of the values in this window
   std::vector<double> sums, means;     // (n_rows, n values)
@@ -64,6 +65,7 @@ class FixAveMLIPInner : public Fix {
   void sample();
   void sample_positions();
   void sample_values(std::vector<double> &);
+  void refuse_what_was_tallied();
   void end_window();
 };
 

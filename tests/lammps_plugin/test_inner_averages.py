@@ -1,5 +1,7 @@
 """Fix ave/mlip/inner: against the exact motion of an oscillator and of free atoms, and against velocity Verlet."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -218,6 +220,37 @@ def test_impossible_words_are_refused(tmp_path, words, message):
     computes = "compute center all com\ncompute wide all gyration\n"
     with pytest.raises(LammpsError, match=message):
         run(tmp_path, f"{computes}fix inner all ave/mlip/inner {words}\n", far_apart())
+
+
+def test_energies_are_refused_behind_another_compute(tmp_path):
+    """Something else asks for them in every step, and LAMMPS does not notice that they are of the last one."""
+    commands = (
+        "compute e all pe/atom\ncompute sum all reduce sum c_e\nthermo_style custom step c_sum\n"
+    )
+    commands += "fix inner all ave/mlip/inner 1 c_sum\nrun 2\n"
+    with pytest.raises(LammpsError, match=r"uses compute e \(style pe/atom\)"):
+        run(tmp_path, commands, far_apart())
+
+
+def test_a_compute_that_was_defined_again_with_another_length_is_named(tmp_path):
+    commands = "compute g all rdf 200 cutoff 2.0\ncomm_modify cutoff 8.0\n"
+    commands += "fix inner all ave/mlip/inner 1 c_g[*] mode vector\nrun 1\nuncompute g\n"
+    with pytest.raises(LammpsError, match="compute g had 200 numbers.*10 now"):
+        run(tmp_path, commands + "compute g all rdf 10 cutoff 2.0\nrun 1\n", far_apart())
+
+
+def test_positions_that_were_moved_after_a_run_of_no_step_are_those_shown(tmp_path):
+    commands = (
+        "compute center all com\nfix inner all ave/mlip/inner 1 c_center[1]\nfix move all nve\n"
+    )
+    commands += (
+        "thermo_style custom step f_inner[1] c_center[1]\nthermo_modify format float %.12g\nrun 0\n"
+    )
+    log = run(tmp_path, commands + "displace_atoms all move 0.3 0 0\nrun 0\n", far_apart())
+    rows = [line.split() for line in log.splitlines() if re.fullmatch(r"\s+0(\s+\S+){2}\s*", line)]
+    assert len(rows) == 2 and rows[0][1] != rows[1][1]
+    for _, found, expected in rows:
+        assert float(found) == pytest.approx(float(expected), abs=1e-9)
 
 
 def test_a_compute_that_was_deleted_is_named(tmp_path):
