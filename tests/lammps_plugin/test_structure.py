@@ -84,7 +84,7 @@ def test_no_header_includes_itself_over_others():
     assert find_circle(graph) == []
 
 
-@pytest.mark.parametrize(("style", "count"), [("pair", 1), ("fix", 2), ("compute", 3)])
+@pytest.mark.parametrize(("style", "count"), [("pair", 1), ("fix", 3), ("compute", 3)])
 def test_headers_of_styles_show_nothing_of_what_is_inside(style, count):
     """As LAMMPS wants it: the header of the base class, the standard library, and nothing else."""
     headers = list(PLUGIN.glob(f"{style}_*mlip*.h"))
