@@ -61,8 +61,8 @@ def one_run(
     """Train once; return the errors of the test part."""
     from mlip_train.data.sets import DataFiles
     from mlip_train.loop.start import read_start
-    from mlip_train.property.run import train_property
     from mlip_train.property.settings import Settings
+    from mlip_train.property.training import train_property
 
     settings = Settings(
         targets=tuple(targets),

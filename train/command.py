@@ -102,6 +102,8 @@ def _check(options: argparse.Namespace) -> int:
     try:
         if options.recipe is not None:
             raise ValueError(f"--check looks at data alone, got a recipe as well, {options.recipe}")
+        if options.minutes is not None:
+            raise ValueError("--check looks at data alone; --minutes is for a training")
         files = DataFiles(tuple(options.check), units=options.units, keys=label_keys(options))
         output = options.output or Path(f"{options.check[0].name.partition('.')[0]}-data.html")
         if output.is_dir():

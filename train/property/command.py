@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     from mlip_train.loop.start import read_start
     from mlip_train.property.checkpoint import property_start
     from mlip_train.property.potential import potential_record
-    from mlip_train.property.run import train_property
     from mlip_train.property.settings import Settings
+    from mlip_train.property.training import train_property
     from mlip_train.recipe import read_recipe
 
     try:

@@ -12,6 +12,7 @@
 // of torch's operators.
 
 #include "atom_blocks_kernel.h"
+#include "packed_layers.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -22,8 +23,6 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <map>
-#include <memory>
 #include <sstream>
 #include <tuple>
 #include <vector>
@@ -36,127 +35,6 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 namespace {
-
-// parts of a row that stand side by side, each of a width: where they start among the columns of a weight
-using Parts = std::vector<std::pair<int64_t, int64_t>>;
-
-// a layer with its weights as the loops want them, and their memory
-template <typename Scalar> class Packed {
- public:
-  Packed(const Tensor &weight, const Tensor &bias, const Parts &inputs, const Parts &outputs,
-         int64_t lanes, bool for_derivatives) : lanes(lanes)
-  {
-    const Tensor w = weight.contiguous();
-    const int64_t n_columns = w.size(1);
-    const Scalar *from = w.const_data_ptr<Scalar>();
-    layer.n_inputs = total(inputs);
-    layer.n_outputs = total(outputs);
-    memory = at::zeros({layer.n_inputs * layer.n_outputs}, w.options());
-    Scalar *to = memory.mutable_data_ptr<Scalar>();
-    (for_derivatives ? layer.backward : layer.weights) = to;
-    int64_t row = 0;
-    for (const auto &[first_output, n_out] : outputs) {
-      int64_t column = 0;
-      for (const auto &[first_input, n_in] : inputs) {
-        const Scalar *block = from + first_output * n_columns + first_input;
-        if (for_derivatives)
-          for (int64_t o = 0; o < n_out; o++)
-            std::copy_n(block + o * n_columns, n_in, to + (row + o) * layer.n_inputs + column);
-        else
-          for (int64_t i = 0; i < n_in; i++) {
-            Scalar *line = to + (column + i) * layer.n_outputs + row;
-            for (int64_t o = 0; o < n_out; o++) line[o] = block[o * n_columns + i];
-          }
-        column += padded(n_in);
-      }
-      row += padded(n_out);
-    }
-    if (!bias.defined() || for_derivatives) return;
-    const Tensor b = bias.contiguous();
-    padded_bias = at::zeros({layer.n_outputs}, b.options());
-    Scalar *line = padded_bias.mutable_data_ptr<Scalar>();
-    layer.bias = line;
-    for (const auto &[first_output, n_out] : outputs) {
-      std::copy_n(b.const_data_ptr<Scalar>() + first_output, n_out, line);
-      line += padded(n_out);
-    }
-  }
-
-  Layer<Scalar> layer = {};
-
- private:
-  int64_t padded(int64_t n) const { return (n + lanes - 1) / lanes * lanes; }
-  int64_t total(const Parts &parts) const
-  {
-    int64_t sum = 0;
-    for (const auto &part : parts) sum += padded(part.second);
-    return sum;
-  }
-
-  int64_t lanes;
-  Tensor memory, padded_bias;
-};
-
-// Packed layers of this thread, by where their weights are. An engine comes with the same weights in every step, and
-// packing takes several times as long as comparing. What is there is compared, because weights may be changed in place and
-// memory may be given to others.
-template <typename Scalar> class PackedLayers {
- public:
-  using Pointer = std::shared_ptr<const Packed<Scalar>>;
-
-  Pointer find(const Tensor &weight, const Tensor &bias, const Parts &inputs, const Parts &outputs,
-               int64_t lanes, bool for_derivatives)
-  {
-    if (!weight.is_contiguous() || (bias.defined() && !bias.is_contiguous()))
-      return std::make_shared<Packed<Scalar>>(weight, bias, inputs, outputs, lanes,
-                                              for_derivatives);
-    Kept &kept = all_[{weight.const_data_ptr(), for_derivatives, outputs.size()}];
-    if (kept.packed && kept.inputs == inputs && kept.outputs == outputs &&
-        is_equal(kept.weight, weight) && is_equal(kept.bias, bias))
-      return kept.packed;
-    if (all_.size() > MOST) {    // those of models that are gone
-      all_.clear();
-      return find(weight, bias, inputs, outputs, lanes, for_derivatives);
-    }
-    kept = {
-        copy_of(weight), copy_of(bias), inputs, outputs,
-        std::make_shared<Packed<Scalar>>(weight, bias, inputs, outputs, lanes, for_derivatives)};
-    return kept.packed;
-  }
-
- private:
-  struct Kept {
-    std::vector<Scalar> weight, bias;
-    Parts inputs, outputs;
-    Pointer packed;
-  };
-  static constexpr size_t MOST = 256;
-
-  static std::vector<Scalar> copy_of(const Tensor &x)
-  {
-    if (!x.defined()) return {};
-    const Scalar *from = x.const_data_ptr<Scalar>();
-    return {from, from + x.numel()};
-  }
-
-  static bool is_equal(const std::vector<Scalar> &kept, const Tensor &x)
-  {
-    const size_t n = x.defined() ? x.numel() : 0;
-    return kept.size() == n &&
-           (n == 0 || std::memcmp(kept.data(), x.const_data_ptr(), n * sizeof(Scalar)) == 0);
-  }
-
-  std::map<std::tuple<const void *, bool, size_t>, Kept> all_;
-};
-
-template <typename Scalar>
-std::shared_ptr<const Packed<Scalar>> packed(const Tensor &weight, const Tensor &bias,
-                                             const Parts &inputs, const Parts &outputs,
-                                             int64_t lanes, bool for_derivatives)
-{
-  thread_local PackedLayers<Scalar> layers;
-  return layers.find(weight, bias, inputs, outputs, lanes, for_derivatives);
-}
 
 template <typename Scalar> int64_t padded_to_lanes(int64_t n)
 {

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import molecule
 
 from mlip_engines import load_model
 from mlip_engines.diagnostics.case import Case, quick
@@ -10,6 +12,7 @@ from mlip_engines.diagnostics.configurational_temperature import (
     _temperatures,
 )
 from mlip_engines.diagnostics.result import Result
+from mlip_engines.properties.molecules import is_molecular
 from mlip_engines.properties.motion import configurational_temperature_of_motions
 from structures import STRUCTURES
 
@@ -42,6 +45,20 @@ def test_molecules_have_temperatures_of_their_motions_beside_those_of_elements(m
     assert {k: found[k].value for k in motions} == pytest.approx(
         {k: v.value for k, v in alone.items()}
     )
+
+
+def test_molecules_that_a_frame_joins_to_a_network_have_no_motions(model_files):
+    """Molecules of the start; in the frames their bonds go through all of them, as where ions are near."""
+    water = molecule("H2O")
+    apart, joined = Atoms(), Atoms()
+    for k in range(20):
+        for chain, distance in ((apart, 3.0), (joined, 1.4)):
+            chain += water
+            chain.positions[-3:, 2] += distance * k
+    assert is_molecular(apart) and not is_molecular(joined)
+    case = Case(load_model(model_files["float64"]), apart, quick())
+    found, motions = _temperatures(case, [Frames(joined)])
+    assert motions == [] and set(found) == {"all", "H", "O"}
 
 
 def test_what_is_measured_is_in_the_table_and_in_the_figure():

@@ -78,6 +78,8 @@ def test_the_page_names_what_stands_out_by_file_and_index(argon, tmp_path, capsy
         assert words in printed.out
     assert train(["--check", str(argon), "-o", str(tmp_path)]) == 1
     assert "expected the file of a page" in capsys.readouterr().err
+    assert train(["--check", str(argon), "-o", str(page), "--minutes", "5"]) == 1
+    assert "--minutes is for a training" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         train(["water", "--data", "a.xyz"])
     assert "--check DATA" in capsys.readouterr().err

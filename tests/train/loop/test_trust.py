@@ -5,8 +5,13 @@ from dataclasses import replace
 import ase.io
 import pytest
 
-from mlip_engines.labels.empirical import has_empirical_labels, mark_empirical
+from mlip_engines.labels.empirical import (
+    has_empirical_labels,
+    is_empirical_potential,
+    mark_empirical,
+)
 from mlip_engines.model.data_range import DataRange
+from mlip_engines.model.load import find_model, read_metadata
 from mlip_train.data.store import StructureStore
 from mlip_train.loop.start import Start
 from mlip_train.loop.trust import measured, trust_of
@@ -75,3 +80,17 @@ def test_the_mark_survives_files_and_the_store_of_lazy_runs(tmp_path):
         assert [has_empirical_labels(atoms) for atoms in kept] == [False, True, False]
     (tmp_path / "store/empirical.bin").unlink()  # as a store of an earlier version
     assert not any(map(has_empirical_labels, StructureStore(tmp_path / "store")))
+
+
+@pytest.mark.parametrize(
+    ("training", "is_one"),
+    [
+        ({"empirical": True}, True),
+        ({"network": {"name": "eam", "cutoff": 5.2}}, True),  # files of version 0.2.0
+        ({"network": {"name": "painn"}}, False),
+        ({}, False),
+    ],
+)
+def test_a_file_is_known_as_an_empirical_potential(training, is_one):
+    metadata = replace(read_metadata(find_model("water")), training=training)
+    assert is_empirical_potential(metadata) == is_one
