@@ -1,5 +1,8 @@
 """Dense layers of one atom against their formulas written out with matrices, derivatives against finite differences."""
 
+import resource
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -189,6 +192,27 @@ def test_weights_that_are_changed_in_place_are_seen():
         found, expected = equivariant_update(*inputs, *rest), update_written_out(*inputs, *rest)
         for a, b in zip(found, expected, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=TOLERANCE["float32"].equality)
+
+
+@pytest.mark.skipif(not are_compiled(), reason="composed operators keep no layers")
+def test_layers_of_models_that_are_gone_do_not_fill_the_memory():
+    """Sixty large layers one after the other: 14 MB each with what is packed, of which 64 MiB and the last may stay."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    torch.manual_seed(0)
+    kept = []
+    for k in range(60):
+        inputs, rest = update_case(4, 512, torch.float32)
+        equivariant_update(*inputs, *rest)
+        kept.append(rest)  # else the next weights come to the same place, and replace them
+        if k == 5:
+            before = resident()
+    of_weights = sum(w.numel() * 4 / 2**20 for rest in kept[6:] for w in rest[:-1])
+    assert (
+        resident() - before < of_weights + 100.0
+    )  # MiB; all of them packed are as much again and twice
 
 
 @pytest.mark.parametrize("n_distinct", [1, 2, 8, 9, 200])
