@@ -57,14 +57,15 @@ def draw(curves: list[Curve], path: Path) -> None:
     from matplotlib.figure import Figure
 
     kinds = list(KINDS)[:2]
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     for axes, kind in zip(figure.subplots(1, len(kinds)), kinds, strict=True):
         for curve in curves:
             style = "--" if "scratch" in curve.name else "-"
             axes.loglog(curve.steps, curve.errors[kind], style, marker="o", label=curve.name)
         axes.set_xlabel("steps")
         axes.set_ylabel(f"mean absolute error, {KINDS[kind]}")
-    axes.legend(fontsize=8)
+    lines, names = axes.get_legend_handles_labels()
+    figure.legend(lines, names, fontsize=8, loc="outside lower center", ncols=3)  # over no point
     figure.savefig(path, dpi=110)
 
 
